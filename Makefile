@@ -1,0 +1,42 @@
+# make demo   environment, sample dataset, one complete DAG run to a verdict
+# make test   the test suite (what CI runs); make test-all adds the slow ones
+# make ui     Airflow in the browser with the sample dataset
+# make lint   ruff, mypy, import contracts
+# make lock   resolve and hash requirements/ again
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup demo test test-all lint ui lock clean
+
+setup: $(READY)
+
+$(READY): requirements/bootstrap.txt requirements/dev.txt pyproject.toml
+	@scripts/setup.sh $(VENV)
+	@touch $@
+
+demo: setup
+	@$(BIN)/python scripts/demo.py
+
+ui: setup
+	@$(BIN)/python scripts/ui.py
+
+test: setup
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock:
+	@scripts/lock.sh
+
+clean:
+	rm -rf $(VENV) var

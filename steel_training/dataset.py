@@ -1,0 +1,227 @@
+"""The input contract: a folder or S3 prefix with a manifest and its patches, dated versions side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from steel_training.errors import UsageError
+from steel_training.storage import (
+    FolderStorage,
+    ObjectNotFound,
+    PathEscapes,
+    Storage,
+    confined,
+    open_storage,
+)
+
+MANIFESTS = ("manifest.parquet", "manifest.csv")
+REQUIRED_COLUMNS = ("patch_id", "path", "label", "source_id")
+TEXT_COLUMNS = ("patch_id", "path", "source_id", "group_id", "split", "defect_type", "line")
+CLEAN, DEFECTIVE = 0, 1
+
+_DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
+_READ_AT_ONCE = 16
+
+
+class DatasetNotFound(UsageError):
+    """There is no dataset at the address, or none as of the date."""
+
+
+class ManifestUnreadable(UsageError):
+    """The manifest is there but is no table."""
+
+
+class OutputExists(UsageError):
+    """An ingest would write over something."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One version of a dataset: where it is, and its manifest as read (not yet validated)."""
+
+    storage: Storage
+    version: str | None
+    manifest: pd.DataFrame
+    manifest_name: str
+
+    @property
+    def uri(self) -> str:
+        """Address of this version."""
+        return self.storage.uri
+
+
+def resolve_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
+    """Finds the version of a dataset that a run is to use, and reads its manifest.
+
+    Args:
+        uri: folder or S3 prefix, either of one version or of dated versions `YYYY-MM-DD/`.
+        as_of: takes the newest version not later than this date; `None` takes the newest.
+
+    Raises:
+        DatasetNotFound: there is no manifest there, or no version as early as the date.
+        ManifestUnreadable: the manifest is no table.
+    """
+    storage = open_storage(uri)
+    name = _manifest_name(storage)
+    if name is not None:
+        return Dataset(storage, None, _read_manifest(storage, name), name)
+
+    versions = [folder for folder in storage.folders() if _is_date(folder)]
+    eligible = [version for version in versions if as_of is None or version <= as_of.isoformat()]
+    for version in reversed(eligible):
+        dated = open_storage(storage.location(version))
+        name = _manifest_name(dated)
+        if name is not None:
+            return Dataset(dated, version, _read_manifest(dated, name), name)
+    if versions and as_of is not None:
+        raise DatasetNotFound(
+            f"{uri} has no version as of {as_of}: the earliest is {versions[0]}. "
+            "Name a later date, or add a version folder of that date."
+        )
+    raise DatasetNotFound(
+        f"There is no dataset at {uri}: found neither manifest.csv nor manifest.parquet, nor a folder YYYY-MM-DD that holds one. "
+        "Make one with 'steel-training ingest …', or try 'steel-training sample OUT'."
+    )
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """SHA-256 over the manifest and the content of every file it names, the same wherever the dataset lies.
+
+    In a folder the files themselves are hashed; on S3 their ETags, which the listing gives without reading them.
+    A file that is missing counts as such; validation will say so.
+    """
+    total = hashlib.sha256(dataset.manifest.to_csv(index=False).encode())
+    paths = sorted({str(path) for path in dataset.manifest.get("path", ())})
+    for path, digest in zip(paths, _digests(dataset.storage, paths), strict=True):
+        total.update(f"{path}\0{digest}\n".encode())
+    return total.hexdigest()
+
+
+def _digests(storage: Storage, paths: list[str]) -> list[str]:
+    if not isinstance(storage, FolderStorage):
+        etags = {entry.key: entry.etag for entry in storage.entries()}
+        return [etags.get(path, "missing") for path in paths]
+
+    def digest(path: str) -> str:
+        try:
+            return hashlib.blake2b(storage.read(path), digest_size=16).hexdigest()
+        except (ObjectNotFound, PathEscapes):
+            return "missing"
+
+    with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+        return list(pool.map(digest, paths))
+
+
+def groups_of(manifest: pd.DataFrame) -> pd.Series:
+    """What must not straddle a split: `group_id` where it is given, else `source_id`."""
+    source = manifest["source_id"].astype("string")
+    if "group_id" not in manifest:
+        return source
+    group = manifest["group_id"].astype("string")
+    return group.where(group.notna() & (group.str.strip() != ""), source)
+
+
+def _manifest_name(storage: Storage) -> str | None:
+    return next((name for name in MANIFESTS if storage.exists(name)), None)
+
+
+def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
+    data = storage.read(name)
+    try:
+        if name.endswith(".parquet"):
+            table = pd.read_parquet(io.BytesIO(data))
+        elif not data.strip():
+            table = pd.DataFrame(columns=list(REQUIRED_COLUMNS))
+        else:
+            as_text = dict.fromkeys(TEXT_COLUMNS, "string")
+            table = pd.read_csv(io.BytesIO(data), dtype=as_text, keep_default_na=False, na_values=[""])  # type: ignore[arg-type]
+    except (ValueError, OSError, UnicodeDecodeError) as error:
+        raise ManifestUnreadable(
+            f"{storage.location(name)} cannot be read as a table: {error}. "
+            f"Expected columns {', '.join(REQUIRED_COLUMNS)} and one row a patch."
+        ) from None
+    for column in TEXT_COLUMNS:
+        if column in table:
+            table[column] = table[column].astype("string")
+    return table
+
+
+def _is_date(name: str) -> bool:
+    if not _DATED.fullmatch(name):
+        return False
+    with contextlib.suppress(ValueError):
+        date.fromisoformat(name)
+        return True
+    return False
+
+
+@dataclass
+class DatasetWriter:
+    """Collects patches for a new dataset; `new_dataset` makes it whole in one step at the end."""
+
+    folder: Path
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(
+        self,
+        patch_id: str,
+        pixels: np.ndarray,
+        *,
+        label: int,
+        source_id: str,
+        subfolder: str = "patches",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Writes one patch as PNG and notes its row.
+
+        Args:
+            patch_id: unique; becomes the file's name.
+            pixels: uint8, (height, width) or (height, width, 3).
+            label: 0 clean, 1 defective.
+            source_id: the photograph that the patch was cut from.
+            subfolder: folder of the file below the dataset.
+            metadata: further columns, such as `group_id`, `x`, `y`, `defect_type`.
+        """
+        path = confined(f"{subfolder}/{patch_id}.png")
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(target, format="PNG", compress_level=1)
+        self.rows.append(
+            {"patch_id": patch_id, "path": path, "label": int(label), "source_id": source_id, **(metadata or {})}
+        )
+
+
+@contextlib.contextmanager
+def new_dataset(out: str) -> Iterator[DatasetWriter]:
+    """Writes a new dataset at a folder or S3 prefix: all of it, or nothing when something fails on the way.
+
+    Raises:
+        OutputExists: there is something at `out` already.
+        UsageError: no patch was added.
+    """
+    storage = open_storage(out)
+    if next(iter(storage.entries()), None) is not None:
+        raise OutputExists(f"{out} is not empty; nothing was written. Name a new folder, or remove the old one first.")
+    with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch:
+        writer = DatasetWriter(Path(scratch))
+        yield writer
+        if not writer.rows:
+            raise UsageError(
+                "No patch came out of the ingest; nothing was written. Check the inputs and the patch size."
+            )
+        pd.DataFrame(writer.rows).to_csv(writer.folder / "manifest.csv", index=False)
+        storage.put_folder(writer.folder, "", last="manifest.csv")
