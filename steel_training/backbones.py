@@ -1,0 +1,75 @@
+"""The pretrained networks a model can stand on: how to build one, and where to tap it.
+
+The head does not only see the top of the network. What ImageNet's last layers keep is about objects; texture, which is
+what steel has, is clearer lower down. On real steel (64-pixel patches, frozen features) a head on the pooled top alone
+reaches an AUC of .92, on three pooled depths .95.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from steel_training.config import Backbone
+from steel_training.errors import UsageError
+
+
+class UnknownLayer(UsageError):
+    """`training.fine_tune.from_layer` names no layer at which this backbone can be cut."""
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One network of keras.applications.
+
+    Attributes:
+        name: its name there.
+        taps: layers whose spatial means the head sees, lowest first.
+        from_layer: the default boundary of fine-tuning; layers after it are trained.
+        rescales: whether the network itself rescales and normalises pixels 0-255.
+    """
+
+    name: Backbone
+    taps: tuple[str, ...]
+    from_layer: str
+    rescales: bool
+
+    def application(self) -> Callable[..., Any]:
+        """Returns the function of keras.applications that builds the network."""
+        import keras
+
+        application: Callable[..., Any] = getattr(keras.applications, self.name)
+        return application
+
+    def build(self, input_size: int) -> Any:
+        """Builds the network without its top and with random weights, for pixels 0-255, RGB, float32.
+
+        Returns:
+            Keras model, (batch, input_size, input_size, 3) → feature map; all layers in one flat graph.
+        """
+        import keras
+
+        pixels = keras.Input((input_size, input_size, 3), name="pixels")
+        scaled = pixels
+        if not self.rescales:
+            # What keras.applications.resnet50.preprocess_input does: channels to BGR, ImageNet's mean taken off.
+            scaled = keras.layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68])(pixels[..., ::-1])
+        network = self.application()(include_top=False, weights=None, input_tensor=scaled)
+        return keras.Model(pixels, network.output, name=self.name.lower())
+
+
+SPECS: dict[str, BackboneSpec] = {
+    "EfficientNetB0": BackboneSpec(
+        "EfficientNetB0",
+        taps=("block5c_add", "block6d_add", "top_activation"),
+        from_layer="block6d_add",
+        rescales=True,
+    ),
+    "ResNet50": BackboneSpec(
+        "ResNet50",
+        taps=("conv3_block4_out", "conv4_block6_out", "conv5_block3_out"),
+        from_layer="conv4_block6_out",
+        rescales=False,
+    ),
+}

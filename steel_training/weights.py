@@ -1,0 +1,188 @@
+"""Where the backbone's first weights come from, and what has to be put right when they are loaded.
+
+Keras builds EfficientNet with one more rescaling layer when it is asked for `weights="imagenet"`: the published weights
+were trained with inputs divided once more by the square root of the standard deviation, and the Normalization layer
+divides only once (keras/src/applications/efficientnet.py). A model built with `weights=None`, into which the same file is
+loaded, lacks that layer and sees inputs of about half the contrast. Here the division is folded into the variance of the
+Normalization layer, so that one graph serves every source of weights.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from steel_training.backbones import BackboneSpec
+from steel_training.errors import SteelTrainingError, UsageError
+from steel_training.storage import ObjectNotFound, open_storage
+
+log = logging.getLogger(__name__)
+
+AUTO, IMAGENET, NONE = "auto", "imagenet", "none"
+DOWNLOAD_TIMEOUT_S = 20.0
+
+
+class WeightsNotFound(UsageError):
+    """The named weights file does not exist."""
+
+
+class WeightsUnusable(SteelTrainingError):
+    """The weights could not be had, or do not fit the backbone."""
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """What was loaded: shown in the log, the report and the lineage."""
+
+    source: str
+    detail: str
+    random: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        return asdict(self)
+
+
+def check_weights(wanted: str) -> None:
+    """Says early, before hours of work, that a named weights file is missing.
+
+    Raises:
+        WeightsNotFound: `wanted` is a path or URI at which there is no file.
+    """
+    if wanted in (AUTO, IMAGENET, NONE):
+        return
+    parent, name = _split(wanted)
+    if not open_storage(parent).exists(name):
+        raise WeightsNotFound(
+            f"There is no weights file at {wanted}. Set model.weights to an existing .weights.h5 or .h5 file "
+            "(path or s3:// URI), or to auto, imagenet or none."
+        )
+
+
+def load_weights(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
+    """Loads the first weights into a backbone built with `weights=None`.
+
+    Args:
+        backbone: Keras model of `spec`, `include_top=False`.
+        spec: the backbone's description.
+        wanted: `auto`, `imagenet`, `none`, or the path or S3 URI of a weights file.
+
+    Returns:
+        What was loaded. `auto` falls back to random weights and says why.
+
+    Raises:
+        WeightsNotFound: the file does not exist.
+        WeightsUnusable: the download failed (`imagenet`), or the file does not fit the backbone.
+    """
+    if wanted == NONE:
+        return LoadedWeights(NONE, "random, as configured (model.weights: none)", random=True)
+    if wanted == IMAGENET:
+        return _load_imagenet(backbone, spec)
+    if wanted != AUTO:
+        return _load_file(backbone, spec, wanted)
+    try:
+        return _load_imagenet(backbone, spec)
+    except WeightsUnusable as error:
+        log.warning("%s", error)
+        return LoadedWeights(NONE, f"random: {error}", random=True)
+
+
+def _load_imagenet(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)  # urllib, which Keras downloads with, waits for ever otherwise
+    try:
+        published = spec.application()(include_top=False, weights=IMAGENET, input_shape=backbone.input_shape[1:])
+    except Exception as error:
+        raise WeightsUnusable(
+            f"ImageNet weights of {spec.name} cannot be downloaded here ({error}). On a machine without internet set "
+            "model.weights to a weights file (path or s3:// URI)."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(previous)
+    backbone.set_weights(published.get_weights())
+    _fold_extra_rescaling(backbone, [layer for layer in published.layers if layer.__class__.__name__ == "Rescaling"][1:])
+    return LoadedWeights(IMAGENET, f"{spec.name}, ImageNet, downloaded by Keras", random=False)
+
+
+def _load_file(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
+    with _local_copy(wanted) as path:
+        try:
+            backbone.load_weights(path)
+            rescaled = _was_saved_with_extra_rescaling(path)
+        except (ValueError, OSError, KeyError) as error:
+            raise WeightsUnusable(
+                f"The weights file {wanted} does not fit {spec.name} without its top: {error}. "
+                f"Expected a file saved from keras.applications.{spec.name}(include_top=False)."
+            ) from error
+    if rescaled:
+        _fold_imagenet_deviation(backbone)
+    note = ", with the rescaling of Keras' ImageNet model put back" if rescaled else ""
+    return LoadedWeights("file", f"{wanted}{note}", random=False)
+
+
+def _was_saved_with_extra_rescaling(path: Path) -> bool:
+    """Tells Keras' own ImageNet files, and models saved from them, by their layers.
+
+    Keras' published EfficientNet files are in the older HDF5 layout (root attribute `layer_names`). A Keras 3 file
+    lists its layers as groups; a model built with `weights="imagenet"` has a second Rescaling layer among them.
+    """
+    import h5py
+
+    with h5py.File(path) as file:
+        if "layer_names" in file.attrs:
+            names = [name.decode() if isinstance(name, bytes) else str(name) for name in file.attrs["layer_names"]]
+            return "normalization" in names
+        return "layers" in file and "rescaling_1" in file["layers"]
+
+
+def _fold_extra_rescaling(backbone: Any, extra: list[Any]) -> None:
+    for layer in extra:
+        _divide_after_normalization(backbone, [1.0 / scale for scale in layer.scale])
+
+
+def _fold_imagenet_deviation(backbone: Any) -> None:
+    from keras.src.applications.efficientnet import IMAGENET_STDDEV_RGB
+
+    _divide_after_normalization(backbone, [deviation**0.5 for deviation in IMAGENET_STDDEV_RGB])
+
+
+def _divide_after_normalization(backbone: Any, divisors: list[float]) -> None:
+    """Makes the Normalization layer divide its output by `divisors` as well: (x - mean) / sqrt(variance · divisor²)."""
+    import numpy as np
+
+    layer = next((layer for layer in backbone.layers if layer.__class__.__name__ == "Normalization"), None)
+    if layer is None:
+        return
+    mean, variance, *count = layer.get_weights()
+    layer.set_weights([mean, variance * np.square(divisors), *count])
+    layer.finalize_state()
+
+
+@contextmanager
+def _local_copy(uri: str) -> Iterator[Path]:
+    parent, name = _split(uri)
+    storage = open_storage(parent)
+    # Keras tells the format by the suffix.
+    suffix = ".weights.h5" if name.endswith(".weights.h5") else Path(name).suffix
+    try:
+        data = storage.read(name)
+    except ObjectNotFound:
+        check_weights(uri)
+        raise
+    with tempfile.NamedTemporaryFile(prefix="steel-training-", suffix=suffix) as copy:
+        copy.write(data)
+        copy.flush()
+        yield Path(copy.name)
+
+
+def _split(uri: str) -> tuple[str, str]:
+    parent, _, name = uri.rpartition("/")
+    if not name:
+        raise WeightsNotFound(f"{uri} names a folder; expected a weights file (.weights.h5 or .h5).")
+    return parent or ("/" if uri.startswith("/") else "."), name
