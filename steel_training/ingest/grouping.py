@@ -1,0 +1,96 @@
+"""Which photographs belong together: coil, tile or strip, told by the file name or by a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from steel_training.dataset import REQUIRED_COLUMNS
+from steel_training.errors import UsageError
+from steel_training.ingest.photographs import SUFFIXES
+from steel_training.ingest.tables import read_csv
+
+_MADE_BY_INGEST = frozenset({*REQUIRED_COLUMNS, "x", "y", "defect_type"}) - {"source_id"}
+
+
+class GroupingInvalid(UsageError):
+    """The expression or the table does not tell the group of every photograph."""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Metadata of every photograph, `group_id` among it; empty where a photograph is its own group.
+
+    Example:
+        >>> by_name = grouping(["coil7_01", "coil7_02"], regex=r"^(coil\\d+)_")
+        >>> by_name.metadata("coil7_02")
+        {'group_id': 'coil7'}
+    """
+
+    columns: Mapping[str, Mapping[str, str]]
+
+    def metadata(self, source_id: str) -> Mapping[str, str]:
+        """Returns the columns that all patches of a photograph share."""
+        return self.columns.get(source_id, {})
+
+
+def grouping(sources: Iterable[str], *, regex: str | None = None, table: str | None = None) -> Grouping:
+    """Tells the group of every photograph.
+
+    Args:
+        sources: names of the photographs (path below their folder, without suffix).
+        regex: expression searched in the name; its first group in parentheses, or the whole match, is the group.
+        table: CSV (a file or `s3://` URI) with the columns `source_id` and `group_id`. Further columns, such as
+            `line` and `captured_at`, become columns of the manifest. Names may carry the file's suffix.
+
+    Raises:
+        GroupingInvalid: both are given, the expression is none, or a photograph has no group.
+        TableInvalid: the table cannot be read or lacks a column.
+    """
+    if regex and table:
+        raise GroupingInvalid("Groups come from --group-regex or from --groups, not from both; leave one out.")
+    if regex:
+        return Grouping({source: {"group_id": group} for source, group in _by_name(sources, regex)})
+    if table:
+        return Grouping(_by_table(list(sources), table))
+    return Grouping({})
+
+
+def _by_name(sources: Iterable[str], regex: str) -> Iterable[tuple[str, str]]:
+    try:
+        pattern = re.compile(regex)
+    except re.error as error:
+        raise GroupingInvalid(f"--group-regex {regex!r} is no regular expression: {error}.") from None
+    for source in sources:
+        found = pattern.search(source)
+        group = (found.group(1) if pattern.groups else found.group(0)) if found else None
+        if not group:
+            raise GroupingInvalid(
+                f"--group-regex {regex!r} finds no group in the photograph '{source}'. "
+                "Every name must match, such as '^(coil[0-9]+)_' for 'coil7_0001'."
+            )
+        yield source, group
+
+
+def _by_table(sources: list[str], address: str) -> dict[str, dict[str, str]]:
+    table = read_csv(address, ("source_id", "group_id"))
+    forbidden = sorted(_MADE_BY_INGEST & set(table.columns))
+    if forbidden:
+        raise GroupingInvalid(
+            f"{address} has the column {', '.join(forbidden)}, which the ingest makes itself. Rename or drop it."
+        )
+    known: dict[str, dict[str, str]] = {}
+    for row in table.to_dict("records"):
+        source = str(row.pop("source_id"))
+        known[source] = {str(column): str(value) for column, value in row.items()}
+    found = {}
+    for source in sources:
+        name = next((name for name in (source, *(source + suffix for suffix in SUFFIXES)) if name in known), None)
+        if name is None or not known[name]["group_id"].strip():
+            raise GroupingInvalid(
+                f"{address} names no group for the photograph '{source}'. "
+                "Expected a row 'source_id,group_id' for every photograph."
+            )
+        found[source] = known[name]
+    return found

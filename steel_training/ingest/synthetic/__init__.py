@@ -1,0 +1,8 @@
+"""Procedural rolled-steel strips with defects and masks: a dataset that anyone can make, anywhere.
+
+It is for trying the system, for demonstrations and for tests. What a model learns on it says nothing about a mill.
+"""
+
+from steel_training.ingest.synthetic.sample import SampleInvalid, make_sample
+
+__all__ = ["SampleInvalid", "make_sample"]

@@ -1,0 +1,155 @@
+"""Rolled surfaces without defects: finish, coil, and the grain that rolling leaves.
+
+Everything is drawn in the strip's own axes, (along rolling, across), as the logarithm of reflectance: textures, marks
+and defects then add up, and a contrast means the same on dark and on bright steel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Photographs of one coil share what runs along the strip; it wanders over this many photographs' lengths.
+_PROFILE_WANDER = 0.35
+
+
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], along: float, across: float) -> np.ndarray:
+    """Returns Gaussian noise of zero mean and unit variance, correlated over (along, across) pixels.
+
+    Args:
+        rng: source of randomness.
+        shape: (along, across).
+        along: standard deviation of the smoothing kernel along rolling, pixels; 0 leaves the noise white.
+        across: the same across.
+
+    Returns:
+        float32, `shape`; periodic at the edges.
+    """
+    white = rng.standard_normal(shape, dtype=np.float32)
+    response = np.outer(_kernel_response(shape[0], along), _kernel_response(shape[1], across))
+    smooth = np.fft.irfft2(np.fft.rfft2(white) * response[:, : shape[1] // 2 + 1], s=shape)
+    smooth -= smooth.mean()
+    return (smooth / max(float(smooth.std()), 1e-9)).astype(np.float32)
+
+
+def smooth_line(rng: np.random.Generator, length: int, correlation: float) -> np.ndarray:
+    """Returns `smooth_noise` in one dimension, float32, (length,)."""
+    return smooth_noise(rng, (1, length), 0.0, correlation)[0]
+
+
+def _kernel_response(length: int, sigma: float) -> np.ndarray:
+    """Fourier transform of a Gaussian kernel, sampled at the frequencies of `np.fft.fftfreq`."""
+    return np.exp(-2.0 * (np.pi * sigma * np.fft.fftfreq(length)) ** 2)
+
+
+@dataclass(frozen=True)
+class Texture:
+    """One layer of grain: correlation lengths in pixels, and standard deviation of log reflectance."""
+
+    along: float
+    across: float
+    strength: float
+
+
+@dataclass(frozen=True)
+class Finish:
+    """A kind of surface.
+
+    Attributes:
+        name: as mills say it.
+        grey: range of the mean grey value, 0..255, over coils.
+        textures: layers of grain.
+        profile: standard deviation of log reflectance across the strip, constant along it (roll and lamp streaks).
+        profile_width: correlation length of that profile, pixels.
+    """
+
+    name: str
+    grey: tuple[float, float]
+    textures: tuple[Texture, ...]
+    profile: float
+    profile_width: float
+
+    @property
+    def grain(self) -> float:
+        """Standard deviation of log reflectance from pixel to pixel: what a fine defect must stand out from."""
+        fine = [texture.strength for texture in self.textures if min(texture.along, texture.across) < 2.0]
+        return float(np.sqrt(np.square(fine).sum()))
+
+
+MILL_SCALE = Finish(
+    name="mill scale",
+    grey=(62.0, 96.0),
+    textures=(Texture(0.6, 0.5, 0.035), Texture(9.0, 1.6, 0.030), Texture(40.0, 26.0, 0.060)),
+    profile=0.022,
+    profile_width=3.0,
+)
+PICKLED = Finish(
+    name="pickled",
+    grey=(95.0, 150.0),
+    textures=(Texture(0.8, 0.5, 0.045), Texture(5.0, 1.0, 0.035), Texture(60.0, 8.0, 0.030)),
+    profile=0.030,
+    profile_width=2.0,
+)
+BRIGHT = Finish(
+    name="bright",
+    grey=(120.0, 190.0),
+    textures=(Texture(0.5, 0.4, 0.018), Texture(30.0, 0.8, 0.022), Texture(80.0, 30.0, 0.040)),
+    profile=0.016,
+    profile_width=1.2,
+)
+MATT = Finish(
+    name="matt",
+    grey=(110.0, 185.0),
+    textures=(Texture(0.9, 0.9, 0.085), Texture(2.2, 1.6, 0.045), Texture(30.0, 22.0, 0.035)),
+    profile=0.012,
+    profile_width=6.0,
+)
+
+
+@dataclass(frozen=True)
+class Coil:
+    """What the photographs of one coil share.
+
+    Attributes:
+        finish: kind of surface.
+        grey: mean grey value of its first photograph, 0..255.
+        roughness: factor on all grain.
+        drift: change of log brightness from the first photograph to the last (lamps warm up, oil builds).
+        profile_seed: of the profile across the strip.
+    """
+
+    finish: Finish
+    grey: float
+    roughness: float
+    drift: float
+    profile_seed: int
+
+    @property
+    def grain(self) -> float:
+        """Standard deviation of log reflectance from pixel to pixel."""
+        return self.finish.grain * self.roughness
+
+
+def new_coil(rng: np.random.Generator, finish: Finish) -> Coil:
+    """Draws a coil of a finish."""
+    return Coil(
+        finish=finish,
+        grey=float(rng.uniform(*finish.grey)),
+        roughness=float(rng.uniform(0.7, 1.35)),
+        drift=float(rng.uniform(-0.16, 0.16)),
+        profile_seed=int(rng.integers(2**31)),
+    )
+
+
+def bare_surface(rng: np.random.Generator, coil: Coil, shape: tuple[int, int]) -> np.ndarray:
+    """Returns the log reflectance of a stretch of the coil without defects, float32, `shape`, around zero."""
+    finish = coil.finish
+    surface = np.zeros(shape, dtype=np.float32)
+    for texture in finish.textures:
+        surface += coil.roughness * texture.strength * smooth_noise(rng, shape, texture.along, texture.across)
+    shared = smooth_line(np.random.default_rng(coil.profile_seed), shape[1], finish.profile_width)
+    own = smooth_line(rng, shape[1], finish.profile_width)
+    profile = np.sqrt(1 - _PROFILE_WANDER**2) * shared + _PROFILE_WANDER * own
+    surface += coil.roughness * finish.profile * profile
+    return surface

@@ -1,0 +1,41 @@
+"""CSV files that come with photographs."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+
+from steel_training.errors import UsageError
+from steel_training.storage import ObjectNotFound, open_storage
+
+
+class TableInvalid(UsageError):
+    """A CSV file is missing, is no table, or lacks a column."""
+
+
+def read_csv(address: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Reads a CSV file as text, empty cells as empty strings.
+
+    Args:
+        address: file or `s3://bucket/key`.
+        columns: which it must have.
+
+    Raises:
+        TableInvalid: it does not exist, is no table, or lacks a column.
+    """
+    folder, slash, name = address.rpartition("/")
+    try:
+        data = open_storage(folder or slash or ".").read(name)
+    except ObjectNotFound:
+        raise TableInvalid(f"{address} does not exist; expected a CSV file with {', '.join(columns)}.") from None
+    try:
+        table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise TableInvalid(f"{address} cannot be read as CSV: {error}") from None
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise TableInvalid(
+            f"{address} has no column {', '.join(missing)}; found {', '.join(map(str, table.columns)) or 'none'}."
+        )
+    return table

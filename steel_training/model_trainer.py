@@ -1,0 +1,318 @@
+"""The networks, and how they are trained: `BaselineCNN`, `TransferLearningModel`, `ModelTrainer`.
+
+`ModelTrainer` never sends a patch through layers that do not change: it cuts the network at the freeze boundary,
+computes everything below it once a patch and view (see `features`), and trains what lies above.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steel_training import monitoring
+from steel_training.backbones import SPECS, BackboneSpec, UnknownLayer
+from steel_training.config import BaselineConfig, Config, ModelConfig, TrainingConfig
+from steel_training.features import FeatureCache, PatchSet, weights_digest
+from steel_training.weights import LoadedWeights, load_weights
+
+log = logging.getLogger(__name__)
+
+POOLED, SCORE = "pooled_taps", "score"
+PROGRESS_EVERY = 512
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training left behind, beside the weights in the model.
+
+    Attributes:
+        history: one value an epoch for every metric.
+        best_epoch: whose weights were kept, from 1; 0 when nothing was trained.
+        stopped: `early`, `epochs` or `skipped`.
+    """
+
+    history: dict[str, list[float]] = field(default_factory=dict)
+    best_epoch: int = 0
+    stopped: str = "skipped"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        epochs = len(self.history.get("loss", ()))
+        return {"history": self.history, "best_epoch": self.best_epoch, "epochs": epochs, "stopped": self.stopped}
+
+
+class BaselineCNN:
+    """The small network that a dataset is tried with before anything expensive: four blocks 32→64→128→256 (LOCKED)."""
+
+    FILTERS = (32, 64, 128, 256)
+
+    def __init__(self, config: BaselineConfig, dropout: float = 0.5) -> None:
+        import keras
+
+        pixels = keras.Input((config.input_size, config.input_size, 3), name="pixels")
+        x = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
+        for filters in self.FILTERS:
+            x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+            x = keras.layers.BatchNormalization()(x)
+            x = keras.layers.ReLU()(x)
+            x = keras.layers.MaxPooling2D()(x)
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        x = keras.layers.Dense(256, activation="relu")(x)
+        x = keras.layers.Dropout(dropout)(x)
+        self.keras_model = keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid", name=SCORE)(x), name="baseline_cnn")
+
+
+class TransferLearningModel:
+    """A pretrained backbone, tapped at three depths, under a small head.
+
+    The head is: spatial means of the taps → standardised by the training part → Dense → Dropout → sigmoid. Everything is
+    one flat Keras graph of stock layers, pixels 0-255 in, score out, so that it can be cut anywhere and saved safely.
+    """
+
+    def __init__(self, keras_model: Any, spec: BackboneSpec, weights: LoadedWeights) -> None:
+        self.keras_model = keras_model
+        self.spec = spec
+        self.weights = weights
+
+    @classmethod
+    def build(cls, config: ModelConfig, input_size: int) -> TransferLearningModel:
+        """Builds the network and loads its first weights.
+
+        Raises:
+            WeightsNotFound: the named file does not exist.
+            WeightsUnusable: it does not fit, or ImageNet cannot be downloaded.
+        """
+        import keras
+
+        spec = SPECS[config.backbone]
+        backbone = spec.build(input_size)
+        weights = load_weights(backbone, spec, config.weights)
+        (log.warning if weights.random else log.info)("backbone %s, weights: %s", spec.name, weights.detail)
+        pooled = keras.layers.Concatenate(name=POOLED)(
+            [keras.layers.GlobalAveragePooling2D(name=f"pooled_{tap}")(backbone.get_layer(tap).output) for tap in spec.taps]
+        )
+        x = keras.layers.Normalization(name="standardise")(pooled)
+        x = keras.layers.Dense(config.head_units, activation="relu", name="head")(x)
+        x = keras.layers.Dropout(config.dropout, name="dropout")(x)
+        score = keras.layers.Dense(1, activation="sigmoid", dtype="float32", name=SCORE)(x)
+        return cls(keras.Model(backbone.input, score, name=f"steel_{spec.name.lower()}"), spec, weights)
+
+    @classmethod
+    def load(cls, path: Path, config: ModelConfig, weights: LoadedWeights) -> TransferLearningModel:
+        """Reads a saved network back; nothing in the file can run code (`safe_mode`)."""
+        import keras
+
+        return cls(keras.models.load_model(path, compile=False, safe_mode=True), SPECS[config.backbone], weights)
+
+    @property
+    def input_size(self) -> int:
+        """Side of the pixels that go in."""
+        return int(self.keras_model.input_shape[1])
+
+    def boundary(self, from_layer: str) -> list[Any]:
+        """Returns the tensors that cross the graph just above a layer: its output, and the taps below it, pooled.
+
+        Raises:
+            UnknownLayer: there is no such layer, or something else crosses there (a skip connection).
+        """
+        import keras
+
+        name = self.spec.from_layer if from_layer == "auto" else from_layer
+        names = [layer.name for layer in self.keras_model.layers]
+        cuts = [n for n in names if n.endswith(("_add", "_out"))]
+        if name not in cuts:
+            raise UnknownLayer(
+                f"training.fine_tune.from_layer is '{name}'; {self.spec.name} can be cut after: {', '.join(cuts)}."
+            )
+        place = names.index(name)
+        below = [tap for tap in self.spec.taps if names.index(tap) <= place]
+        tensors = [self.keras_model.get_layer(name).output]
+        tensors += [self.keras_model.get_layer(f"pooled_{tap}").output for tap in below]
+        try:
+            keras.Model(tensors, self.keras_model.output)
+        except ValueError as error:
+            raise UnknownLayer(f"{self.spec.name} cannot be cut after '{name}': {error}") from None
+        return tensors
+
+    def pooled(self) -> list[Any]:
+        """Returns the tensor between backbone and head."""
+        return [self.keras_model.get_layer(POOLED).output]
+
+    def scores(self, batches: Any) -> np.ndarray:
+        """Returns float32 scores (n,) of pixels (n, size, size, 3)."""
+        return np.asarray(self.keras_model(batches, training=False))[:, 0]
+
+
+class ModelTrainer:
+    """Trains the networks on the training part, choosing epochs by the validation part. It never sees the test part."""
+
+    def __init__(
+        self, config: Config, train: PatchSet, val: PatchSet, *, cache: FeatureCache | None = None, logs: Path | None = None
+    ) -> None:
+        import keras
+
+        self.config = config
+        self.train = train
+        self.val = val
+        self.cache = cache or FeatureCache()
+        self.logs = logs
+        keras.utils.set_random_seed(config.data.seed)
+
+    def train_baseline(self, model: BaselineCNN) -> Training:
+        """Trains the baseline CNN from pixels, with plain binary cross-entropy and no class weights.
+
+        It is there to judge the data: with the weights 0.5/2.0 a network that learned nothing would call everything
+        defective, and the check for collapse could not tell that from a bug.
+        """
+        config = self.config.baseline
+        network = model.keras_model
+        train, val = (
+            self.cache.arrays(part, lambda pixels: [pixels], key={"pixels": 1}, size=config.input_size, dtype="uint8")
+            for part in (self.train, self.val)
+        )
+        network.compile(_adam(config.learning_rate), "binary_crossentropy", metrics=monitoring.metrics(self._precision))
+        return self._fit("check_baseline", network, train, val, config.epochs, config.batch_size, class_weights=None)
+
+    def train_head(self, model: TransferLearningModel) -> Training:
+        """Trains the head on cached features of the frozen backbone."""
+        import keras
+
+        config = self.config.training
+        train, val = self._cached("train_head", model, model.pooled())
+        standardise = model.keras_model.get_layer("standardise")
+        standardise.adapt(np.concatenate([np.asarray(view, np.float32) for view in train[0]]))
+        top = keras.Model(model.pooled(), model.keras_model.output)
+        top.compile(_adam(config.head.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision))
+        return self._fit("train_head", top, train, val, config.head.epochs, config.batch_size, class_weights=_class_weights(config))
+
+    def fine_tune(self, model: TransferLearningModel) -> Training:
+        """Trains the layers above the boundary at a lower rate, BatchNorm frozen, from cached activations."""
+        import keras
+
+        config = self.config.training
+        if config.fine_tune.epochs == 0:
+            return Training()
+        boundary = model.boundary(config.fine_tune.from_layer)
+        train, val = self._cached("fine_tune", model, boundary)
+        top = keras.Model(boundary, model.keras_model.output)
+        for layer in top.layers:
+            layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+        top.compile(_adam(config.fine_tune.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision))
+        return self._fit(
+            "fine_tune", top, train, val, config.fine_tune.epochs, config.batch_size, class_weights=_class_weights(config)
+        )
+
+    @property
+    def _precision(self) -> float:
+        return self.config.gate.precision or 0.5
+
+    def _cached(self, stage: str, model: TransferLearningModel, outputs: list[Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        import keras
+        import tensorflow as tf
+
+        trunk = keras.Model(model.keras_model.input, outputs)
+        forward = tf.function(lambda pixels: tf.nest.flatten(trunk(pixels, training=False)), reduce_retracing=True)
+        key = {"trunk": weights_digest(trunk), "outputs": [tensor.name for tensor in outputs], "backbone": model.spec.name}
+
+        def cached(part: PatchSet, name: str, views: int) -> list[np.ndarray]:
+            return self.cache.arrays(
+                part, forward, key=key, size=model.input_size, views=views, progress=_progress(f"{stage}  features of {name}")
+            )
+
+        return cached(self.train, "train", self.config.training.views), cached(self.val, "val", 1)
+
+    def _fit(
+        self,
+        stage: str,
+        network: Any,
+        train: list[np.ndarray],
+        val: list[np.ndarray],
+        epochs: int,
+        batch_size: int,
+        *,
+        class_weights: tuple[float, float] | None,
+    ) -> Training:
+        with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch:
+            checkpoint = Path(scratch, "best.weights.h5")
+            callbacks, history = monitoring.callbacks(
+                stage=stage,
+                epochs=epochs,
+                patience=self.config.training.patience,
+                checkpoint=checkpoint,
+                tensorboard=self.logs / stage if self.logs else None,
+            )
+            weights = np.array(class_weights or (1.0, 1.0), np.float32)
+            network.fit(
+                _cached_views(train, self.train.labels, batch_size, weights=weights, seed=self.config.data.seed),
+                validation_data=_cached_views(val, self.val.labels, 256, weights=weights, seed=None),
+                epochs=epochs,
+                callbacks=callbacks,
+                verbose=0,
+            )
+            network.load_weights(checkpoint)
+        best = int(np.argmax(history[monitoring.RANKED])) + 1
+        return Training(history, best, "epochs" if len(history["loss"]) == epochs else "early")
+
+
+def _cached_views(arrays: list[np.ndarray], labels: np.ndarray, batch_size: int, *, weights: np.ndarray, seed: int | None) -> Any:
+    """Batches of cached arrays (views, n, …): one random view a patch and epoch, or in order when `seed` is None."""
+    import keras
+
+    class CachedViews(keras.utils.PyDataset):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.random = np.random.default_rng(seed) if seed is not None else None
+            self.on_epoch_end()
+
+        def __len__(self) -> int:
+            return -(-len(labels) // batch_size)
+
+        def on_epoch_end(self) -> None:
+            views, count = arrays[0].shape[:2]
+            self.order = np.arange(count) if self.random is None else self.random.permutation(count)
+            self.view = np.zeros(count, int) if self.random is None else self.random.integers(views, size=count)
+
+        def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+            rows = self.order[index * batch_size : (index + 1) * batch_size]
+            inputs = tuple(np.asarray(array[self.view[rows], rows], np.float32) for array in arrays)
+            target = labels[rows]
+            return (inputs if len(inputs) > 1 else inputs[0]), target[:, None].astype(np.float32), weights[target]  # type: ignore[return-value]
+
+    return CachedViews()
+
+
+def _adam(rate: float) -> Any:
+    import keras
+
+    return keras.optimizers.Adam(rate)
+
+
+def _loss(config: TrainingConfig) -> Any:
+    import keras
+
+    if config.loss == "focal":
+        # The class weights stand in for alpha: alpha on top of them would weigh the classes twice.
+        return keras.losses.BinaryFocalCrossentropy(gamma=config.focal_gamma, apply_class_balancing=False)
+    return keras.losses.BinaryCrossentropy()
+
+
+def _class_weights(config: TrainingConfig) -> tuple[float, float]:
+    return config.class_weights.clean, config.class_weights.defective
+
+
+def _progress(what: str) -> Callable[[int, int], None]:
+    shown = 0
+
+    def report(done: int, total: int) -> None:
+        nonlocal shown
+        if done - shown >= PROGRESS_EVERY or done == total:
+            shown = done
+            log.info("%s  %s/%s patches", what, f"{done:,}", f"{total:,}")
+
+    return report
