@@ -1,0 +1,230 @@
+"""The command line: one command a stage, `run` for all of them, and what a person does with models.
+
+Logs go to standard error; the last line of standard output is one JSON object for the caller.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from steel_training.config import load_config, settings
+from steel_training.errors import SteelTrainingError, UsageError
+from steel_training.run import Run, StageResult, Status, safe_run_id
+from steel_training.storage import open_storage
+from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED, Verdict
+
+log = logging.getLogger("steel_training")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code (see DESIGN, `steel-training --help`)."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    for chatty in ("botocore", "great_expectations", "matplotlib", "absl", "tensorflow", "h5py"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.func(options)
+    except SteelTrainingError as error:
+        print(f"steel-training: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("steel-training: interrupted; finished stages are kept, run again with the same --run-id.", file=sys.stderr)
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    from steel_training.ingest.commands import add_commands
+    from steel_training.stages import STAGES
+
+    parser = argparse.ArgumentParser(prog="steel-training", description=sys.modules["steel_training"].__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    whole = commands.add_parser("run", help="all stages, to a verdict")
+    whole.add_argument("dataset", metavar="DATASET", help="folder or s3:// prefix, or one that holds YYYY-MM-DD versions")
+    _add_store(whole)
+    whole.add_argument("--run-id", help="continue a run of this id, or start one (default: the time)")
+    _add_request(whole)
+    whole.set_defaults(func=_run)
+
+    for stage in STAGES:
+        single = commands.add_parser(stage, help=f"only the stage {stage}")
+        single.add_argument("--run-id", required=True)
+        _add_store(single)
+        if stage == STAGES[0]:
+            single.add_argument("--dataset", required=True)
+            _add_request(single)
+        single.set_defaults(func=_stage, stage=stage)
+
+    add_commands(commands)
+
+    models = commands.add_parser("models", help="published versions and the champion")
+    actions = models.add_subparsers(required=True, metavar="ACTION")
+    for name, text, needs_version in (
+        ("list", "every version and verdict", False),
+        ("show", "one version", True),
+        ("promote", "make a version the champion", True),
+        ("rollback", "go back to the champion before", False),
+    ):
+        action = actions.add_parser(name, help=text)
+        if needs_version:
+            action.add_argument("version")
+        _add_store(action)
+        action.add_argument("--name", default="steel-defects", help="model name in the registry")
+        action.set_defaults(func=_models, action=name)
+
+    predict = commands.add_parser("predict", help="score images with the champion")
+    predict.add_argument("images", nargs="+", metavar="IMAGE")
+    _add_store(predict)
+    predict.add_argument("--version", help="instead of the champion")
+    predict.add_argument("--name", default="steel-defects", help="model name in the registry")
+    predict.add_argument("--json", action="store_true", help="one JSON object an image")
+    predict.set_defaults(func=_predict)
+
+    listing = commands.add_parser("settings", help="every configuration key, its default and meaning")
+    listing.set_defaults(func=_settings)
+    return parser
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", required=True, help="folder or s3:// prefix for runs and models")
+
+
+def _add_request(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", help="YAML file")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    parser.add_argument("--date", help="newest dataset version not later than YYYY-MM-DD")
+
+
+def _perform(run: Run, stage: str, options: argparse.Namespace) -> StageResult:
+    from steel_training import stages
+
+    number = min(stages.STAGES.index(stage) + 1, len(stages.STAGES) - 1)
+    log.info("[%d/%d] %s", number, len(stages.STAGES) - 1, stage)
+    if stage == stages.STAGES[0]:
+        as_of = _date(options.date)
+        config = load_config(options.config, overrides=options.overrides)
+        result = stages.resolve(run, stages.Request(options.dataset, config, as_of))
+    else:
+        result = stages.LATER[stage](run)
+    log.info("[%d/%d] %s: %s, %.0f s", number, len(stages.STAGES) - 1, stage, result.status, result.seconds)
+    return result
+
+
+def _date(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--date {text!r} is no date; expected YYYY-MM-DD.") from None
+
+
+def _exit_code(result: StageResult) -> int:
+    if result.status is Status.BLOCKED:
+        return EXIT_BLOCKED_BY_DATA if result.stage == "validate_patches" else EXIT_BLOCKED_BY_BASELINE
+    return EXIT_REJECTED if result.stage == "reject_model" else 0
+
+
+def _stage(options: argparse.Namespace) -> int:
+    run = Run(open_storage(options.store), safe_run_id(options.run_id))
+    result = _perform(run, options.stage, options)
+    for reason in result.reasons:
+        log.info("%s: %s", reason.code, reason.message)
+    print(json.dumps(result.as_dict()))
+    return _exit_code(result)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from steel_training.stages import STAGES
+
+    run_id = options.run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S%f")
+    run = Run(open_storage(options.store), safe_run_id(run_id))
+    result = None
+    for stage in STAGES[:-2]:
+        result = _perform(run, stage, options)
+        if result.status is not Status.DONE:
+            return _conclude(run, result)
+    assert result is not None  # noqa: S101 - STAGES is not empty
+    result = _perform(run, "publish_model" if result.outputs["publish"] else "reject_model", options)
+    return _conclude(run, result)
+
+
+def _conclude(run: Run, result: StageResult) -> int:
+    from steel_training.report.terminal import summary
+    from steel_training.stages import REPORT
+
+    verdict = {Status.BLOCKED: Verdict.BLOCKED, Status.UNCHANGED: Verdict.UNCHANGED}.get(result.status) or Verdict(
+        result.outputs["verdict"]
+    )
+    evaluated = run.find_result("evaluate")
+    metrics: dict[str, Any] = dict(evaluated.outputs["metrics"]) if evaluated else {}
+    previous = result.outputs.get("previous") or {}
+    report = previous.get("report") or run.store.location(run.key(REPORT))
+    version = result.outputs.get("version") if result.stage != "resolve_dataset" else previous.get("version")
+    targets = evaluated.outputs["targets"] if evaluated else {}
+    print(summary(verdict, result.reasons, metrics, targets, report, version), file=sys.stderr)
+    answer = {
+        "verdict": str(verdict),
+        "reasons": [reason.as_dict() for reason in result.reasons],
+        "version": version,
+        "run_id": run.run_id,
+        "report": report,
+        "metrics": metrics or previous.get("metrics", {}),
+    }
+    print(json.dumps(answer))
+    return _exit_code(result)
+
+
+def _models(options: argparse.Namespace) -> int:
+    from steel_training.registry import Registry
+
+    registry = Registry(open_storage(options.store), options.name)
+    if options.action == "list":
+        champion, _ = registry.champion()
+        for decision in registry.decisions():
+            mark = "*" if champion is not None and decision.get("version") == champion else " "
+            recall = decision["metrics"].get("recall", {}).get("value")
+            shown = f"recall {recall:.4f}" if recall is not None else "–"
+            print(f"{mark} {decision['verdict']:<10} {decision.get('version') or '–':<18} {shown:<14} {decision['decided_at'][:19]}  {decision['run_id']}")
+        print(f"champion: {champion or 'none yet'}")
+    elif options.action == "show":
+        print(json.dumps(registry.metadata(options.version), indent=2))
+    elif options.action == "promote":
+        previous = registry.promote(options.version)
+        print(f"champion: {options.version} (before: {previous or 'none'})")
+    else:
+        left, now = registry.rollback()
+        print(f"champion: {now} (before: {left})")
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from steel_training.registry import Registry
+    from steel_training.serving import predict
+
+    rows = predict(Registry(open_storage(options.store), options.name), options.images, version=options.version)
+    if options.json:
+        for row in rows:
+            print(json.dumps(row))
+        return 0
+    width = max(len(row["image"]) for row in rows)
+    print(f"{'image':<{width}}  score   verdict    (threshold {rows[0]['threshold']:.4f}, version {rows[0]['version']})")
+    for row in rows:
+        print(f"{row['image']:<{width}}  {row['score']:.4f}  {'DEFECTIVE' if row['label'] else 'clean'}")
+    return 0
+
+
+def _settings(_: argparse.Namespace) -> int:
+    for key, schema in settings():
+        print(f"{key:<40} {schema['default']!s:<22} {schema.get('description', '')}")
+    return 0

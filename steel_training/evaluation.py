@@ -1,0 +1,89 @@
+"""Judges networks on patches: scores, the operating threshold from validation, metrics and curves from the test part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from steel_training.config import Config
+from steel_training.features import PatchSet, resize
+from steel_training.metrics import (
+    Counts,
+    Estimate,
+    OperatingThreshold,
+    choose_threshold,
+    count,
+    estimates,
+    sweep,
+)
+from steel_training.pixels import read_batches
+
+CURVE_POINTS = 400
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A model at its operating threshold on the test part."""
+
+    threshold: OperatingThreshold
+    counts: Counts
+    metrics: dict[str, Estimate]
+
+
+def score(network: Any, patches: PatchSet) -> np.ndarray:
+    """Returns float32 scores (n,) of a Keras network (n, size, size, 3) → (n, 1) for every patch, in order."""
+    import tensorflow as tf
+
+    forward = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
+    size = int(network.input_shape[1])
+    batches = read_batches(patches.storage, patches.paths, BATCH)
+    return np.concatenate([np.asarray(forward(resize(batch, size)))[:, 0] for batch in batches])
+
+
+def judge(
+    config: Config, *, val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], groups: np.ndarray
+) -> Judgement:
+    """Chooses the threshold on validation and measures on the test part.
+
+    Args:
+        config: targets, margin, confidence.
+        val: labels and scores of validation.
+        test: labels and scores of the test part.
+        groups: of the test patches.
+    """
+    gate = config.gate
+    threshold = choose_threshold(
+        *val, recall=gate.recall or 0.0, precision=gate.precision or 0.0, margin=config.threshold.margin
+    )
+    measured = estimates(
+        *test, groups, threshold.value, confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed
+    )
+    return Judgement(threshold, count(*test, threshold.value), measured)
+
+
+def curves(val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+    """Returns the curves of the report: precision-recall and ROC on test, the threshold sweep on validation."""
+    _, recall, precision, _ = sweep(*test)
+    labels = test[0]
+    defects, clean = int(np.sum(labels == 1)), int(np.sum(labels == 0))
+    tp = recall * defects
+    fp = tp / precision - tp if len(tp) else tp
+    thresholds, val_recall, val_precision, val_f2 = sweep(*val)
+    return {
+        "pr": {"precision": _thin(precision), "recall": _thin(recall)},
+        "roc": {"fpr": _thin(np.nan_to_num(fp / clean)), "tpr": _thin(recall)},
+        "sweep": {
+            "threshold": _thin(thresholds),
+            "recall": _thin(val_recall),
+            "precision": _thin(val_precision),
+            "f2": _thin(val_f2),
+        },
+    }
+
+
+def _thin(values: np.ndarray) -> list[float]:
+    chosen = np.unique(np.linspace(0, len(values) - 1, min(len(values), CURVE_POINTS)).round().astype(int))
+    return [round(float(value), 5) for value in values[chosen]]

@@ -1,0 +1,89 @@
+"""The baseline check: is there something honest to learn? Leak probes first, then the baseline CNN, then collapse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from steel_training.config import BaselineConfig
+from steel_training.leakage import PROBES, Probe
+from steel_training.metrics import auc, average_precision, estimates, sweep
+
+CONSTANT = 1e-3
+CHANCE = 0.5
+
+
+def probe_dataset(profile: pd.DataFrame) -> list[Probe]:
+    """Runs every probe that needs no network."""
+    return [probe(profile) for probe in PROBES]
+
+
+def too_good(history: dict[str, list[float]], config: BaselineConfig) -> Probe:
+    """A small CNN that separates the classes almost perfectly at once has found a leak, not defects."""
+    epochs = min(config.too_good_epochs, len(history["val_auc"]))
+    best = max(history["val_auc"][:epochs])
+    passed = best < config.too_good
+    message = f"The baseline CNN reaches a validation AUC of {best:.4f} within {epochs} epochs; from {config.too_good} on that means leakage"
+    advice = "." if passed else (
+        ": something other than the defect tells the label. Compare how clean and defective patches were photographed, cut and stored."
+    )  # fmt: skip
+    return Probe("leak.too_good", passed, best, config.too_good, message + advice)
+
+
+def collapse(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list[Probe]:
+    """Judges the baseline's validation scores: constant, one class, or no better than chance.
+
+    Args:
+        labels: int (n,).
+        scores: float (n,).
+        groups: (n,).
+    """
+    spread = float(np.std(scores)) if np.all(np.isfinite(scores)) else 0.0
+    constant = Probe(
+        "collapse.constant_score",
+        spread >= CONSTANT,
+        spread,
+        CONSTANT,
+        f"Baseline scores spread by {spread:.4f} (standard deviation; at least {CONSTANT})"
+        + (": the network answers the same for every patch. Check labels and pixel range." if spread < CONSTANT else "."),
+    )
+    if not constant.passed:
+        return [constant]
+    # At 0.5 a network trained on few defects may honestly call all clean: one class means one at every useful threshold.
+    share = float(np.mean(scores >= 0.5))
+    prior = float(np.mean(scores >= float(np.mean(labels))))
+    one_class = share in (0.0, 1.0) and prior in (0.0, 1.0)
+    low = estimates(labels, scores, groups, 0.5, confidence=0.95, resamples=500)["auc"].lower
+    return [
+        constant,
+        Probe(
+            "collapse.one_class",
+            not one_class,
+            share,
+            1.0,
+            f"The baseline calls {share:.1%} of validation defective at 0.5 and {prior:.1%} at the defect rate"
+            + (": one class only. Check labels, and train the baseline longer." if one_class else "."),
+        ),
+        Probe(
+            "collapse.chance",
+            low > CHANCE,
+            low,
+            CHANCE,
+            f"The lower bound of the baseline's AUC is {low:.3f} (must exceed {CHANCE})"
+            + ("." if low > CHANCE else ": it learned nothing. Check that labels belong to their patches."),
+        ),
+    ]
+
+
+def baseline_metrics(labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    """The baseline's figures on validation, for the report and for comparison with the transfer model."""
+    _, recall, precision, _ = sweep(labels, scores)
+    enough = recall >= 0.95
+    return {
+        "auc": auc(labels, scores),
+        "average_precision": average_precision(labels, scores),
+        "precision_at_recall_95": float(precision[enough].max()),
+        "positive_share": float(np.mean(scores >= 0.5)),
+    }
