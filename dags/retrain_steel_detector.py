@@ -1,0 +1,71 @@
+"""The line from a patch dataset to a published or refused model. Wiring only: the work is in `steel_training`.
+
+    resolve_dataset → profile_patches → validate_patches → check_baseline → train_head → fine_tune
+        → evaluate → verify_bundle → decide ─┬→ publish_model
+                                             └→ reject_model
+
+Every task runs `python -m steel_training STAGE` in a child process; the command stands in its log and can be run by
+hand. The file is not named after the DAG: `dags/` comes first on the path, and would hide the package.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, Asset, CronTriggerTimetable, Label, chain
+from steel_training_airflow.form import params, resolve_arguments
+from steel_training_airflow.operators import DecideOperator, StageOperator
+
+MODEL = Asset("steel_model")
+NIGHT = os.environ.get("STEEL_TRAINING_CRON", "0 2 * * *")
+TIMEZONE = os.environ.get("STEEL_TRAINING_TIMEZONE", "UTC")
+
+# One slot and one worker: two trainings at once, as a backfill would start them, do not fit on a GPU.
+GPU = {"queue": "gpu", "pool": "gpu", "execution_timeout": timedelta(hours=12)}
+
+with DAG(
+    dag_id="steel_training",
+    description="Retrain the steel defect detector; publish it only when it does not miss defects.",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable(NIGHT, timezone=TIMEZONE),
+    start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo(TIMEZONE)),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=True,
+    params=params(),
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(hours=3),
+    },
+    tags=["steel"],
+):
+    resolve_dataset = StageOperator(task_id="resolve_dataset", arguments=resolve_arguments)
+    profile_patches = StageOperator(task_id="profile_patches")
+    validate_patches = StageOperator(task_id="validate_patches")
+    check_baseline = StageOperator(task_id="check_baseline", **GPU)
+    train_head = StageOperator(task_id="train_head", **GPU)
+    fine_tune = StageOperator(task_id="fine_tune", **GPU)
+    evaluate = StageOperator(task_id="evaluate")
+    verify_bundle = StageOperator(task_id="verify_bundle")
+    decide = DecideOperator(task_id="decide", accepted="publish_model", refused="reject_model")
+    publish_model = StageOperator(task_id="publish_model", outlets=[MODEL])
+    reject_model = StageOperator(task_id="reject_model")
+
+    chain(
+        resolve_dataset,
+        profile_patches,
+        validate_patches,
+        check_baseline,
+        train_head,
+        fine_tune,
+        evaluate,
+        verify_bundle,
+        decide,
+    )
+    decide >> Label("meets its targets") >> publish_model
+    decide >> Label("refused") >> reject_model

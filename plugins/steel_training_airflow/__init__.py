@@ -1,0 +1,1 @@
+"""What Airflow needs of steel-training: operators that run a stage in a child process, the params form, links."""

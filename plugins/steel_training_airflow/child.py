@@ -1,0 +1,168 @@
+"""Runs a command in its own process group, hands on its lines as they come, and leaves none of it behind.
+
+Knows nothing of Airflow. Three ways out are covered: the command ends (what it left running is ended too), the caller
+stops it (`terminate`, from a signal handler if need be), and the caller dies without a word (a guard process, which
+sees its pipe close, ends the group: no training goes on holding the GPU while its retry starts).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO
+
+GRACE_SECONDS = 3.0  # Airflow itself waits 5 s between SIGTERM and SIGKILL
+LINGER_SECONDS = 2.0
+
+# Ends quietly when it is told so; when its pipe closes instead, the process group $1 goes.
+_GUARD = 'read -r _ && exit 0; kill -TERM -- "-$1"; sleep 3; kill -KILL -- "-$1"'
+
+
+class ChildProcess:
+    """One command, run once.
+
+    Args:
+        command: program and arguments.
+        env: the whole environment of the command.
+    """
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        self.command = list(command)
+        self.env = dict(env)
+        self.terminated = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self, on_line: Callable[[str], None]) -> tuple[int, str]:
+        """Runs the command to its end.
+
+        Args:
+            on_line: gets every line of both outputs as it comes, but for the last one of standard output.
+
+        Returns:
+            The exit code (negative: the signal that ended it) and the last line of standard output.
+        """
+        process = subprocess.Popen(
+            self.command,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            process_group=0,
+        )
+        self._process = process
+        try:
+            with _guarded(process.pid):
+                if self.terminated:
+                    self._end_group()
+                last = _pump(process, on_line)
+                code = process.wait()
+                self._end_group()
+        except BaseException:
+            self._end_group()
+            raise
+        finally:
+            self._process = None
+            _close(process)
+        return code, last
+
+    def terminate(self) -> None:
+        """Ends the command and all that it started: SIGTERM, then SIGKILL. May be called from a signal handler."""
+        self.terminated = True
+        self._end_group()
+
+    def _end_group(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        if not _signal_group(process.pid, signal.SIGTERM):
+            return
+        deadline = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < deadline:
+            process.poll()  # until it is reaped, the leader counts as a living member
+            if not _signal_group(process.pid, 0):
+                return
+            time.sleep(0.05)
+        _signal_group(process.pid, signal.SIGKILL)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Sends a signal to a process group; says whether anything of it was there (signal 0 only asks)."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _guarded(group: int) -> Iterator[None]:
+    """Ends the group when this process disappears before the block is left."""
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "guard", str(group)],
+        env={},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            guard.communicate(b"done\n")
+
+
+def _pump(process: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> str:
+    """Hands on lines until both outputs are closed, or the command has ended and something else holds them open.
+
+    Returns:
+        The last line of standard output.
+    """
+    out, err = _Lines(), _Lines()
+    last = ""
+    until: float | None = None
+    with selectors.DefaultSelector() as selector:
+        for stream, lines in ((process.stdout, out), (process.stderr, err)):
+            if stream is not None:
+                selector.register(stream, selectors.EVENT_READ, lines)
+        while selector.get_map() and (until is None or time.monotonic() < until):
+            for key, _ in selector.select(timeout=0.5):
+                lines = key.data
+                data = os.read(key.fd, 1 << 16)
+                for line in lines.feed(data):
+                    if lines is out:
+                        line, last = last, line
+                    if line:
+                        on_line(line)
+                if not data:
+                    selector.unregister(key.fileobj)
+            if until is None and process.poll() is not None:
+                until = time.monotonic() + LINGER_SECONDS
+    return last
+
+
+class _Lines:
+    """Cuts a byte stream into lines; of a line that was redrawn with carriage returns, the last state."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        """Yields the lines that the data completes, without empty ones; no data means the end."""
+        *whole, self._rest = (self._rest + (data or b"\n")).split(b"\n")
+        for line in whole:
+            text = line.decode("utf-8", errors="replace").rstrip().rpartition("\r")[2]
+            if text:
+                yield text
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    streams: list[IO[bytes] | None] = [process.stdout, process.stderr]
+    for stream in streams:
+        if stream is not None:
+            stream.close()

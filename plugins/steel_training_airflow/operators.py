@@ -1,0 +1,226 @@
+"""Operators that run one stage of the line in a child process, by the command that a person would type.
+
+TensorFlow so never lives in a forked worker, GPU memory is free when the stage ends, and what stands in the task's log
+can be run by hand. How a stage ends decides how its task ends:
+
+| exit | task |
+|---|---|
+| 0, status `unchanged` | skipped, and with it all that follows |
+| 0 | success |
+| 3 (rejected) | success, with the reasons as a warning |
+| 4, 5 (blocked by data, by the baseline check) | failed, not retried: the same data would fail again |
+| 2 (wrong use) | failed, not retried |
+| anything else, a signal, no result | failed, retried |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, BranchMixIn
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from steel_training.run import RUNS, Status, safe_run_id
+from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
+from steel_training_airflow.child import ChildProcess
+from steel_training_airflow.links import StageFilesLink, address
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+PYTHON_VARIABLE = "STEEL_TRAINING_PYTHON"
+STORE_VARIABLE = "STEEL_TRAINING_STORE"
+EXIT_WRONG_USE = 2
+
+# A worker's environment holds Airflow's secrets; a stage gets what it needs and no more.
+PASSED_ON = frozenset(
+    {
+        *("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR"),
+        *("LD_LIBRARY_PATH", "XLA_FLAGS", "OMP_NUM_THREADS", "KERAS_HOME"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    }
+)
+PASSED_ON_PREFIXES = ("LC_", "AWS_", "STEEL_TRAINING_", "TF_", "CUDA_", "NVIDIA_", "NCCL_")
+
+
+class StageOperator(BaseOperator):
+    """Runs `python -m steel_training STAGE --run-id … --store …`.
+
+    Args:
+        stage: the stage; the task's id where none is given.
+        arguments: gets the task's context and returns the further arguments of the command.
+
+    The store comes from `STEEL_TRAINING_STORE`, the interpreter from `STEEL_TRAINING_PYTHON` (else the worker's own).
+    The XCom holds status, reasons, seconds and the single values of the stage's outputs; the rest stays in the store.
+    """
+
+    operator_extra_links = (StageFilesLink(),)
+    ui_color = "#e4edf5"
+
+    def __init__(
+        self, *, stage: str | None = None, arguments: Callable[[Context], list[str]] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.stage = stage or self.task_id
+        self.arguments = arguments
+        self.files_url = ""
+        self._child: ChildProcess | None = None
+
+    def execute(self, context: Context) -> None:
+        """Runs the stage.
+
+        Raises:
+            AirflowSkipException: there is nothing to do.
+            AirflowFailException: trying again cannot help: blocked by the data, or wrong use.
+            AirflowException: anything else.
+        """
+        self.run_stage(context)
+
+    def run_stage(self, context: Context) -> dict[str, Any]:
+        """Runs the stage and returns its whole result; pushes the small part of it."""
+        run_id = safe_run_id(context["run_id"])
+        store = os.environ.get(STORE_VARIABLE, "")
+        if not store:
+            raise AirflowFailException(
+                f"{STORE_VARIABLE} is not set on this worker; expected the folder or s3:// URI that holds runs and models."
+            )
+        command = [os.environ.get(PYTHON_VARIABLE) or sys.executable, "-m", "steel_training", self.stage]
+        command += ["--run-id", run_id, "--store", store]
+        if self.arguments is not None:
+            command += self.arguments(context)
+        code, last, tail = self._run(command)
+        self.files_url = address(store, f"{RUNS}/{run_id}/{self.stage}/")
+        result = _parsed(last)
+        if result is not None:
+            small = summary(result)
+            context["ti"].xcom_push(key="return_value", value=small)
+            for outlet in self.outlets:
+                context["outlet_events"][outlet].extra.update(small)
+        self._judge(code, result, tail)
+        return result or {}
+
+    def on_kill(self) -> None:
+        """Ends the stage and all that it started. Airflow calls this when a task is cleared, failed or timed out."""
+        if self._child is not None:
+            self._child.terminate()
+
+    def _run(self, command: list[str]) -> tuple[int, str, str]:
+        self.log.info("Running: %s", shlex.join(command))
+        tail: deque[str] = deque(maxlen=8)
+
+        def on_line(line: str) -> None:
+            tail.append(line)
+            self.log.info("%s", line)
+
+        self._child = child = ChildProcess(command, stage_environment(os.environ))
+        try:
+            code, last = child.run(on_line)
+        except OSError as error:
+            raise AirflowFailException(
+                f"{command[0]} cannot be started: {error.strerror}. Set {PYTHON_VARIABLE}."
+            ) from error
+        finally:
+            self._child = None
+        if child.terminated:
+            # The task runner goes on after SIGTERM; a stage that was stopped must not end as a success.
+            raise AirflowException(f"{self.stage} was stopped (exit {code}).")
+        if _parsed(last) is None and last:
+            on_line(last)
+        return code, last, "\n".join(tail)
+
+    def _judge(self, code: int, result: Mapping[str, Any] | None, tail: str) -> None:
+        reasons = _told(result)
+        if code in (EXIT_BLOCKED_BY_DATA, EXIT_BLOCKED_BY_BASELINE):
+            raise AirflowFailException(f"{self.stage} blocks the run; nothing is published.\n{reasons or tail}")
+        if code == EXIT_WRONG_USE:
+            raise AirflowFailException(f"{self.stage} cannot work as asked.\n{tail}")
+        if code not in (0, EXIT_REJECTED):
+            raise AirflowException(f"{self.stage} failed ({_how(code)}).\n{tail}")
+        if result is None:
+            raise AirflowException(f"{self.stage} ended without a result on its last line.\n{tail}")
+        if code == EXIT_REJECTED:
+            self.log.warning("REJECTED: the model is not published.\n%s", reasons)
+        if result.get("status") == Status.UNCHANGED:
+            raise AirflowSkipException(f"Nothing to do.\n{reasons}".strip())
+        self.log.info("%s: %s in %s s", self.stage, result.get("status"), result.get("seconds"))
+
+
+class DecideOperator(StageOperator, BranchMixIn):
+    """Runs the stage that judges the model, and follows its verdict.
+
+    Args:
+        accepted: the task to go on with when the model may be published.
+        refused: the task to go on with when it may not.
+    """
+
+    inherits_from_skipmixin = True
+    ui_color = "#f5ecd7"
+
+    def __init__(self, *, accepted: str, refused: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.accepted = accepted
+        self.refused = refused
+
+    def execute(self, context: Context) -> Any:
+        """Runs the stage and skips the branch that the verdict does not take."""
+        result = self.run_stage(context)
+        publish = result.get("outputs", {}).get("publish")
+        if not isinstance(publish, bool):
+            raise AirflowException(f"{self.stage} says publish = {publish!r}; expected true or false.")
+        if not publish:
+            self.log.warning("The model is refused.\n%s", _told(result))
+        return self.do_branch(context, self.accepted if publish else self.refused)
+
+
+def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the part of an environment that a stage gets."""
+    passed = {
+        name: value for name, value in environment.items() if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
+    }
+    return {**passed, "PYTHONUNBUFFERED": "1"}
+
+
+def summary(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what of a stage's result travels in XCom: status, reasons, seconds, and the outputs that are one value."""
+    outputs = {
+        name: value
+        for name, value in result.get("outputs", {}).items()
+        if isinstance(value, (str, int, float, bool)) and len(str(value)) <= 500
+    }
+    return {
+        "status": result.get("status"),
+        "reasons": list(result.get("reasons", ())),
+        "seconds": result.get("seconds"),
+        "outputs": outputs,
+    }
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """Reads the result line; `None` where it is none. NaN is not JSON, and XCom would refuse it."""
+    try:
+        value = json.loads(line, parse_constant=_refuse_constant)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _told(result: Mapping[str, Any] | None) -> str:
+    reasons = result.get("reasons", ()) if result else ()
+    return "\n".join(f"  {reason['code']}: {reason['message']}" for reason in reasons)
+
+
+def _how(code: int) -> str:
+    if code == -9:
+        return "killed by SIGKILL; out of memory is the usual cause"
+    return f"exit {code}" if code >= 0 else f"ended by signal {-code}"
