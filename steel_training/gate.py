@@ -10,7 +10,12 @@ from steel_training.config import GateConfig
 from steel_training.metrics import JUDGED, Estimate
 from steel_training.verdict import Reason
 
-_WORDS = {"recall": "share of the defects found", "f2": "F2", "precision": "share of the alarms that are defects", "auc": "area under the ROC curve"}
+_WORDS = {
+    "recall": "share of the defects found",
+    "f2": "F2",
+    "precision": "share of the alarms that are defects",
+    "auc": "area under the ROC curve",
+}
 _ADVICE = {
     "recall": "look at the missed defects in the report; add patches of that kind, or train longer.",
     "f2": "look at the missed defects and false alarms in the report.",
@@ -54,12 +59,22 @@ def decide(
     against: list[Reason] = []
     targets = {name: getattr(gate, name) for name in JUDGED if getattr(gate, name) is not None}
     if not targets:
-        against.append(Reason("gate.not_enough_evidence", "No target is configured; expected at least gate.recall. Nothing is published without one."))
+        against.append(
+            Reason(
+                "gate.not_enough_evidence",
+                "No target is configured; expected at least gate.recall. Nothing is published without one.",
+            )
+        )
     for name, target in targets.items():
         against += _missed_target(name, metrics.get(name), target, gate)
     if not 0.0 < alarms < 1.0:
         called = "everything" if alarms >= 1.0 else "nothing"
-        against.append(Reason("collapse.one_class", f"The model calls {called} defective ({alarms:.0%} of the test patches). {_ADVICE['auc']}"))
+        against.append(
+            Reason(
+                "collapse.one_class",
+                f"The model calls {called} defective ({alarms:.0%} of the test patches). {_ADVICE['auc']}",
+            )
+        )
     if baseline is not None:
         against += _below_baseline(metrics.get("auc"), baseline)
     if champion is not None:
@@ -81,7 +96,9 @@ def _missed_target(name: str, estimate: Estimate | None, target: float, gate: Ga
         return []
     found = f"{value:.4f}" if math.isfinite(value) else "not a number"
     kind = f"lower {gate.confidence:.0%} bound of " if gate.evidence == "bound" else ""
-    return [Reason(f"gate.{name}", f"{kind}{name} ({_WORDS[name]}) is {found}; the target is {target:.2f}: {_ADVICE[name]}")]
+    return [
+        Reason(f"gate.{name}", f"{kind}{name} ({_WORDS[name]}) is {found}; the target is {target:.2f}: {_ADVICE[name]}")
+    ]
 
 
 def _met(name: str, estimate: Estimate, target: float, gate: GateConfig) -> Reason:

@@ -131,9 +131,13 @@ def choose_threshold(
     """
     defects = int(np.sum(labels == 1))
     if defects == 0 or defects == len(labels):
-        raise NoOperatingThreshold(f"Validation holds {defects} defects among {len(labels)} patches; both classes are needed.")
+        raise NoOperatingThreshold(
+            f"Validation holds {defects} defects among {len(labels)} patches; both classes are needed."
+        )
     if not np.all(np.isfinite(scores)):
-        raise NoOperatingThreshold(f"{int(np.sum(~np.isfinite(scores)))} validation scores are not finite; train again at a lower rate.")
+        raise NoOperatingThreshold(
+            f"{int(np.sum(~np.isfinite(scores)))} validation scores are not finite; train again at a lower rate."
+        )
     if np.ptp(scores) < 1e-6:
         raise NoOperatingThreshold("All validation scores are the same; the model has collapsed.")
     wanted = min(recall + margin * np.sqrt(2 * recall * (1 - recall) / defects), 1.0)
@@ -146,9 +150,15 @@ def choose_threshold(
         exact = (recalls >= recall) & (precisions >= precision)
         if exact.any():
             # Precision leaves no room for the whole margin: take as much recall as it allows.
-            chosen, note = int(np.argmax(np.where(exact, recalls, -1.0))), "meets recall and precision, with less margin than asked for"
+            chosen, note = (
+                int(np.argmax(np.where(exact, recalls, -1.0))),
+                "meets recall and precision, with less margin than asked for",
+            )
         else:
-            chosen, note = int(np.argmax(np.where(enough, precisions, -1.0))), "meets recall; no threshold meets precision too"
+            chosen, note = (
+                int(np.argmax(np.where(enough, precisions, -1.0))),
+                "meets recall; no threshold meets precision too",
+            )
     return OperatingThreshold(
         value=float(thresholds[chosen]),
         val_recall=float(recalls[chosen]),
@@ -171,7 +181,14 @@ def sweep(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def estimates(
-    labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, threshold: float, *, confidence: float, resamples: int, seed: int = 0
+    labels: np.ndarray,
+    scores: np.ndarray,
+    groups: np.ndarray,
+    threshold: float,
+    *,
+    confidence: float,
+    resamples: int,
+    seed: int = 0,
 ) -> dict[str, Estimate]:
     """Judges scores on a part, with one-sided lower bounds from resampling whole groups.
 
@@ -193,7 +210,9 @@ def estimates(
     """
     found = count(labels, scores, threshold)
     _, group = np.unique(groups, return_inverse=True)
-    draws = np.random.default_rng(seed).multinomial(group.max() + 1, np.full(group.max() + 1, 1 / (group.max() + 1)), size=resamples)
+    draws = np.random.default_rng(seed).multinomial(
+        group.max() + 1, np.full(group.max() + 1, 1 / (group.max() + 1)), size=resamples
+    )
     called, defective = scores >= threshold, labels == 1
 
     def totals(rows: np.ndarray) -> np.ndarray:

@@ -47,6 +47,14 @@ class Training:
         return {"history": self.history, "best_epoch": self.best_epoch, "epochs": epochs, "stopped": self.stopped}
 
 
+@dataclass(frozen=True)
+class Cached:
+    """Cached arrays (views, n, …) of one part: what the head sees, and what crosses the freeze boundary."""
+
+    pooled: list[np.ndarray]
+    boundary: list[np.ndarray]
+
+
 class BaselineCNN:
     """The small network that a dataset is tried with before anything expensive: four blocks 32→64→128→256 (LOCKED)."""
 
@@ -65,7 +73,9 @@ class BaselineCNN:
         x = keras.layers.GlobalAveragePooling2D()(x)
         x = keras.layers.Dense(256, activation="relu")(x)
         x = keras.layers.Dropout(dropout)(x)
-        self.keras_model = keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid", name=SCORE)(x), name="baseline_cnn")
+        self.keras_model = keras.Model(
+            pixels, keras.layers.Dense(1, activation="sigmoid", name=SCORE)(x), name="baseline_cnn"
+        )
 
 
 class TransferLearningModel:
@@ -95,7 +105,10 @@ class TransferLearningModel:
         weights = load_weights(backbone, spec, config.weights)
         (log.warning if weights.random else log.info)("backbone %s, weights: %s", spec.name, weights.detail)
         pooled = keras.layers.Concatenate(name=POOLED)(
-            [keras.layers.GlobalAveragePooling2D(name=f"pooled_{tap}")(backbone.get_layer(tap).output) for tap in spec.taps]
+            [
+                keras.layers.GlobalAveragePooling2D(name=f"pooled_{tap}")(backbone.get_layer(tap).output)
+                for tap in spec.taps
+            ]
         )
         x = keras.layers.Normalization(name="standardise")(pooled)
         x = keras.layers.Dense(config.head_units, activation="relu", name="head")(x)
@@ -153,7 +166,13 @@ class ModelTrainer:
     """Trains the networks on the training part, choosing epochs by the validation part. It never sees the test part."""
 
     def __init__(
-        self, config: Config, train: PatchSet, val: PatchSet, *, cache: FeatureCache | None = None, logs: Path | None = None
+        self,
+        config: Config,
+        train: PatchSet,
+        val: PatchSet,
+        *,
+        cache: FeatureCache | None = None,
+        logs: Path | None = None,
     ) -> None:
         import keras
 
@@ -184,12 +203,20 @@ class ModelTrainer:
         import keras
 
         config = self.config.training
-        train, val = self._cached("train_head", model, model.pooled())
+        train, val = self._cached("train_head", model)
         standardise = model.keras_model.get_layer("standardise")
-        standardise.adapt(np.concatenate([np.asarray(view, np.float32) for view in train[0]]))
+        standardise.adapt(np.concatenate([np.asarray(view, np.float32) for view in train.pooled[0]]))
         top = keras.Model(model.pooled(), model.keras_model.output)
         top.compile(_adam(config.head.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision))
-        return self._fit("train_head", top, train, val, config.head.epochs, config.batch_size, class_weights=_class_weights(config))
+        return self._fit(
+            "train_head",
+            top,
+            train.pooled,
+            val.pooled,
+            config.head.epochs,
+            config.batch_size,
+            class_weights=_class_weights(config),
+        )
 
     def fine_tune(self, model: TransferLearningModel) -> Training:
         """Trains the layers above the boundary at a lower rate, BatchNorm frozen, from cached activations."""
@@ -199,31 +226,42 @@ class ModelTrainer:
         if config.fine_tune.epochs == 0:
             return Training()
         boundary = model.boundary(config.fine_tune.from_layer)
-        train, val = self._cached("fine_tune", model, boundary)
+        train, val = self._cached("fine_tune", model)
         top = keras.Model(boundary, model.keras_model.output)
         for layer in top.layers:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
         top.compile(_adam(config.fine_tune.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision))
         return self._fit(
-            "fine_tune", top, train, val, config.fine_tune.epochs, config.batch_size, class_weights=_class_weights(config)
+            "fine_tune",
+            top,
+            train.boundary,
+            val.boundary,
+            config.fine_tune.epochs,
+            config.batch_size,
+            class_weights=_class_weights(config),
         )
 
     @property
     def _precision(self) -> float:
         return self.config.gate.precision or 0.5
 
-    def _cached(self, stage: str, model: TransferLearningModel, outputs: list[Any]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def _cached(self, stage: str, model: TransferLearningModel) -> tuple[Cached, Cached]:
+        """Computes what both trainings start from in one pass: the head does not change what lies below it."""
         import keras
         import tensorflow as tf
 
+        fine_tune = self.config.training.fine_tune
+        outputs = model.pooled() + (model.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
         trunk = keras.Model(model.keras_model.input, outputs)
         forward = tf.function(lambda pixels: tf.nest.flatten(trunk(pixels, training=False)), reduce_retracing=True)
-        key = {"trunk": weights_digest(trunk), "outputs": [tensor.name for tensor in outputs], "backbone": model.spec.name}
+        key = {"trunk": weights_digest(trunk), "from_layer": fine_tune.from_layer, "outputs": len(outputs)}
 
-        def cached(part: PatchSet, name: str, views: int) -> list[np.ndarray]:
-            return self.cache.arrays(
-                part, forward, key=key, size=model.input_size, views=views, progress=_progress(f"{stage}  features of {name}")
+        def cached(part: PatchSet, name: str, views: int) -> Cached:
+            progress = _progress(f"{stage}  features of {name}")
+            pooled, *boundary = self.cache.arrays(
+                part, forward, key=key, size=model.input_size, views=views, progress=progress
             )
+            return Cached([pooled], boundary)
 
         return cached(self.train, "train", self.config.training.views), cached(self.val, "val", 1)
 
@@ -260,7 +298,9 @@ class ModelTrainer:
         return Training(history, best, "epochs" if len(history["loss"]) == epochs else "early")
 
 
-def _cached_views(arrays: list[np.ndarray], labels: np.ndarray, batch_size: int, *, weights: np.ndarray, seed: int | None) -> Any:
+def _cached_views(
+    arrays: list[np.ndarray], labels: np.ndarray, batch_size: int, *, weights: np.ndarray, seed: int | None
+) -> Any:
     """Batches of cached arrays (views, n, …): one random view a patch and epoch, or in order when `seed` is None."""
     import keras
 
@@ -275,8 +315,10 @@ def _cached_views(arrays: list[np.ndarray], labels: np.ndarray, batch_size: int,
 
         def on_epoch_end(self) -> None:
             views, count = arrays[0].shape[:2]
-            self.order = np.arange(count) if self.random is None else self.random.permutation(count)
-            self.view = np.zeros(count, int) if self.random is None else self.random.integers(views, size=count)
+            self.order: np.ndarray = np.arange(count) if self.random is None else self.random.permutation(count)
+            self.view: np.ndarray = (
+                np.zeros(count, int) if self.random is None else self.random.integers(views, size=count)
+            )
 
         def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
             rows = self.order[index * batch_size : (index + 1) * batch_size]

@@ -41,7 +41,9 @@ class Registry:
 
     def versions(self) -> list[str]:
         """Returns the whole versions, oldest first."""
-        return [v for v in self.store.folders(self._key("versions")) if self.store.exists(self._key("versions", v, MARKER))]
+        return [
+            v for v in self.store.folders(self._key("versions")) if self.store.exists(self._key("versions", v, MARKER))
+        ]
 
     def champion(self) -> tuple[str | None, str | None]:
         """Returns the champion's version and the tag of the pointer; both None before the first."""
@@ -65,7 +67,9 @@ class Registry:
         key = self._key("versions", version)
         try:
             if self.store.read_json(f"{key}/{MARKER}") != sums:
-                raise VersionDamaged(f"Version {version} is published already with other content; versions never change.")
+                raise VersionDamaged(
+                    f"Version {version} is published already with other content; versions never change."
+                )
         except ObjectNotFound:
             (bundle / MARKER).write_text(json.dumps(sums, indent=2), encoding="utf-8")
             self.store.put_folder(bundle, key, last=MARKER)
@@ -82,10 +86,13 @@ class Registry:
             ChampionMoved: the champion is another than expected; nothing was changed.
         """
         if version not in self.versions():
-            raise VersionNotFound(f"The registry holds no version {version} of {self.name}. List them: steel-training models list --store {self.store.uri}")
+            raise VersionNotFound(
+                f"The registry holds no version {version} of {self.name}. List them: steel-training models list --store {self.store.uri}"
+            )
         current, tag = self.champion()
         if current == version:
-            return self.store.read_json(self._key("champion.json")).get("previous")
+            before: str | None = self.store.read_json(self._key("champion.json")).get("previous")
+            return before
         if expected is not ... and current != expected:
             raise ChampionMoved(
                 f"The champion is {current}, but version {version} was judged against {expected}. It is registered and not "
@@ -95,7 +102,9 @@ class Registry:
         try:
             self.store.write_json(self._key("champion.json"), pointer, if_absent=tag is None, if_match=tag)
         except ConditionFailed:
-            raise ChampionMoved(f"Another run moved the champion while {version} was being promoted. Run again.") from None
+            raise ChampionMoved(
+                f"Another run moved the champion while {version} was being promoted. Run again."
+            ) from None
         return current
 
     def rollback(self) -> tuple[str, str]:
@@ -135,7 +144,9 @@ class Registry:
             for name, digest in sums.items():
                 path = folder / name
                 if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-                    raise VersionDamaged(f"{name} of version {wanted} is not what was published; promote another version.")
+                    raise VersionDamaged(
+                        f"{name} of version {wanted} is not what was published; promote another version."
+                    )
             yield wanted, folder
 
     def record(self, run_id: str, verdict: Verdict, reasons: Sequence[Reason], facts: Mapping[str, Any]) -> None:
