@@ -54,7 +54,9 @@ def export(model: Any, folder: Path, *, threshold: float, input_size: int, versi
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])  # type: ignore[untyped-decorator]
         def serve(self, image_bytes: Any) -> dict[str, Any]:
-            batch = tf.map_fn(pixels, image_bytes, fn_output_signature=tf.TensorSpec((input_size, input_size, 3), tf.float32))
+            batch = tf.map_fn(
+                pixels, image_bytes, fn_output_signature=tf.TensorSpec((input_size, input_size, 3), tf.float32)
+            )
             score = self.model(batch, training=False)[:, 0]
             same = tf.ones_like(score)
             return {

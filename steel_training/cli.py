@@ -37,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"steel-training: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("steel-training: interrupted; finished stages are kept, run again with the same --run-id.", file=sys.stderr)
+        print(
+            "steel-training: interrupted; finished stages are kept, run again with the same --run-id.", file=sys.stderr
+        )
         return 1
     return code
 
@@ -50,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     whole = commands.add_parser("run", help="all stages, to a verdict")
-    whole.add_argument("dataset", metavar="DATASET", help="folder or s3:// prefix, or one that holds YYYY-MM-DD versions")
+    whole.add_argument(
+        "dataset", metavar="DATASET", help="folder or s3:// prefix, or one that holds YYYY-MM-DD versions"
+    )
     _add_store(whole)
     whole.add_argument("--run-id", help="continue a run of this id, or start one (default: the time)")
     _add_request(whole)
@@ -195,7 +199,9 @@ def _models(options: argparse.Namespace) -> int:
             mark = "*" if champion is not None and decision.get("version") == champion else " "
             recall = decision["metrics"].get("recall", {}).get("value")
             shown = f"recall {recall:.4f}" if recall is not None else "–"
-            print(f"{mark} {decision['verdict']:<10} {decision.get('version') or '–':<18} {shown:<14} {decision['decided_at'][:19]}  {decision['run_id']}")
+            print(
+                f"{mark} {decision['verdict']:<10} {decision.get('version') or '–':<18} {shown:<14} {decision['decided_at'][:19]}  {decision['run_id']}"
+            )
         print(f"champion: {champion or 'none yet'}")
     elif options.action == "show":
         print(json.dumps(registry.metadata(options.version), indent=2))
@@ -218,7 +224,9 @@ def _predict(options: argparse.Namespace) -> int:
             print(json.dumps(row))
         return 0
     width = max(len(row["image"]) for row in rows)
-    print(f"{'image':<{width}}  score   verdict    (threshold {rows[0]['threshold']:.4f}, version {rows[0]['version']})")
+    print(
+        f"{'image':<{width}}  score   verdict    (threshold {rows[0]['threshold']:.4f}, version {rows[0]['version']})"
+    )
     for row in rows:
         print(f"{row['image']:<{width}}  {row['score']:.4f}  {'DEFECTIVE' if row['label'] else 'clean'}")
     return 0

@@ -148,7 +148,7 @@ def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
             table = pd.DataFrame(columns=list(REQUIRED_COLUMNS))
         else:
             as_text = dict.fromkeys(TEXT_COLUMNS, "string")
-            table = pd.read_csv(io.BytesIO(data), dtype=as_text, keep_default_na=False, na_values=[""])  # type: ignore[arg-type]
+            table = pd.read_csv(io.BytesIO(data), dtype=as_text, keep_default_na=False, na_values=[""])
     except (ValueError, OSError, UnicodeDecodeError) as error:
         raise ManifestUnreadable(
             f"{storage.location(name)} cannot be read as a table: {error}. "

@@ -123,7 +123,14 @@ class FeatureCache:
         Returns:
             One memory-mapped array an output, (views, n, …).
         """
-        content = {**key, "size": size, "views": views, "dtype": dtype, "data": patches.fingerprint, "paths": patches.paths}
+        content = {
+            **key,
+            "size": size,
+            "views": views,
+            "dtype": dtype,
+            "data": patches.fingerprint,
+            "paths": patches.paths,
+        }
         entry = self.folder / hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
         if not entry.is_dir():
             self.folder.mkdir(parents=True, exist_ok=True)

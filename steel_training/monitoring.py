@@ -52,7 +52,9 @@ def rank(logs: Mapping[str, float]) -> float:
     """
     missing = [name for name in (MONITOR, TIE_BREAK) if name not in logs]
     if missing:
-        raise MonitorMissing(f"Training reported {sorted(logs)}, but {', '.join(missing)} is what chooses the checkpoint.")
+        raise MonitorMissing(
+            f"Training reported {sorted(logs)}, but {', '.join(missing)} is what chooses the checkpoint."
+        )
     return float(logs[MONITOR]) + 1e-3 * float(logs[TIE_BREAK])
 
 

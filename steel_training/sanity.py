@@ -47,7 +47,11 @@ def collapse(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list
         spread,
         CONSTANT,
         f"Baseline scores spread by {spread:.4f} (standard deviation; at least {CONSTANT})"
-        + (": the network answers the same for every patch. Check labels and pixel range." if spread < CONSTANT else "."),
+        + (
+            ": the network answers the same for every patch. Check labels and pixel range."
+            if spread < CONSTANT
+            else "."
+        ),
     )
     if not constant.passed:
         return [constant]

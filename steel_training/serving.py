@@ -60,7 +60,9 @@ def _read(image: str) -> bytes:
         data = Path(image).read_bytes()
         opened = open_image(data)
     except OSError as error:
-        raise ImageNotFound(f"{image} cannot be read ({error.strerror}). Name existing PNG, JPEG or BMP files.") from None
+        raise ImageNotFound(
+            f"{image} cannot be read ({error.strerror}). Name existing PNG, JPEG or BMP files."
+        ) from None
     except ImageUnreadable as error:
         raise ImageNotFound(f"{image} is no image that can be scored: {error}.") from None
     if opened.format == "TIFF":

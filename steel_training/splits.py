@@ -77,4 +77,5 @@ def _held_out(labels: pd.Series, groups: pd.Series, *, share: float, seed: int) 
             )
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     _, held_out = next(splitter.split(np.zeros(len(labels)), labels.to_numpy(int), groups.to_numpy(str)))
-    return labels.index[held_out]
+    chosen: pd.Index = labels.index[held_out]
+    return chosen

@@ -292,7 +292,9 @@ def decide(run: Run) -> StageResult:
             {name: Estimate(_number(m["value"]), _number(m["lower"])) for name, m in judged["metrics"].items()},
             _config(run).gate,
             baseline=gate.Rival("baseline CNN", auc=_number(judged["baseline"]["auc"])),
-            champion=gate.Rival(champion["version"], champion["recall"], champion["f2"], champion["auc"]) if champion else None,
+            champion=gate.Rival(champion["version"], champion["recall"], champion["f2"], champion["auc"])
+            if champion
+            else None,
             alarms=(counts["tp"] + counts["fp"]) / max(1, judged["patches"]),
         )
         return StageResult(
@@ -312,7 +314,11 @@ def publish_model(run: Run) -> StageResult:
 
     def work(_: Path) -> StageResult:
         registry, version, config = _registry(run), _version(run), _config(run)
-        outputs = {"verdict": str(Verdict.PUBLISHED), "version": version, "previous_champion": decided.outputs["champion"]}
+        outputs = {
+            "verdict": str(Verdict.PUBLISHED),
+            "version": version,
+            "previous_champion": decided.outputs["champion"],
+        }
         write_report(run, Verdict.PUBLISHED, decided.reasons, version)
         with run.folder("evaluate") as evaluated:
             made = scratch_folder() / "publishing" / f"{run.run_id}-{version}"
@@ -343,7 +349,12 @@ def reject_model(run: Run) -> StageResult:
         write_report(run, Verdict.REJECTED, decided.reasons, None)
         _registry(run).record(run.run_id, Verdict.REJECTED, decided.reasons, _facts(run, None))
         champion = decided.outputs["champion"]
-        outputs = {"verdict": str(Verdict.REJECTED), "version": None, "champion": champion, "previous_champion": champion}
+        outputs = {
+            "verdict": str(Verdict.REJECTED),
+            "version": None,
+            "champion": champion,
+            "previous_champion": champion,
+        }
         return StageResult("reject_model", reasons=decided.reasons, outputs=outputs)
 
     return run.perform("reject_model", _after(run, "decide"), work)
@@ -376,7 +387,14 @@ def write_report(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], v
             scores = pd.read_parquet(folder / SCORES)
         examples = _examples(run, scores, results["evaluate"].outputs["threshold"]["value"])
     page = render(
-        results, run_id=run.run_id, verdict=verdict, reasons=reasons, curves=curves, scores=scores, examples=examples, version=version
+        results,
+        run_id=run.run_id,
+        verdict=verdict,
+        reasons=reasons,
+        curves=curves,
+        scores=scores,
+        examples=examples,
+        version=version,
     )
     run.store.write(run.key(REPORT), page.encode())
     return run.store.location(run.key(REPORT))
@@ -391,7 +409,9 @@ def _examples(run: Run, scores: pd.DataFrame, threshold: float) -> list[Any]:
     false = test[(test["label"] == 0) & (test["score"] >= threshold)].sort_values("score", ascending=False)
     storage = _dataset(run)
     return [
-        Example(row["patch_id"], as_png(decode(storage.read(row["path"]))), int(row["label"]), float(row["score"]), kind)
+        Example(
+            row["patch_id"], as_png(decode(storage.read(row["path"]))), int(row["label"]), float(row["score"]), kind
+        )
         for kind, rows in (("missed", missed), ("false_alarm", false))
         for _, row in rows.head(SHOWN_EXAMPLES).iterrows()
     ]
@@ -450,7 +470,9 @@ def _write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
     }
     (folder / bundle.GATE).write_text(json.dumps(content, indent=2, allow_nan=False), encoding="utf-8")
     rows = "\n".join(
-        f"| {name} | {m['value']:.4f} | {m['lower']:.4f} |" for name, m in judged["metrics"].items() if m["value"] is not None
+        f"| {name} | {m['value']:.4f} | {m['lower']:.4f} |"
+        for name, m in judged["metrics"].items()
+        if m["value"] is not None
     )
     counts = judged["counts"]
     card = f"""# {_config(run).model.name} {_version(run)}
@@ -501,7 +523,11 @@ def _rival(network: Any, test: PatchSet, threshold: float | None) -> dict[str, A
     found = {"auc": auc(test.labels, scores), "average_precision": average_precision(test.labels, scores)}
     if threshold is not None:
         counts = count(test.labels, scores, threshold)
-        found |= {"recall": counts.recall, "f2": counts.f2, "precision": 0.0 if np.isnan(counts.precision) else counts.precision}
+        found |= {
+            "recall": counts.recall,
+            "f2": counts.f2,
+            "precision": 0.0 if np.isnan(counts.precision) else counts.precision,
+        }
     return found
 
 
@@ -585,6 +611,3 @@ def _progress(stage: str) -> Callable[[int, int], None]:
         log.info("%s  %s/%s patches", stage, f"{done:,}", f"{total:,}")
 
     return report
-
-
-

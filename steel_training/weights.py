@@ -106,7 +106,9 @@ def _load_imagenet(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
     finally:
         socket.setdefaulttimeout(previous)
     backbone.set_weights(published.get_weights())
-    _fold_extra_rescaling(backbone, [layer for layer in published.layers if layer.__class__.__name__ == "Rescaling"][1:])
+    _fold_extra_rescaling(
+        backbone, [layer for layer in published.layers if layer.__class__.__name__ == "Rescaling"][1:]
+    )
     return LoadedWeights(IMAGENET, f"{spec.name}, ImageNet, downloaded by Keras", random=False)
 
 

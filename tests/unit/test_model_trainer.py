@@ -94,7 +94,7 @@ def test_cached_and_uncached_paths_give_the_same_scores(parts, small, tmp_path):
     for number, name in enumerate(VIEWS):
         direct = model.scores(view(resize(pixels, 32), name))
         cached = np.asarray(top([np.asarray(a[number], np.float32) for a in arrays]))[:, 0]
-        # A random, unstandardised head amplifies float16's rounding; standardised heads stay within 1e-3.
+        # Float16 rounds the activations; a random network with an unfitted head amplifies it.
         assert np.abs(direct - cached).max() < 1e-2
 
 
