@@ -20,7 +20,8 @@ GRACE_SECONDS = 3.0  # Airflow itself waits 5 s between SIGTERM and SIGKILL
 LINGER_SECONDS = 2.0
 
 # Ends quietly when it is told so; when its pipe closes instead, the process group $1 goes.
-_GUARD = 'read -r _ && exit 0; kill -TERM -- "-$1"; sleep 3; kill -KILL -- "-$1"'
+# (`kill -- -N` is unknown to dash.)
+_GUARD = 'read -r _ && exit 0; kill -TERM "-$1"; sleep 3; kill -KILL "-$1"'
 
 
 class ChildProcess:

@@ -1,4 +1,4 @@
-"""A button on a task's page that leads to what the stage made."""
+"""Buttons on a task's page that lead to what the run made."""
 
 from __future__ import annotations
 
@@ -16,14 +16,24 @@ if TYPE_CHECKING:
 STORE_URL_VARIABLE = "STEEL_TRAINING_STORE_URL"
 
 
-class StageFilesLink(BaseOperatorLink):
-    """The folder of the stage in the store: report, Data Docs, result."""
+class FilesLink(BaseOperatorLink):
+    """The folder of the stage in the store: its result, Data Docs, curves."""
 
     name = "Files"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         """Returns the address that the operator noted when its stage had ended; empty before that."""
         return str(getattr(operator, "files_url", ""))
+
+
+class ReportLink(BaseOperatorLink):
+    """The report of the run, on the task that ended it."""
+
+    name = "Report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """Returns the address that the operator noted when its stage had brought the verdict; empty else."""
+        return str(getattr(operator, "report_url", ""))
 
 
 def address(store: str, key: str) -> str:

@@ -29,7 +29,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from steel_training.run import RUNS, Status, safe_run_id
 from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
 from steel_training_airflow.child import ChildProcess
-from steel_training_airflow.links import StageFilesLink, address
+from steel_training_airflow.links import FilesLink, ReportLink, address
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 PYTHON_VARIABLE = "STEEL_TRAINING_PYTHON"
 STORE_VARIABLE = "STEEL_TRAINING_STORE"
 EXIT_WRONG_USE = 2
+REPORT = "report.html"
 
 # A worker's environment holds Airflow's secrets; a stage gets what it needs and no more.
 PASSED_ON = frozenset(
@@ -61,7 +62,7 @@ class StageOperator(BaseOperator):
     The XCom holds status, reasons, seconds and the single values of the stage's outputs; the rest stays in the store.
     """
 
-    operator_extra_links = (StageFilesLink(),)
+    operator_extra_links = (FilesLink(), ReportLink())
     ui_color = "#e4edf5"
 
     def __init__(
@@ -70,7 +71,7 @@ class StageOperator(BaseOperator):
         super().__init__(**kwargs)
         self.stage = stage or self.task_id
         self.arguments = arguments
-        self.files_url = ""
+        self.files_url = self.report_url = ""
         self._child: ChildProcess | None = None
 
     def execute(self, context: Context) -> None:
@@ -99,6 +100,8 @@ class StageOperator(BaseOperator):
         self.files_url = address(store, f"{RUNS}/{run_id}/{self.stage}/")
         result = _parsed(last)
         if result is not None:
+            if result.get("status") == Status.BLOCKED or "verdict" in result.get("outputs", {}):
+                self.report_url = address(store, f"{RUNS}/{run_id}/{REPORT}")
             small = summary(result)
             context["ti"].xcom_push(key="return_value", value=small)
             for outlet in self.outlets:

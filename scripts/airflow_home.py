@@ -1,0 +1,104 @@
+"""An Airflow of the checkout's own, below `var/`: what `make demo` and `make ui` share.
+
+Nothing of the caller's Airflow is read or written: every AIRFLOW variable is dropped, and the home, the SQLite
+database and the store are folders of the checkout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "var" / "sample"
+DAG_ID = "steel_training"
+
+
+class PreparationFailed(Exception):
+    """A command that prepares Airflow or the sample dataset failed; its output is in the named log."""
+
+
+@dataclass(frozen=True)
+class AirflowHome:
+    """A folder that holds an Airflow, its log and the store of its runs."""
+
+    folder: Path
+
+    @property
+    def store(self) -> Path:
+        """Where runs and models go."""
+        return self.folder / "store"
+
+    @property
+    def log(self) -> Path:
+        """What Airflow itself has to say."""
+        return self.folder / "airflow.log"
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """Returns the environment of every Airflow command; settings as `section__key`, in lower case."""
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW", "PYTHON"))
+        }
+        defaults = {
+            "core__dags_folder": str(ROOT / "dags"),
+            "core__plugins_folder": str(ROOT / "plugins"),
+            "core__load_examples": "False",
+            "core__executor": "LocalExecutor",
+        }
+        return {
+            **kept,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)]),
+            "AIRFLOW_HOME": str(self.folder / "airflow"),
+            **{f"AIRFLOW__{name.upper()}": value for name, value in {**defaults, **settings}.items()},
+            "STEEL_TRAINING_DATASET": str(SAMPLE),
+            "STEEL_TRAINING_STORE": str(self.store),
+            "STEEL_TRAINING_PYTHON": sys.executable,
+        }
+
+    def prepare(self) -> None:
+        """Makes the database and the pool, once for each version of Airflow.
+
+        Raises:
+            PreparationFailed: Airflow could not do it.
+        """
+        version = importlib.metadata.version("apache-airflow")
+        done = self.folder / "airflow" / f".prepared-{version}"
+        if done.exists():
+            return
+        done.parent.mkdir(parents=True, exist_ok=True)
+        for command in (["db", "migrate"], ["pools", "set", "gpu", "1", "One training at a time on a GPU"]):
+            self._do(["airflow", *command], "airflow " + " ".join(command[:2]))
+        done.touch()
+
+    def make_sample(self) -> bool:
+        """Makes the sample dataset where there is none yet; says whether it had to."""
+        if SAMPLE.exists():
+            return False
+        partial = SAMPLE.with_name(".sample-being-made")
+        shutil.rmtree(partial, ignore_errors=True)
+        command = [sys.executable, "-m", "steel_training", "sample", str(partial)]
+        if subprocess.run(command, env=self.environment(), stdout=sys.stderr, check=False).returncode != 0:
+            raise PreparationFailed("The sample dataset could not be made; the reason stands above.")
+        partial.rename(SAMPLE)
+        return True
+
+    def stop(self, process: subprocess.Popen[str]) -> None:
+        """Ends an Airflow that was started in its own process group, with all that it started."""
+        for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, None)):
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, number)
+                process.wait(patience)
+                return
+
+    def _do(self, command: list[str], what: str) -> None:
+        with open(self.log, "ab") as log:
+            ended = subprocess.run(command, env=self.environment(), stdout=log, stderr=log, check=False)
+        if ended.returncode != 0:
+            raise PreparationFailed(f"'{what}' failed with {ended.returncode}; see {self.log}.")

@@ -1,0 +1,164 @@
+"""`make demo`: one run of the DAG over a sample dataset, from patches to a verdict.
+
+Makes the dataset and an Airflow below `var/` (once), runs the DAG with `airflow dags test`, shows what the stages say
+while they work, and ends with the verdict, its reasons, the metrics against their targets and the report.
+What Airflow itself says goes to `var/demo/airflow.log`.
+
+Exit code: 0 for a verdict (published or rejected), 1 where the run failed or was blocked.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from airflow_home import DAG_ID, ROOT, SAMPLE, AirflowHome, PreparationFailed
+
+HOME = AirflowHome(ROOT / "var" / "demo")
+CONFIG = ROOT / "configs" / "demo.yaml"
+OPERATOR_LOGGER = "airflow.task.operators.steel_training_airflow"
+FAILED_STATES = {"failed", "up_for_retry"}
+
+
+class Show:
+    """Turns Airflow's log into a few lines for a person, and notes what the end needs."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.stages_seconds = 0.0
+        self.run_id = ""
+        self.failed = False
+        self._stage_started = 0.0
+
+    def take(self, raw: str) -> None:
+        """Shows one line of Airflow's log (JSON), or keeps it for the log file only."""
+        try:
+            entry = json.loads(raw)
+        except ValueError:
+            return
+        event = str(entry.get("event", ""))
+        if str(entry.get("logger", "")).startswith(OPERATOR_LOGGER):
+            self._stage_says(event, str(entry.get("level", "")))
+        elif entry.get("new_state") in FAILED_STATES:
+            self.failed = True
+        elif event == "Task failed with exception":
+            for error in entry.get("exception") or entry.get("error_detail") or []:
+                if isinstance(error, dict):
+                    self.say(f"  {error.get('exc_value', '')}")
+
+    def say(self, text: str) -> None:
+        """Prints a line with the time since the start."""
+        minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
+        print(f"{minutes:2d}:{seconds:02d}  {text}", flush=True)
+
+    def _stage_says(self, event: str, level: str) -> None:
+        if event.startswith("Running: "):
+            words = shlex.split(event.removeprefix("Running: "))
+            self.run_id = words[words.index("--run-id") + 1]
+            self._stage_started = time.monotonic()
+            return
+        if event.endswith(" s") and ": " in event and self._stage_started:
+            self.stages_seconds += time.monotonic() - self._stage_started
+            self._stage_started = 0.0
+            return
+        text = event[9:] if event[2:3] == ":" and event[5:6] == ":" else event  # the stage's own clock
+        mark = "" if text.startswith("[") else "   "
+        self.say(f"{mark}{'! ' if level == 'warning' else ''}{text}")
+
+
+def main() -> int:
+    """Runs the demo."""
+    show = Show()
+    try:
+        if HOME.make_sample():
+            show.say(f"sample dataset made: {SAMPLE.relative_to(ROOT)}")
+        show.say("Airflow: preparing its database below var/demo (the first time only)")
+        HOME.prepare()
+    except PreparationFailed as error:
+        print(f"make demo: {error}", file=sys.stderr)
+        return 1
+    conf = {**_flat(_configuration()), "publish.force": True}
+    command = ["airflow", "dags", "test", DAG_ID, "--conf", json.dumps(conf)]
+    show.say("airflow dags test steel_training (Airflow takes about half a minute to start)")
+    started = time.monotonic()
+    code = _follow(command, show)
+    wall = time.monotonic() - started
+    if not show.run_id:
+        print(f"make demo: Airflow ended with {code} before the first stage; see {HOME.log}.", file=sys.stderr)
+        return 1
+    published_or_rejected = _tell(show)
+    print(f"Run {show.run_id}: {wall:.0f} s, of which Airflow {wall - show.stages_seconds:.0f} s. Its log: {HOME.log}")
+    return 0 if published_or_rejected and code == 0 else 1
+
+
+def _follow(command: list[str], show: Show) -> int:
+    """Runs Airflow and shows what it says; ends it at the first failed task, whose retries nobody wants to wait for."""
+    environment = HOME.environment(logging__json_logs="True")
+    process = subprocess.Popen(
+        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
+    )
+    try:
+        with open(HOME.log, "a", encoding="utf-8") as log:
+            for line in process.stdout or ():
+                log.write(line)
+                show.take(line)
+                if show.failed:
+                    break
+    finally:
+        if process.poll() is None:
+            HOME.stop(process)
+    code = process.wait()
+    return 1 if show.failed else code
+
+
+def _tell(show: Show) -> bool:
+    """Prints the verdict as the command line would; says whether there is one."""
+    from steel_training.report.terminal import summary
+
+    from steel_training.run import Run, Status
+    from steel_training.stages import REPORT, STAGES
+    from steel_training.storage import open_storage
+    from steel_training.verdict import Verdict
+
+    run = Run(open_storage(HOME.store), show.run_id)
+    results = {stage: result for stage in STAGES if (result := run.find_result(stage)) is not None}
+    last = list(results.values())[-1] if results else None
+    if last is None or (last.status is Status.DONE and "verdict" not in last.outputs):
+        print(f"\nThe run failed after {last.stage if last else 'nothing'}; see {HOME.log}.", file=sys.stderr)
+        return False
+    verdict = Verdict(last.outputs["verdict"]) if last.status is Status.DONE else Verdict(str(last.status))
+    judged: dict[str, Any] = dict(results["evaluate"].outputs) if "evaluate" in results else {}
+    report = run.store.location(run.key(REPORT))
+    print()
+    print(
+        summary(
+            verdict,
+            last.reasons,
+            judged.get("metrics", {}),
+            judged.get("targets", {}),
+            report,
+            last.outputs.get("version"),
+        )
+    )
+    return verdict in (Verdict.PUBLISHED, Verdict.REJECTED)
+
+
+def _configuration() -> dict[str, Any]:
+    return yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8")) or {} if CONFIG.exists() else {}
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""A stage's process: its lines arrive as they come, and nothing of it survives its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from steel_training_airflow.child import ChildProcess
+
+ENV = {"PATH": os.defpath}
+
+
+def python(source: str) -> list[str]:
+    return [sys.executable, "-u", "-c", source]
+
+
+def alive(pid: int) -> bool:
+    """Says whether a process runs; a zombie that nobody reaps does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def gone(pid: int, within: float = 8.0) -> bool:
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        if not alive(pid):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def wait_for(path: Path) -> str:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        if path.exists() and path.read_text().strip():
+            return path.read_text().strip()
+        time.sleep(0.02)
+    raise TimeoutError(path)
+
+
+def test_lines_arrive_while_the_command_still_runs() -> None:
+    seen: list[tuple[float, str]] = []
+    source = "import sys, time\nfor i in (1, 2): print('epoch', i, file=sys.stderr); time.sleep(0.6)\nprint('{}')"
+    code, last = ChildProcess(python(source), ENV).run(lambda line: seen.append((time.monotonic(), line)))
+    assert (code, last) == (0, "{}")
+    assert [line for _, line in seen] == ["epoch 1", "epoch 2"]
+    assert seen[1][0] - seen[0][0] > 0.4
+
+
+def test_only_the_last_line_of_standard_output_is_the_answer() -> None:
+    seen: list[str] = []
+    source = "import sys\nprint('hello')\nprint('{\"a\": 1}')\nprint()\nprint('bye', file=sys.stderr)"
+    code, last = ChildProcess(python(source), ENV).run(seen.append)
+    assert (code, last) == (0, '{"a": 1}')
+    assert sorted(seen) == ["bye", "hello"]
+
+
+def test_a_line_without_an_end_and_a_redrawn_line_are_shown_in_their_last_state() -> None:
+    seen: list[str] = []
+    source = "import sys\nsys.stderr.write('1/3\\r2/3\\r3/3\\n'); sys.stderr.write('caf\\u00e9 no newline')"
+    ChildProcess(python(source), {**ENV, "PYTHONIOENCODING": "utf-8"}).run(seen.append)
+    assert seen == ["3/3", "café no newline"]
+
+
+def test_megabytes_on_both_outputs_do_not_block_it() -> None:
+    count = 0
+
+    def on_line(_: str) -> None:
+        nonlocal count
+        count += 1
+
+    source = "import sys\nfor i in range(20000): print('x' * 100); print('y' * 100, file=sys.stderr)\nprint('end')"
+    assert ChildProcess(python(source), ENV).run(on_line) == (0, "end")
+    assert count == 40000
+
+
+@pytest.mark.parametrize(("source", "code"), [("raise SystemExit(4)", 4), ("import os; os.kill(os.getpid(), 9)", -9)])
+def test_the_exit_code_is_the_commands_own(source: str, code: int) -> None:
+    assert ChildProcess(python(source), ENV).run(lambda _: None) == (code, "")
+
+
+FAMILY = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN) if {stubborn} else None
+child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
+open({path!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')
+time.sleep({seconds})
+"""
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_termination_reaches_grandchildren_and_those_that_ignore_it(tmp_path: Path, stubborn: bool) -> None:
+    path = tmp_path / "pids"
+    child = ChildProcess(python(FAMILY.format(stubborn=stubborn, path=str(path), seconds=60)), ENV)
+    pids: list[int] = []
+
+    def stop() -> None:
+        pids.extend(map(int, wait_for(path).split()))
+        child.terminate()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    started = time.monotonic()
+    code, _ = child.run(lambda _: None)
+    thread.join()
+    assert child.terminated
+    assert code in (-signal.SIGTERM, -signal.SIGKILL)
+    assert time.monotonic() - started < 10
+    assert all(gone(pid) for pid in pids)
+
+
+def test_what_a_finished_command_left_running_is_ended_too(tmp_path: Path) -> None:
+    path = tmp_path / "pids"
+    started = time.monotonic()
+    source = FAMILY.format(stubborn=False, path=str(path), seconds=0) + "\nprint('{}')"
+    assert ChildProcess(python(source), ENV).run(lambda _: None) == (0, "{}")
+    assert time.monotonic() - started < 10
+    assert gone(int(path.read_text().split()[1]))
+
+
+def test_an_exception_in_the_caller_ends_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "pids"
+
+    def fail(_: str) -> None:
+        raise TimeoutError("execution_timeout")
+
+    source = "print('hello', flush=True)\nprint('again', flush=True)" + FAMILY.format(
+        stubborn=False, path=str(path), seconds=60
+    )
+    with pytest.raises(TimeoutError):
+        ChildProcess(python(source), ENV).run(fail)
+    if path.exists():
+        assert all(gone(int(pid)) for pid in path.read_text().split())
+
+
+def test_a_caller_that_is_killed_takes_the_command_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "pids"
+    inner = FAMILY.format(stubborn=True, path=str(path), seconds=60)
+    caller = (
+        "import sys\nfrom steel_training_airflow.child import ChildProcess\n"
+        f"ChildProcess([sys.executable, '-c', {inner!r}], {{}}).run(print)"
+    )
+    plugins = str(Path(__file__).resolve().parents[2] / "plugins")
+    process = subprocess.Popen([sys.executable, "-c", caller], env={**ENV, "PYTHONPATH": plugins})
+    pids = [int(pid) for pid in wait_for(path).split()]
+    assert all(alive(pid) for pid in pids)
+    process.kill()
+    process.wait()
+    assert all(gone(pid) for pid in pids)

@@ -1,0 +1,124 @@
+"""The DAG is the drawing, is read quickly, and loads nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from steel_training.config import settings
+from steel_training.stages import STAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAINING = {"check_baseline", "train_head", "fine_tune"}
+HEAVY = {"tensorflow", "keras", "great_expectations", "boto3", "matplotlib", "sklearn"}
+
+
+@pytest.fixture(scope="module")
+def dag() -> Any:
+    bag = DagBag(str(ROOT / "dags"))
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {"steel_training"}
+    return bag.dags["steel_training"]
+
+
+def test_the_tasks_are_the_stages(dag: Any) -> None:
+    assert set(dag.task_ids) == set(STAGES)
+    assert {task.stage for task in dag.tasks} == set(STAGES)
+
+
+def test_the_edges_are_those_of_the_drawing(dag: Any) -> None:
+    line = [*STAGES[:9]]
+    expected = {*pairwise(line), ("decide", "publish_model"), ("decide", "reject_model")}
+    assert {(task.task_id, after) for task in dag.tasks for after in task.downstream_task_ids} == expected
+
+
+def test_both_branches_are_named(dag: Any) -> None:
+    assert dag.get_edge_info("decide", "publish_model")["label"]
+    assert dag.get_edge_info("decide", "reject_model")["label"]
+
+
+def test_only_training_stages_ask_for_the_gpu(dag: Any) -> None:
+    assert {task.task_id for task in dag.tasks if task.queue == "gpu"} == TRAINING
+    assert {task.task_id for task in dag.tasks if task.pool == "gpu"} == TRAINING
+
+
+def test_every_task_is_retried_with_growing_delay_and_ends_some_day(dag: Any) -> None:
+    for task in dag.tasks:
+        assert task.retries == 2
+        assert task.retry_exponential_backoff > 1
+        assert task.execution_timeout is not None
+
+
+def test_only_publishing_updates_the_model_asset(dag: Any) -> None:
+    assert {task.task_id for task in dag.tasks if task.outlets} == {"publish_model"}
+
+
+def test_it_runs_at_night_one_at_a_time(dag: Any) -> None:
+    assert dag.timetable.expression == "0 2 * * *"
+    assert dag.max_active_runs == 1
+    assert not dag.catchup
+    assert dag.is_paused_upon_creation
+
+
+def test_its_params_are_the_settings_and_the_dataset(dag: Any) -> None:
+    assert set(dag.params) == {key for key, _ in settings()} | {"dataset", "date", "promote_backfill"}
+    dag.params.validate()
+
+
+def test_the_scheduler_sees_a_dag_that_can_be_backfilled_and_its_links(dag: Any) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    again = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
+    assert set(again.task_ids) == set(STAGES)
+    assert again.timetable.periodic  # which backfills ask for
+    assert again.get_task("evaluate").extra_links == ["Files", "Report"]
+
+
+def test_the_file_fits_on_two_screens() -> None:
+    assert len((ROOT / "dags" / "retrain_steel_detector.py").read_text().splitlines()) < 120
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a fresh process, such as the DAG processor, finds and loads."""
+    source = f"""
+import json, sys, time
+import airflow.sdk
+from airflow.dag_processing.dagbag import DagBag
+started = time.process_time()
+bag = DagBag({str(ROOT / "dags")!r})
+seconds = time.process_time() - started
+from airflow import plugins_manager
+plugins, plugin_errors = plugins_manager._get_plugins()
+print(json.dumps(dict(
+    seconds=seconds, modules=sorted(sys.modules), errors={{**bag.import_errors, **plugin_errors}}, dags=list(bag.dags),
+    plugins=[plugin.name for plugin in plugins],
+)))
+"""
+    env = {**os.environ, "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")), "STEEL_TRAINING_DATASET": "s3://a/b"}
+    done = subprocess.run([sys.executable, "-c", source], env=env, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_a_fresh_process_reads_dag_and_plugin_without_error(fresh: dict[str, Any]) -> None:
+    assert fresh["errors"] == {}
+    assert fresh["dags"] == ["steel_training"]
+    assert "steel_training" in fresh["plugins"]
+
+
+def test_it_is_read_in_seconds_and_loads_nothing_heavy(fresh: dict[str, Any]) -> None:
+    assert fresh["seconds"] < 5
+    assert HEAVY.isdisjoint(fresh["modules"])
+
+
+def test_airflow_does_not_run_the_packages_files_as_modules_of_their_own(fresh: dict[str, Any]) -> None:
+    assert {"operators", "form", "links", "child"}.isdisjoint(fresh["modules"])

@@ -1,0 +1,156 @@
+"""The params form shows the configuration, no more and no less; and a run's params become command line arguments."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from airflow.sdk import ParamsDict
+from airflow.sdk.exceptions import ParamValidationError
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
+from steel_training_airflow.form import params, resolve_arguments
+
+from steel_training.config import Config, load_config, settings
+
+SETTINGS = dict(settings())
+OWN = {"dataset", "date", "promote_backfill"}
+
+
+def form() -> ParamsDict:
+    return ParamsDict(params())
+
+
+def overrides(arguments: list[str]) -> list[str]:
+    return [value for option, value in pairwise(arguments) if option == "--set"]
+
+
+def test_every_setting_is_in_the_form_with_its_default_and_nothing_else() -> None:
+    shown = form().dump()
+    assert {key: value for key, value in shown.items() if key not in OWN} == {
+        key: schema["default"] for key, schema in SETTINGS.items()
+    }
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_a_setting_keeps_its_range_choices_description_and_section(key: str) -> None:
+    param, schema = form().get_param(key), SETTINGS[key]
+    limits = schema["anyOf"][0] if "anyOf" in schema else schema
+    for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "pattern", "minLength"):
+        assert param.schema.get(name) == limits.get(name)
+    assert param.schema["type"] == (["number", "null"] if "anyOf" in schema else schema["type"])
+    assert param.description == schema["description"]
+    assert param.schema["section"].lower() == key.split(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("training.head.epochs", 0),
+        ("training.head.epochs", "five"),
+        ("training.head.learning_rate", 0),
+        ("training.fine_tune.learning_rate", 1.5),
+        ("model.backbone", "VGG16"),
+        ("model.name", "No Spaces"),
+        ("gate.recall", 1.2),
+        ("gate.evidence", "hope"),
+        ("publish.force", "yes"),
+        ("date", "yesterday"),
+        ("dataset", 5),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_the_form(key: str, value: Any) -> None:
+    with pytest.raises(ParamValidationError):
+        form()[key] = value
+
+
+@pytest.mark.parametrize(("key", "value"), [("gate.auc", None), ("gate.auc", 0.5), ("date", "2026-11-24")])
+def test_a_target_may_be_taken_away_and_a_date_given(key: str, value: Any) -> None:
+    shown = form()
+    shown[key] = value
+    assert shown[key] == value
+
+
+def test_defaults_are_not_repeated_on_the_command_line(context: Callable[..., dict[str, Any]]) -> None:
+    given_params = {**form().dump(), "dataset": "s3://mill/strips"}
+    assert resolve_arguments(context(**given_params)) == ["--dataset", "s3://mill/strips"]
+
+
+NUMBERS = st.floats(min_value=1e-9, max_value=1.0)
+
+
+@given(
+    epochs=st.integers(1, 1000),
+    rate=NUMBERS,
+    weights=st.sampled_from(["auto", "none", "/a b/w.h5", "s3://b/ü'\"$x.h5", "true", "null", "# no", "a: b"]),
+    auc=st.none() | st.floats(0, 1),
+    promote=st.booleans(),
+)
+@settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+def test_what_the_form_says_is_what_the_command_line_reads(
+    context: Callable[..., dict[str, Any]], epochs: int, rate: float, weights: str, auc: float | None, promote: bool
+) -> None:
+    chosen = {
+        "training.head.epochs": epochs,
+        "training.head.learning_rate": rate,
+        "model.weights": weights,
+        "gate.auc": auc,
+        "publish.promote": promote,
+    }
+    arguments = resolve_arguments(context(**{**form().dump(), **chosen}))
+    pasted = shlex.split(shlex.join(arguments))
+    assert load_config(overrides=overrides(pasted)) == load_config(overrides=chosen)
+
+
+def test_a_param_that_is_no_setting_reaches_the_command_line_which_refuses_it(
+    context: Callable[..., dict[str, Any]],
+) -> None:
+    assert overrides(resolve_arguments(context(dataset="d", **{"training.epochs": 5}))) == ["training.epochs=5"]
+
+
+NIGHT = datetime(2026, 11, 24, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("run_type", "logical_date", "date", "expected"),
+    [
+        ("scheduled", NIGHT, None, "2026-11-24"),
+        ("backfill", NIGHT, None, "2026-11-24"),
+        ("backfill", NIGHT, "2026-01-05", "2026-01-05"),
+        ("manual", NIGHT, None, None),
+        ("manual", NIGHT, "2026-01-05", "2026-01-05"),
+        ("manual", None, None, None),
+        ("asset_triggered", None, None, None),
+    ],
+)
+def test_only_dated_runs_ask_for_the_version_of_their_day(
+    context: Callable[..., dict[str, Any]], run_type: str, logical_date: datetime, date: str, expected: str
+) -> None:
+    arguments = resolve_arguments(context(run_type, logical_date, dataset="d", date=date))
+    found = arguments[arguments.index("--date") + 1] if "--date" in arguments else None
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("run_type", "params_given", "promotes"),
+    [
+        ("manual", {}, True),
+        ("manual", {"publish.promote": False}, False),
+        ("scheduled", {}, True),
+        ("backfill", {}, False),
+        ("backfill", {"publish.promote": True}, False),
+        ("backfill", {"promote_backfill": True}, True),
+        ("backfill", {"promote_backfill": True, "publish.promote": False}, False),
+    ],
+)
+def test_a_backfilled_run_promotes_only_when_asked_to(
+    context: Callable[..., dict[str, Any]], run_type: str, params_given: dict[str, Any], promotes: bool
+) -> None:
+    arguments = resolve_arguments(context(run_type, NIGHT, **{**form().dump(), **params_given}))
+    config: Config = load_config(overrides=overrides(arguments))
+    assert config.publish.promote is promotes
