@@ -23,7 +23,7 @@ class Grouping:
     """Metadata of every photograph, `group_id` among it; empty where a photograph is its own group.
 
     Example:
-        >>> by_name = grouping(["coil7_01", "coil7_02"], regex=r"^(coil\\d+)_")
+        >>> by_name = grouping(["coil7_01", "coil7_02"], regex="^(coil[0-9]+)_")
         >>> by_name.metadata("coil7_02")
         {'group_id': 'coil7'}
     """

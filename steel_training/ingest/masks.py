@@ -10,8 +10,8 @@ import numpy as np
 from steel_training.dataset import new_dataset
 from steel_training.errors import UsageError
 from steel_training.ingest.cutting import (
-    Cutter,
     CutRule,
+    Cutter,
     IngestSummary,
     PhotographTooSmall,
     Progress,

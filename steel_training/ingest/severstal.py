@@ -11,7 +11,7 @@ from PIL import Image
 
 from steel_training.dataset import new_dataset
 from steel_training.errors import UsageError
-from steel_training.ingest.cutting import Cutter, CutRule, IngestSummary, PhotographTooSmall, Progress
+from steel_training.ingest.cutting import CutRule, Cutter, IngestSummary, PhotographTooSmall, Progress
 from steel_training.ingest.grouping import grouping
 from steel_training.ingest.photographs import AmbiguousPhotograph, image_files
 from steel_training.ingest.tables import read_csv

@@ -15,7 +15,7 @@ import numpy as np
 
 from steel_training.dataset import CLEAN, DEFECTIVE, new_dataset
 from steel_training.errors import UsageError
-from steel_training.ingest.cutting import Cutter, CutRule, IngestSummary, PhotographTooSmall, Progress, SizesDiffer
+from steel_training.ingest.cutting import CutRule, Cutter, IngestSummary, PhotographTooSmall, Progress, SizesDiffer
 from steel_training.ingest.grouping import grouping
 from steel_training.ingest.photographs import flat_name, image_files
 from steel_training.storage import Storage, open_storage

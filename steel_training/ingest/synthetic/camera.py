@@ -57,7 +57,7 @@ class Camera:
         grey_values = grey * np.exp(gaussian_filter(log_reflectance, self.blur) + light)
         spread = np.sqrt(self.noise**2 + np.clip(grey_values, 0.0, 255.0) / self.full_well)
         grey_values = grey_values + spread * rng.standard_normal(grey_values.shape, dtype=np.float32)
-        return np.clip(np.rint(grey_values), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint(grey_values), 0, 255), dtype=np.uint8)
 
     def _light(self, shape: tuple[int, ...], shift: np.ndarray) -> np.ndarray:
         height, width = shape

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steel_training.ingest.synthetic.surfaces import smooth_line, smooth_noise
+from steel_training.ingest.synthetic.surfaces import smooth_line, smooth_noise, soft_step
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def scratch_along(rng: np.random.Generator, shape: tuple[int, int], grain: float
     slope = rng.normal(0.0, 0.10)
     bend = rng.normal(0.0, 0.0003)
     sign = rng.choice((1.0, -1.0), p=(0.65, 0.35))
-    contrast = _contrast(rng, faint=0.09 + 2.0 * grain, obvious=0.9)
+    contrast = _contrast(rng, faint=0.14 + 2.8 * grain, obvious=1.0)
     along = np.arange(shape[0], dtype=np.float32)
     t = along - middle
     across = np.arange(shape[1], dtype=np.float32)[None, :]
@@ -54,11 +54,11 @@ def scratch_along(rng: np.random.Generator, shape: tuple[int, int], grain: float
         sigma = rng.uniform(0.6, 1.5)
         own = contrast if number == 0 else contrast * rng.uniform(0.5, 1.0)
         half = length / 2 * (1.0 if number == 0 else rng.uniform(0.4, 1.0))
-        taper = np.clip((half - np.abs(t)) / (0.12 * half), 0.0, 1.0)
-        depth = taper * np.clip(0.9 + 0.35 * smooth_line(rng, shape[0], 9.0), 0.25, 1.4)
+        taper = np.clip((half - np.abs(t)) / (0.08 * half), 0.0, 1.0)
+        depth = taper * np.clip(0.95 + 0.3 * smooth_line(rng, shape[0], 9.0), 0.5, 1.4)
         offset = np.abs(across - (place + number * rng.uniform(3.0, 9.0))[:, None])
         change += sign * own * depth[:, None] * np.exp(-0.5 * (offset / sigma) ** 2)
-        mask |= (offset <= 1.5 * sigma + 0.5) & (taper > 0)[:, None]
+        mask |= (offset <= 1.5 * sigma + 0.5) & (taper > 0.3)[:, None]
     return Defect(change, mask)
 
 
@@ -66,13 +66,13 @@ def pits(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defe
     """A cluster of small holes, dark with a lit rim on one side, drawn out along the strip."""
     centre = rng.uniform((0, 0), shape)
     spread = rng.uniform((10.0, 6.0), (40.0, 18.0))
-    contrast = _contrast(rng, faint=0.16 + 1.8 * grain, obvious=1.1)
+    contrast = _contrast(rng, faint=0.24 + 2.6 * grain, obvious=1.2)
     lit = rng.uniform(0, 2 * np.pi)
     change = np.zeros(shape, dtype=np.float32)
     mask = np.zeros(shape, dtype=bool)
     for _ in range(rng.integers(7, 32)):
         place = centre + spread * rng.standard_normal(2)
-        radius = rng.uniform(0.9, 2.6)
+        radius = rng.uniform(1.2, 2.6)
         window, y, x = _window(place, reach=4 * radius + 3, shape=shape)
         if window is None:
             continue
@@ -87,7 +87,7 @@ def pits(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defe
 
 def inclusion(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defect:
     """Dark, ragged lenses along the strip: slag or oxide rolled out near the surface."""
-    contrast = _contrast(rng, faint=0.10 + 1.2 * grain, obvious=0.75)
+    contrast = _contrast(rng, faint=0.14 + 1.6 * grain, obvious=0.8)
     centre = rng.uniform((0, 0), shape)
     change = np.zeros(shape, dtype=np.float32)
     mask = np.zeros(shape, dtype=bool)
@@ -102,7 +102,7 @@ def inclusion(rng: np.random.Generator, shape: tuple[int, int], grain: float) ->
         lens = np.sqrt(np.clip(1 - (2 * y / length) ** 2, 0.0, 1.0))
         sway = rng.normal(0.0, 0.04) * y
         edge = lens * width / 2 * (1 + 0.25 * ragged) - np.abs(x - sway)
-        cover = np.where(lens > 0, 1 / (1 + np.exp(-edge / 0.6)), 0.0)
+        cover = np.where(lens > 0, soft_step(edge / 0.6), 0.0)
         change[window] -= contrast * rng.uniform(0.75, 1.1) * cover * (1 + 0.18 * ragged)
         mask[window] |= cover > 0.2
     return Defect(change, mask)
@@ -110,23 +110,23 @@ def inclusion(rng: np.random.Generator, shape: tuple[int, int], grain: float) ->
 
 def rolled_in_scale(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defect:
     """A field of many dark flakes pressed into the strip, with paler steel between them."""
-    contrast = _contrast(rng, faint=0.13 + 1.5 * grain, obvious=0.85)
+    contrast = _contrast(rng, faint=0.17 + 1.9 * grain, obvious=0.9)
     size = rng.uniform((18.0, 10.0), (60.0, 30.0))
     field, _ = _blob(rng, shape, size=(size[0], size[1]), ragged=0.25)
-    inside = 1 / (1 + np.exp(-field / 0.08))
+    inside = soft_step(field / 0.08)
     flakes = smooth_noise(rng, shape, rng.uniform(1.6, 3.2), rng.uniform(1.0, 1.7))
-    cover = inside / (1 + np.exp(-(flakes - rng.uniform(0.6, 1.0)) / 0.18))
+    cover = inside * soft_step((flakes - rng.uniform(0.6, 1.0)) / 0.18)
     change = contrast * (0.12 * inside - cover)
     return Defect(change.astype(np.float32), cover > 0.25)
 
 
 def patch(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defect:
     """A large irregular area of other reflectance with an edge that can be traced, mostly dark."""
-    contrast = _contrast(rng, faint=0.13 + 0.9 * grain, obvious=0.8)
+    contrast = _contrast(rng, faint=0.18 + 1.1 * grain, obvious=0.85)
     size = rng.uniform((16.0, 9.0), (48.0, 26.0))
     field, reach = _blob(rng, shape, size=(size[0], size[1]), ragged=0.32)
     # The edge is 2 to 5 pixels wide, whatever the size.
-    cover = 1 / (1 + np.exp(-field * reach / rng.uniform(0.7, 1.6)))
+    cover = soft_step(field * reach / rng.uniform(0.7, 1.6))
     sign = rng.choice((-1.0, 1.0), p=(0.85, 0.15))
     mottled = 1 + 0.22 * smooth_noise(rng, shape, 6.0, 3.5)
     return Defect((sign * contrast * cover * mottled).astype(np.float32), cover > 0.2)
@@ -144,7 +144,7 @@ DEFECTS: tuple[tuple[str, Callable[[np.random.Generator, tuple[int, int], float]
 
 def _contrast(rng: np.random.Generator, *, faint: float, obvious: float) -> float:
     """Draws a contrast in log reflectance; small ones are more frequent, as on a real line."""
-    return float(faint + (max(obvious, faint) - faint) * rng.beta(0.9, 2.2))
+    return float(faint + (max(obvious, faint) - faint) * rng.beta(1.0, 1.6))
 
 
 def _blob(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from steel_training.dataset import new_dataset
 from steel_training.errors import UsageError
-from steel_training.ingest.cutting import Cutter, CutRule, IngestSummary, Progress
+from steel_training.ingest.cutting import CutRule, Cutter, IngestSummary, Progress
 from steel_training.ingest.synthetic.camera import Camera
 from steel_training.ingest.synthetic.defects import DEFECTS
 from steel_training.ingest.synthetic.marks import MARKS
@@ -28,9 +28,8 @@ from steel_training.ingest.synthetic.surfaces import (
 
 # A photograph is so many patches high and wide.
 PATCHES_HIGH, PATCHES_WIDE = 4, 7
-DEFECTIVE_MIN = 0.01
-DEFECTS_A_PHOTOGRAPH = 4.0
-MARKS_A_PHOTOGRAPH = 2.2
+DEFECTS_A_PHOTOGRAPH = 4.4
+MARKS_A_PHOTOGRAPH = 3.6
 
 _FIRST_COIL = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
 _COLOURS = ((0, 0, 0), (230, 80, 60), (240, 180, 40), (70, 160, 220), (150, 90, 200), (80, 190, 110))
@@ -118,7 +117,7 @@ def make_sample(
     ):
         if not low <= value <= high:
             raise SampleInvalid(f"The {name} is {value}; expected {low} to {high}.")
-    rule = CutRule(patch=patch, stride=patch, defective_min=DEFECTIVE_MIN)
+    rule = CutRule(patch=patch, stride=patch)
     names = {number: name for number, (name, _) in enumerate(DEFECTS, start=1)}
     with new_dataset(out) as writer:
         for folder in ("photographs", "masks"):
@@ -174,7 +173,7 @@ def _photograph(
     strip = camera.strip_shape(shape)
     surface = bare_surface(rng, coil, strip)
     for _ in range(rng.poisson(MARKS_A_PHOTOGRAPH)):
-        surface += MARKS[rng.integers(len(MARKS))](rng, strip, coil.grain)
+        surface += MARKS[rng.integers(len(MARKS))](rng, strip)
     mask = np.zeros(strip, dtype=np.uint8)
     area = shape[0] * shape[1] / (PATCHES_HIGH * PATCHES_WIDE * 64**2)
     for _ in range(rng.poisson(DEFECTS_A_PHOTOGRAPH * area)):

@@ -12,6 +12,7 @@ import numpy as np
 
 # Photographs of one coil share what runs along the strip; it wanders over this many photographs' lengths.
 _PROFILE_WANDER = 0.35
+_UNEVENNESS = 0.28
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], along: float, across: float) -> np.ndarray:
@@ -30,17 +31,22 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], along: float,
     response = np.outer(_kernel_response(shape[0], along), _kernel_response(shape[1], across))
     smooth = np.fft.irfft2(np.fft.rfft2(white) * response[:, : shape[1] // 2 + 1], s=shape)
     smooth -= smooth.mean()
-    return (smooth / max(float(smooth.std()), 1e-9)).astype(np.float32)
+    return np.asarray(smooth / max(float(smooth.std()), 1e-9), dtype=np.float32)
 
 
 def smooth_line(rng: np.random.Generator, length: int, correlation: float) -> np.ndarray:
     """Returns `smooth_noise` in one dimension, float32, (length,)."""
-    return smooth_noise(rng, (1, length), 0.0, correlation)[0]
+    return np.asarray(smooth_noise(rng, (1, length), 0.0, correlation)[0])
 
 
 def _kernel_response(length: int, sigma: float) -> np.ndarray:
     """Fourier transform of a Gaussian kernel, sampled at the frequencies of `np.fft.fftfreq`."""
-    return np.exp(-2.0 * (np.pi * sigma * np.fft.fftfreq(length)) ** 2)
+    return np.asarray(np.exp(-2.0 * (np.pi * sigma * np.fft.fftfreq(length)) ** 2))
+
+
+def soft_step(x: np.ndarray) -> np.ndarray:
+    """Returns 0 far below zero, 1 far above, 0.5 at zero: the logistic function, which cannot overflow in this form."""
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,7 @@ class Coil:
         roughness: factor on all grain.
         drift: change of log brightness from the first photograph to the last (lamps warm up, oil builds).
         profile_seed: of the profile across the strip.
+        glints: pinpoints per 1000 pixels: grains that catch the light, or pores of a pixel. Every strip has some.
     """
 
     finish: Finish
@@ -124,6 +131,7 @@ class Coil:
     roughness: float
     drift: float
     profile_seed: int
+    glints: float
 
     @property
     def grain(self) -> float:
@@ -139,6 +147,7 @@ def new_coil(rng: np.random.Generator, finish: Finish) -> Coil:
         roughness=float(rng.uniform(0.7, 1.35)),
         drift=float(rng.uniform(-0.16, 0.16)),
         profile_seed=int(rng.integers(2**31)),
+        glints=float(np.exp(rng.uniform(np.log(0.15), np.log(3.0)))),
     )
 
 
@@ -148,8 +157,23 @@ def bare_surface(rng: np.random.Generator, coil: Coil, shape: tuple[int, int]) -
     surface = np.zeros(shape, dtype=np.float32)
     for texture in finish.textures:
         surface += coil.roughness * texture.strength * smooth_noise(rng, shape, texture.along, texture.across)
+    # Real grain comes in stronger and weaker fields; were it of one strength everywhere, any outlier would be a defect.
+    surface *= np.exp(_UNEVENNESS * smooth_noise(rng, shape, 24.0, 12.0))
+    surface += _glints(rng, shape, coil)
     shared = smooth_line(np.random.default_rng(coil.profile_seed), shape[1], finish.profile_width)
     own = smooth_line(rng, shape[1], finish.profile_width)
     profile = np.sqrt(1 - _PROFILE_WANDER**2) * shared + _PROFILE_WANDER * own
     surface += coil.roughness * finish.profile * profile
     return surface
+
+
+def _glints(rng: np.random.Generator, shape: tuple[int, int], coil: Coil) -> np.ndarray:
+    """Returns pinpoints one pixel across and up to three along, bright or dark, each coil with its own share."""
+    points = np.zeros(shape, dtype=np.float32)
+    number = rng.poisson(coil.glints * shape[0] * shape[1] / 1000)
+    along, across = rng.integers(0, shape[0], number), rng.integers(0, shape[1], number)
+    strength = rng.choice((-1.0, 1.0), number) * rng.uniform(0.15, 0.75, number)
+    for step in range(3):
+        reaches = rng.random(number) < (1.0, 0.5, 0.2)[step]
+        points[(along[reaches] + step) % shape[0], across[reaches]] += strength[reaches]
+    return points
