@@ -67,7 +67,7 @@ class BaselineCNN:
         x = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
         for filters in self.FILTERS:
             x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-            x = keras.layers.BatchNormalization()(x)
+            x = keras.layers.BatchNormalization(momentum=0.9)(x)  # few steps an epoch: 0.99 lags behind
             x = keras.layers.ReLU()(x)
             x = keras.layers.MaxPooling2D()(x)
         x = keras.layers.GlobalAveragePooling2D()(x)
@@ -315,7 +315,9 @@ def _cached_views(
 
         def on_epoch_end(self) -> None:
             views, count = arrays[0].shape[:2]
-            self.order: np.ndarray = np.arange(count) if self.random is None else self.random.permutation(count)
+            self.order = np.arange(count)
+            if self.random is not None:
+                self.order = self.random.permutation(self.order)
             self.view: np.ndarray = (
                 np.zeros(count, int) if self.random is None else self.random.integers(views, size=count)
             )

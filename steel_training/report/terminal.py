@@ -1,0 +1,30 @@
+"""The end of a run in the terminal: verdict, metrics against targets, reasons, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from steel_training.verdict import Reason, Verdict
+
+
+def summary(
+    verdict: Verdict,
+    reasons: Sequence[Reason],
+    metrics: Mapping[str, Any],
+    targets: Mapping[str, float | None],
+    report: str,
+    version: str | None,
+) -> str:
+    """Returns a few lines for a person: what was decided, the numbers, why, and where to read on."""
+    lines = ["", f"{str(verdict).upper()}{f'  version {version}' if version else ''}"]
+    for name, target in targets.items():
+        value = metrics.get(name, {}).get("value")
+        if target is None:
+            continue
+        met = value is not None and value >= target
+        shown = f"{value:.4f}" if value is not None else "undefined"
+        lines.append(f"  {'✓' if met else '✗'} {name:<10} {shown:<10} target ≥ {target:.2f}")
+    lines += [f"  {reason.code}: {reason.message}" for reason in reasons]
+    lines.append(f"  report: {report}")
+    return "\n".join(lines)
