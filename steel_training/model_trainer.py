@@ -317,7 +317,7 @@ def _cached_views(
             views, count = arrays[0].shape[:2]
             self.order = np.arange(count)
             if self.random is not None:
-                self.order = self.random.permutation(self.order)
+                self.random.shuffle(self.order)
             self.view: np.ndarray = (
                 np.zeros(count, int) if self.random is None else self.random.integers(views, size=count)
             )

@@ -74,7 +74,7 @@ class Registry:
             (bundle / MARKER).write_text(json.dumps(sums, indent=2), encoding="utf-8")
             self.store.put_folder(bundle, key, last=MARKER)
 
-    def promote(self, version: str, *, expected: str | None | object = ...) -> str | None:
+    def promote(self, version: str, *, expected: str | object | None = ...) -> str | None:
         """Moves the champion pointer to a version, and returns the previous champion.
 
         Args:

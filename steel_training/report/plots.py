@@ -23,10 +23,10 @@ def _figure(title_x: str, title_y: str) -> tuple[Any, Any]:
 
 
 def _svg(figure: Any) -> str:
-    import matplotlib
+    import matplotlib as mpl
 
     text = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "steel-training"}):
+    with mpl.rc_context({"svg.hashsalt": "steel-training"}):
         figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()
     return svg[svg.index("<svg") :]
