@@ -11,16 +11,14 @@ hand. The file is not named after the DAG: `dags/` comes first on the path, and 
 from __future__ import annotations
 
 import os
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Label, chain
-from steel_training_airflow.form import params, resolve_arguments
+from steel_training_airflow.form import TIMEZONE, params, resolve_arguments
 from steel_training_airflow.operators import DecideOperator, StageOperator
 
 MODEL = Asset("steel_model")
 NIGHT = os.environ.get("STEEL_TRAINING_CRON", "0 2 * * *")
-TIMEZONE = os.environ.get("STEEL_TRAINING_TIMEZONE", "UTC")
 
 # One slot and one worker: two trainings at once, as a backfill would start them, do not fit on a GPU.
 GPU = {"queue": "gpu", "pool": "gpu", "execution_timeout": timedelta(hours=12)}
@@ -29,9 +27,8 @@ with DAG(
     dag_id="steel_training",
     description="Retrain the steel defect detector; publish it only when it does not miss defects.",
     doc_md=__doc__,
-    schedule=CronTriggerTimetable(NIGHT, timezone=TIMEZONE, run_immediately=False),
-    start_date=datetime(2020, 1, 1, tzinfo=ZoneInfo(TIMEZONE)),
-    catchup=False,
+    schedule=CronTriggerTimetable(NIGHT, timezone=TIMEZONE, run_immediately=timedelta(0)),
+    catchup=False,  # with no start date and run_immediately=0, switching the DAG on waits for the night
     max_active_runs=1,
     is_paused_upon_creation=True,
     params=params(),

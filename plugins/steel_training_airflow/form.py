@@ -6,12 +6,16 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import Param
 
 from steel_training.config import settings
 
 DATASET_VARIABLE = "STEEL_TRAINING_DATASET"
+TIMEZONE = os.environ.get("STEEL_TRAINING_TIMEZONE", "UTC")
+"""Where the mill is: when its night falls, and which day a run belongs to."""
+
 DATED_RUNS = ("scheduled", "backfill")
 
 # Params of a run that are no settings of the training.
@@ -37,16 +41,16 @@ def params() -> dict[str, Param]:
             "Empty: a nightly or backfilled run takes its own day, any other run the newest version.",
             section="Dataset",
         ),
-        PROMOTE_BACKFILL: Param(
-            False,
-            type="boolean",
-            title="Promote backfilled models",
-            description="Without it a backfilled run registers its version and leaves the champion where it is.",
-            section="Publish",
-        ),
     }
     for key, schema in settings():
         form[key] = _param(key, schema)
+    form[PROMOTE_BACKFILL] = Param(
+        False,
+        type="boolean",
+        title="Promote backfilled models",
+        description="Without it a backfilled run registers its version and leaves the champion where it is.",
+        section="Publish",
+    )
     return form
 
 
@@ -58,9 +62,9 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
     run = context["dag_run"]
     given = dict(context["params"])
     dataset, date, promote = (given.pop(name, None) for name in (DATASET, DATE, PROMOTE_BACKFILL))
-    run_type = str(run.run_type)
+    run_type = getattr(run.run_type, "value", run.run_type)  # an enum without a __str__ of its own
     if date is None and run.logical_date is not None and run_type in DATED_RUNS:
-        date = run.logical_date.astimezone(context["dag"].timezone).date().isoformat()
+        date = run.logical_date.astimezone(ZoneInfo(TIMEZONE)).date().isoformat()
     if run_type == "backfill" and not promote:
         given["publish.promote"] = False
     arguments = ["--dataset", str(dataset or "")]

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -63,12 +63,13 @@ class Recorder:
 
 def make_context(run_type: str = "manual", logical_date: datetime | None = None, **params: Any) -> dict[str, Any]:
     """What a task knows of its run."""
+    from airflow.sdk.api.datamodels._generated import DagRunType  # what a worker is sent
+
     return {
         "run_id": "manual__2026-11-24T00:10:00+00:00",
         "ti": Recorder(),
         "params": params,
-        "dag": SimpleNamespace(timezone=UTC),
-        "dag_run": SimpleNamespace(run_type=run_type, logical_date=logical_date, conf={}),
+        "dag_run": SimpleNamespace(run_type=DagRunType(run_type), logical_date=logical_date, conf={}),
         "outlet_events": {},
     }
 
