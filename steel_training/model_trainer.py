@@ -318,9 +318,9 @@ def _cached_views(
             self.order = np.arange(count)
             if self.random is not None:
                 self.random.shuffle(self.order)
-            self.view: np.ndarray = (
-                np.zeros(count, int) if self.random is None else self.random.integers(views, size=count)
-            )
+            self.view = np.zeros(count, int)
+            if self.random is not None:
+                self.view[:] = self.random.integers(views, size=count)
 
         def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
             rows = self.order[index * batch_size : (index + 1) * batch_size]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from steel_training.metrics import JUDGED
 from steel_training.report import plots
 from steel_training.run import StageResult
 from steel_training.verdict import Reason, Verdict
@@ -90,6 +91,7 @@ def render(
         results=results,
         outputs=outputs,
         evaluated=evaluated,
+        judged=JUDGED,
         figures=figures,
         examples=examples or (),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from steel_training.metrics import JUDGED
 from steel_training.verdict import Reason, Verdict
 
 
@@ -18,7 +19,8 @@ def summary(
 ) -> str:
     """Returns a few lines for a person: what was decided, the numbers, why, and where to read on."""
     lines = ["", f"{str(verdict).upper()}{f'  version {version}' if version else ''}"]
-    for name, target in targets.items():
+    for name in JUDGED:
+        target = targets.get(name)
         value = metrics.get(name, {}).get("value")
         if target is None:
             continue
