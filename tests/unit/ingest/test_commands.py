@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from steel_training.dataset import resolve_dataset
+from steel_training.errors import UsageError
+from steel_training.ingest.commands import add_commands, parse_names
+
+
+def run(arguments: Sequence[object]) -> int:
+    parser = argparse.ArgumentParser()
+    add_commands(parser.add_subparsers(required=True))
+    parsed = parser.parse_args([str(argument) for argument in arguments])
+    code = parsed.func(parsed)
+    assert isinstance(code, int)
+    return code
+
+
+def test_sample_says_what_it_made_to_people_and_to_machines(tmp_path, capsys) -> None:
+    assert run(["sample", tmp_path / "out", "--coils", 2, "--photographs-per-coil", 1, "--patch", 32]) == 0
+    said = capsys.readouterr()
+    result = json.loads(said.out)
+    assert set(result) == {"dataset", "patches", "defective", "sources", "groups"}
+    assert result["patches"] == len(resolve_dataset(result["dataset"]).manifest)
+    assert "sample  2/2 coils" in said.err
+    assert "patches" in said.err
+
+
+def test_masks_takes_names_groups_and_stride(tmp_path, save, steel, capsys) -> None:
+    save(tmp_path / "images" / "coil7_1.png", steel(64, 128))
+    mask = np.zeros((64, 128), np.uint8)
+    mask[:, 64:] = 3
+    save(tmp_path / "masks" / "coil7_1.png", mask)
+    code = run(
+        ["ingest", "masks", tmp_path / "images", tmp_path / "masks", tmp_path / "out", "--patch", 32,
+         "--names", "1=inclusion,3=scratches", "--group-regex", "^(coil[0-9]+)_"]
+    )  # fmt: skip
+    assert code == 0
+    assert json.loads(capsys.readouterr().out)["patches"] == 8
+    table = resolve_dataset(str(tmp_path / "out")).manifest
+    assert set(table["defect_type"].dropna()) == {"scratches"}
+    assert set(table["group_id"]) == {"coil7"}
+    assert sorted(table["x"].unique()) == [0, 32, 64, 96]
+
+
+def test_severstal_halves_the_patch_for_its_stride_and_warns_of_one_class(tmp_path, save, steel, capsys) -> None:
+    save(tmp_path / "images" / "a.jpg", steel(64, 256))
+    (tmp_path / "train.csv").write_text("ImageId,ClassId,EncodedPixels\na.jpg,1,\n")
+    assert (
+        run(["ingest", "severstal", tmp_path / "images", tmp_path / "train.csv", tmp_path / "out", "--patch", 64]) == 0
+    )
+    said = capsys.readouterr()
+    assert json.loads(said.out)["patches"] == 7
+    assert "All patches are clean" in said.err
+
+
+def test_voc_takes_whole_photographs(tmp_path, save, steel, capsys) -> None:
+    save(tmp_path / "images" / "a.png", steel(40, 40))
+    (tmp_path / "images" / "a.xml").write_text("<annotation/>")
+    assert run(["ingest", "voc", tmp_path / "images", tmp_path / "images", tmp_path / "out", "--whole"]) == 0
+    assert json.loads(capsys.readouterr().out)["defective"] == 0
+
+
+@pytest.mark.parametrize("text", ["inclusion", "0=clean", "x=1", "1=", "-1=a"])
+def test_names_that_are_no_number_and_name_are_refused(text) -> None:
+    with pytest.raises(UsageError, match="--names has"):
+        parse_names(text)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["ingest"], ["ingest", "masks", "a", "b"], ["sample"], ["ingest", "voc", "a", "b", "c", "--missing", "maybe"]],
+)
+def test_wrong_use_exits_with_2(arguments, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run(arguments)
+    assert stopped.value.code == 2

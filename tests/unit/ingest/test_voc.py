@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steel_training.dataset import resolve_dataset
+from steel_training.errors import UsageError
+from steel_training.ingest import ingest_voc
+from steel_training.ingest.cutting import CutRule, SizesDiffer
+from steel_training.ingest.voc import AnnotationInvalid, AnnotationMissing, Box, read_boxes
+
+
+def annotation(*boxes: tuple[str, int, int, int, int], width: int = 200, height: int = 200) -> str:
+    objects = "".join(
+        f"<object><name>{name}</name><difficult>0</difficult><bndbox><xmin>{left}</xmin><ymin>{top}</ymin>"
+        f"<xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>"
+        for name, left, top, right, bottom in boxes
+    )
+    return (
+        f"<annotation><filename>x.jpg</filename><size><width>{width}</width><height>{height}</height>"
+        f"<depth>1</depth></size>{objects}</annotation>"
+    )
+
+
+@pytest.fixture
+def boxed(tmp_path, save, steel) -> Path:
+    """Photographs in a folder a class and annotations in one, as NEU-DET has them."""
+    save(tmp_path / "images" / "crazing" / "crazing_1.jpg", steel(200, 200, seed=1))
+    save(tmp_path / "images" / "scratches" / "scratches_1.jpg", steel(200, 200, seed=2))
+    save(tmp_path / "images" / "clean_1.jpg", steel(200, 200, seed=3))
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    (folder / "crazing_1.xml").write_text(annotation(("crazing", 1, 1, 128, 64), ("inclusion", 1, 1, 20, 20)))
+    (folder / "scratches_1.xml").write_text(annotation(("scratches", 60, 1, 70, 200)))
+    (folder / "clean_1.xml").write_text(annotation())
+    return tmp_path
+
+
+def ingest(folder: Path, **options):
+    return ingest_voc(str(folder / "images"), str(folder / "annotations"), str(folder / "out"), **options)
+
+
+def test_boxes_become_labelled_patches(boxed) -> None:
+    summary = ingest(boxed)
+    table = resolve_dataset(str(boxed / "out")).manifest
+    crazing = table[table["source_id"] == "crazing/crazing_1"].set_index(["x", "y"])
+    assert crazing.query("label == 1")["defect_type"].to_dict() == {(0, 0): "crazing", (64, 0): "crazing"}
+    assert (crazing["label"] == 0).sum() == 7
+    # The box of the scratch covers 8 and 9 % of two columns of patches: too little to be sure, too much to be clean.
+    assert table[table["source_id"] == "scratches/scratches_1"]["x"].unique().tolist() == [128]
+    assert (summary.sources, summary.undecided) == (3, 6)
+
+
+def test_a_smaller_share_can_be_asked_for(boxed) -> None:
+    ingest(boxed, rule=CutRule(defective_min=0.05))
+    table = resolve_dataset(str(boxed / "out")).manifest
+    assert (table[table["source_id"] == "scratches/scratches_1"]["label"] == 1).sum() == 6
+
+
+def test_whole_photographs_are_defective_when_they_have_a_box(boxed) -> None:
+    ingest(boxed, whole=True)
+    table = resolve_dataset(str(boxed / "out")).manifest.set_index("source_id")
+    assert table["label"].to_dict() == {"clean_1": 0, "crazing/crazing_1": 1, "scratches/scratches_1": 1}
+    assert table.loc["crazing/crazing_1", "defect_type"] == "crazing"
+
+
+def test_whole_photographs_must_be_of_one_size(boxed, save, steel) -> None:
+    save(boxed / "images" / "clean_1.jpg", steel(100, 200))
+    (boxed / "annotations" / "clean_1.xml").write_text(annotation(height=100))
+    with pytest.raises(SizesDiffer, match="200×200 pixels grey, the ones before are 200×100"):
+        ingest(boxed, whole=True)
+
+
+def test_a_photograph_without_annotation_is_an_error_unless_said_to_be_clean(boxed) -> None:
+    (boxed / "annotations" / "clean_1.xml").unlink()
+    with pytest.raises(AnnotationMissing, match=r"1 of 3 photographs .* clean_1\. .*--missing clean"):
+        ingest(boxed)
+    ingest(boxed, missing="clean")
+    table = resolve_dataset(str(boxed / "out")).manifest
+    assert (table[table["source_id"] == "clean_1"]["label"] == 0).all()
+
+
+def test_a_folder_without_any_annotation_does_not_make_all_photographs_clean(boxed) -> None:
+    with pytest.raises(AnnotationMissing, match="3 of 3"):
+        ingest_voc(str(boxed / "images"), str(boxed / "images"), str(boxed / "out"), missing="clean")
+
+
+def test_both_edges_of_a_box_belong_to_it_and_pixels_count_from_one() -> None:
+    (box,) = read_boxes(annotation(("pit", 1, 2, 1, 3)).encode(), (200, 200), "a.xml")
+    assert box == Box("pit", left=0, top=1, right=1, bottom=3)
+
+
+@given(
+    left=st.integers(-3, 45),
+    top=st.integers(-3, 35),
+    right=st.integers(-3, 45),
+    bottom=st.integers(-3, 35),
+)
+def test_any_box_lies_inside_its_photograph_or_is_refused(left, top, right, bottom) -> None:
+    text = annotation(("pit", left, top, right, bottom), width=40, height=30)
+    try:
+        (box,) = read_boxes(text.encode(), (30, 40), "a.xml")
+    except AnnotationInvalid as error:
+        assert f"xmin={left}" in str(error)
+        assert not (1 <= left <= right <= 40 and 1 <= top <= bottom <= 30)
+    else:
+        assert 0 <= box.left < box.right <= 40
+        assert 0 <= box.top < box.bottom <= 30
+
+
+BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]>'
+    "<annotation><object><name>&b;</name></object></annotation>"
+)
+FILE = '<!DOCTYPE a [<!ENTITY f SYSTEM "file:///etc/hostname">]><annotation><folder>&f;</folder></annotation>'
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (BOMB.encode(), "declares entities"),
+        (BOMB.replace("?>", ' encoding="utf-16"?>', 1).encode("utf-16"), "declares entities"),
+        (FILE.encode(), "declares entities"),
+        (b"<annotation><object>", "no well-formed XML"),
+        (b"", "no well-formed XML"),
+        (b"\xff\xd8\xff\xe0 not xml", "no well-formed XML"),
+        (b"<html/>", "begins with <html>"),
+        (b"<annotation><object><name>pit</name></object></annotation>", "object 1: xmin=None"),
+        (annotation(("pit", 10, 10, 5, 20)).encode(), "xmin=10, ymin=10, xmax=5"),
+        (annotation(("pit", 10, 10, 900, 20)).encode(), r"xmax=900.* 200×200"),
+        (annotation().replace("<object>", "").encode() + b" " * (5 << 20), "at most"),
+    ],
+)
+def test_annotations_that_are_broken_or_dangerous_are_refused(data, told) -> None:
+    with pytest.raises(AnnotationInvalid, match=told) as raised:
+        read_boxes(data, (200, 200), "a.xml")
+    assert isinstance(raised.value, UsageError)
+    assert str(raised.value).startswith("a.xml")
+
+
+def test_an_annotation_of_another_size_is_refused() -> None:
+    with pytest.raises(SizesDiffer, match="400×200 pixels, the photograph is 200×200"):
+        read_boxes(annotation(width=400).encode(), (200, 200), "a.xml")
