@@ -61,7 +61,8 @@ def profile_patches(
 
     Raises:
         StorageError: the storage itself cannot be reached.
-        ProfileFailed: a worker process was killed.
+        ProfileFailed: a worker process was killed, or could not start because the calling script starts its work
+            without `if __name__ == "__main__"`.
 
     Example:
         >>> profile = profile_patches(open_storage("strips/"), manifest)  # doctest: +SKIP
@@ -101,8 +102,9 @@ def _measured(
             yield _table(rows)
     except BrokenProcessPool as error:
         raise ProfileFailed(
-            f"A worker process died after {done:,} of {len(paths):,} patches, most likely for want of memory. "
-            "Give the machine more memory, or the command fewer cores (taskset -c 0 …), and run the stage again."
+            f"A worker process died after {done:,} of {len(paths):,} patches. If memory ran out, give the machine more, or "
+            "the command fewer cores (taskset -c 0 …), and run the stage again. A script that calls this must guard its "
+            "start with: if __name__ == '__main__'."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -334,7 +334,7 @@ class S3Storage(Storage):
     def put_folder(self, local: Path, prefix: str, *, last: str) -> None:
         with self._explained(prefix):
             # Without its marker the folder counts as unfinished while its files change.
-            self.client.delete_object(Bucket=self.bucket, Key=self._key(f"{prefix}/{last}"))
+            self.client.delete_object(Bucket=self.bucket, Key=self._key(_join(prefix, last)))
         kept = {path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()}
         for entry in list(self.entries(prefix)):
             if entry.key.removeprefix(f"{confined(prefix)}/") not in kept:
@@ -343,7 +343,7 @@ class S3Storage(Storage):
 
         def upload(name: str) -> None:
             with self._explained(name):
-                self.client.upload_file(str(local / name), self.bucket, self._key(f"{prefix}/{name}"))
+                self.client.upload_file(str(local / name), self.bucket, self._key(_join(prefix, name)))
 
         with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
             list(pool.map(upload, sorted(kept - {last})))
@@ -420,3 +420,7 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}/{name}" if prefix else name

@@ -37,13 +37,13 @@ def scratch(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> D
 
 def scratch_along(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defect:
     """`scratch` with the first axis as its direction."""
-    length = rng.uniform(35.0, 200.0)
+    length = rng.uniform(50.0, 240.0)
     start = rng.uniform(-0.3 * length, shape[0] - 0.7 * length)
     middle = start + length / 2
     slope = rng.normal(0.0, 0.10)
     bend = rng.normal(0.0, 0.0003)
     sign = rng.choice((1.0, -1.0), p=(0.65, 0.35))
-    contrast = _contrast(rng, faint=0.14 + 2.8 * grain, obvious=1.0)
+    contrast = _contrast(rng, faint=0.16 + 2.8 * grain, obvious=1.1)
     along = np.arange(shape[0], dtype=np.float32)
     t = along - middle
     across = np.arange(shape[1], dtype=np.float32)[None, :]
@@ -51,12 +51,12 @@ def scratch_along(rng: np.random.Generator, shape: tuple[int, int], grain: float
     change = np.zeros(shape, dtype=np.float32)
     mask = np.zeros(shape, dtype=bool)
     for number in range(rng.choice((1, 2, 3), p=(0.6, 0.25, 0.15))):
-        sigma = rng.uniform(0.6, 1.5)
+        sigma = rng.uniform(0.8, 2.2)
         own = contrast if number == 0 else contrast * rng.uniform(0.5, 1.0)
         half = length / 2 * (1.0 if number == 0 else rng.uniform(0.4, 1.0))
         taper = np.clip((half - np.abs(t)) / (0.08 * half), 0.0, 1.0)
         depth = taper * np.clip(0.95 + 0.3 * smooth_line(rng, shape[0], 9.0), 0.5, 1.4)
-        offset = np.abs(across - (place + number * rng.uniform(3.0, 9.0))[:, None])
+        offset = np.abs(across - (place + number * rng.uniform(4.0, 12.0))[:, None])
         change += sign * own * depth[:, None] * np.exp(-0.5 * (offset / sigma) ** 2)
         mask |= (offset <= 1.5 * sigma + 0.5) & (taper > 0.3)[:, None]
     return Defect(change, mask)
@@ -65,14 +65,14 @@ def scratch_along(rng: np.random.Generator, shape: tuple[int, int], grain: float
 def pits(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defect:
     """A cluster of small holes, dark with a lit rim on one side, drawn out along the strip."""
     centre = rng.uniform((0, 0), shape)
-    spread = rng.uniform((10.0, 6.0), (40.0, 18.0))
+    spread = rng.uniform((14.0, 8.0), (44.0, 22.0))
     contrast = _contrast(rng, faint=0.24 + 2.6 * grain, obvious=1.2)
     lit = rng.uniform(0, 2 * np.pi)
     change = np.zeros(shape, dtype=np.float32)
     mask = np.zeros(shape, dtype=bool)
-    for _ in range(rng.integers(7, 32)):
+    for _ in range(rng.integers(10, 40)):
         place = centre + spread * rng.standard_normal(2)
-        radius = rng.uniform(1.2, 2.6)
+        radius = rng.uniform(1.5, 3.4)
         window, y, x = _window(place, reach=4 * radius + 3, shape=shape)
         if window is None:
             continue
@@ -87,14 +87,14 @@ def pits(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defe
 
 def inclusion(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defect:
     """Dark, ragged lenses along the strip: slag or oxide rolled out near the surface."""
-    contrast = _contrast(rng, faint=0.14 + 1.6 * grain, obvious=0.8)
+    contrast = _contrast(rng, faint=0.17 + 1.8 * grain, obvious=0.9)
     centre = rng.uniform((0, 0), shape)
     change = np.zeros(shape, dtype=np.float32)
     mask = np.zeros(shape, dtype=bool)
     for number in range(1 + rng.integers(0, 6)):
         place = centre if number == 0 else centre + rng.uniform((25.0, 8.0), (60.0, 22.0)) * rng.standard_normal(2)
-        length = rng.uniform(18.0, 75.0) * (1.0 if number == 0 else 0.6)
-        width = np.clip(length * rng.uniform(0.07, 0.16), 2.0, 8.0)
+        length = rng.uniform(26.0, 95.0) * (1.0 if number == 0 else 0.6)
+        width = np.clip(length * rng.uniform(0.08, 0.18), 3.0, 12.0)
         window, y, x = _window(place, reach=length / 2 + 12, shape=shape)
         if window is None:
             continue
@@ -110,11 +110,11 @@ def inclusion(rng: np.random.Generator, shape: tuple[int, int], grain: float) ->
 
 def rolled_in_scale(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defect:
     """A field of many dark flakes pressed into the strip, with paler steel between them."""
-    contrast = _contrast(rng, faint=0.17 + 1.9 * grain, obvious=0.9)
-    size = rng.uniform((18.0, 10.0), (60.0, 30.0))
+    contrast = _contrast(rng, faint=0.20 + 2.0 * grain, obvious=1.0)
+    size = rng.uniform((24.0, 14.0), (70.0, 36.0))
     field, _ = _blob(rng, shape, size=(size[0], size[1]), ragged=0.25)
     inside = soft_step(field / 0.08)
-    flakes = smooth_noise(rng, shape, rng.uniform(1.6, 3.2), rng.uniform(1.0, 1.7))
+    flakes = smooth_noise(rng, shape, rng.uniform(2.2, 4.2), rng.uniform(1.4, 2.4))
     cover = inside * soft_step((flakes - rng.uniform(0.6, 1.0)) / 0.18)
     change = contrast * (0.12 * inside - cover)
     return Defect(change.astype(np.float32), cover > 0.25)
@@ -122,8 +122,8 @@ def rolled_in_scale(rng: np.random.Generator, shape: tuple[int, int], grain: flo
 
 def patch(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defect:
     """A large irregular area of other reflectance with an edge that can be traced, mostly dark."""
-    contrast = _contrast(rng, faint=0.18 + 1.1 * grain, obvious=0.85)
-    size = rng.uniform((16.0, 9.0), (48.0, 26.0))
+    contrast = _contrast(rng, faint=0.20 + 1.3 * grain, obvious=0.9)
+    size = rng.uniform((22.0, 13.0), (56.0, 32.0))
     field, reach = _blob(rng, shape, size=(size[0], size[1]), ragged=0.32)
     # The edge is 2 to 5 pixels wide, whatever the size.
     cover = soft_step(field * reach / rng.uniform(0.7, 1.6))
@@ -144,7 +144,7 @@ DEFECTS: tuple[tuple[str, Callable[[np.random.Generator, tuple[int, int], float]
 
 def _contrast(rng: np.random.Generator, *, faint: float, obvious: float) -> float:
     """Draws a contrast in log reflectance; small ones are more frequent, as on a real line."""
-    return float(faint + (max(obvious, faint) - faint) * rng.beta(1.0, 1.6))
+    return float(faint + (max(obvious, faint) - faint) * rng.beta(1.2, 1.5))
 
 
 def _blob(

@@ -28,7 +28,7 @@ from steel_training.ingest.synthetic.surfaces import (
 
 # A photograph is so many patches high and wide.
 PATCHES_HIGH, PATCHES_WIDE = 4, 7
-DEFECTS_A_PHOTOGRAPH = 4.4
+DEFECTS_A_PHOTOGRAPH = 3.4
 MARKS_A_PHOTOGRAPH = 3.6
 
 _FIRST_COIL = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
