@@ -116,7 +116,7 @@ def rolled_in_scale(rng: np.random.Generator, shape: tuple[int, int], grain: flo
     inside = soft_step(field / 0.08)
     flakes = smooth_noise(rng, shape, rng.uniform(2.2, 4.2), rng.uniform(1.4, 2.4))
     cover = inside * soft_step((flakes - rng.uniform(0.6, 1.0)) / 0.18)
-    change = contrast * (0.12 * inside - cover)
+    change = contrast * (0.04 * inside - cover)
     return Defect(change.astype(np.float32), cover > 0.25)
 
 

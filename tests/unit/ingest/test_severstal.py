@@ -74,7 +74,7 @@ def test_patches_of_256_overlap_by_half_and_are_defective_from_50_pixels(kaggle)
     assert large.query("label == 1")["defect_type"].to_dict() == {128: "3", 256: "3", 384: "3", 1280: "1"}
     assert large.query("label == 0").index.tolist() == [0, 512, 640, 768, 896, 1024, 1152]
     # 30 pixels are neither clean nor defective.
-    assert table[table["source_id"] == "small"]["x"].tolist() == [0, 128, 256, 768, 896, 1024, 1152, 1280]
+    assert table[table["source_id"] == "small"]["x"].tolist() == [0, 128, 256, 384, 768, 896, 1024, 1152, 1280]
     assert table[table["source_id"] == "unnamed"]["label"].tolist() == [0] * 11
     assert (summary.patches, summary.defective, summary.sources, summary.undecided) == (30, 4, 3, 3)
 
