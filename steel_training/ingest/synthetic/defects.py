@@ -116,8 +116,8 @@ def rolled_in_scale(rng: np.random.Generator, shape: tuple[int, int], grain: flo
     inside = soft_step(field / 0.08)
     flakes = smooth_noise(rng, shape, rng.uniform(2.2, 4.2), rng.uniform(1.4, 2.4))
     cover = inside * soft_step((flakes - rng.uniform(0.6, 1.0)) / 0.18)
-    change = contrast * (0.04 * inside - cover)
-    return Defect(change.astype(np.float32), cover > 0.25)
+    change = contrast * (0.03 * inside - cover)
+    return Defect(change.astype(np.float32), cover > 0.15)
 
 
 def patch(rng: np.random.Generator, shape: tuple[int, int], grain: float) -> Defect:
