@@ -1,8 +1,10 @@
 """The pretrained networks a model can stand on: how to build one, and where to tap it.
 
 The head does not only see the top of the network. What ImageNet's last layers keep is about objects; texture, which is
-what steel has, is clearer lower down. On real steel (64-pixel patches, frozen features) a head on the pooled top alone
-reaches an AUC of .92, on three pooled depths .95.
+what steel has, is clearer lower down, and in how much a channel varies over the patch as well as in its mean. On real
+steel (64-pixel patches, split by photograph, frozen features, logistic regression, validation AUC): mean of the top .927,
+of block5c .948, of five depths without the top .960, with it .956; mean and standard deviation of the lowest three .959.
+So the head does not see the top at all.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ class BackboneSpec:
 
     Attributes:
         name: its name there.
-        taps: layers whose spatial means the head sees, lowest first.
+        taps: layers whose means and standard deviations over the patch the head sees, lowest first.
         from_layer: the default boundary of fine-tuning; layers after it are trained.
         rescales: whether the network itself rescales and normalises pixels 0-255.
     """
@@ -62,14 +64,14 @@ class BackboneSpec:
 SPECS: dict[str, BackboneSpec] = {
     "EfficientNetB0": BackboneSpec(
         "EfficientNetB0",
-        taps=("block5c_add", "block6d_add", "top_activation"),
-        from_layer="block6d_add",
+        taps=("block2b_add", "block3b_add", "block4c_add", "block5c_add", "block6d_add"),
+        from_layer="block5c_add",
         rescales=True,
     ),
     "ResNet50": BackboneSpec(
         "ResNet50",
-        taps=("conv3_block4_out", "conv4_block6_out", "conv5_block3_out"),
-        from_layer="conv4_block6_out",
+        taps=("conv2_block3_out", "conv3_block4_out", "conv4_block6_out"),
+        from_layer="conv3_block4_out",
         rescales=False,
     ),
 }

@@ -76,7 +76,13 @@ class BaselineConfig(Section):
     input_size: int = Field(
         64, ge=32, le=256, description="Side in pixels to which patches are resized for the baseline."
     )
-    epochs: int = Field(6, ge=1, le=100, description="Epochs of the baseline CNN.")
+    epochs: int = Field(6, ge=1, le=1000, description="Epochs of the baseline CNN.")
+    min_steps: int = Field(
+        400,
+        ge=0,
+        le=100_000,
+        description="A small dataset gets more epochs, up to this many steps: what was hardly trained looks collapsed.",
+    )
     learning_rate: Rate = Field(1e-3, description="Learning rate of the baseline CNN (Adam).")
     batch_size: int = Field(32, ge=1, le=1024, description="Batch size of the baseline CNN.")
     too_good: Share = Field(
@@ -110,6 +116,10 @@ class ModelConfig(Section):
     )
     head_units: int = Field(256, ge=8, le=4096, description="Units of the dense layer of the head.")
     dropout: float = Field(0.3, ge=0.0, lt=1.0, description="Dropout before the score.")
+    flips: bool = Field(
+        False,
+        description="Score a patch as the mean over itself and its mirror images: better, at four times the cost.",
+    )
 
 
 class HeadConfig(Section):
@@ -126,7 +136,7 @@ class FineTuneConfig(Section):
     learning_rate: Rate = Field(1e-5, description="LOCKED 1e-5: learning rate while fine-tuning.")
     from_layer: str = Field(
         "auto",
-        description="Layers after this one are trained; auto is block6d_add (EfficientNetB0) or conv4_block6_out (ResNet50).",
+        description="Layers after this one are trained; auto is block5c_add (EfficientNetB0) or conv3_block4_out (ResNet50).",
     )
 
 
@@ -144,6 +154,9 @@ class TrainingConfig(Section):
         ge=1,
         le=6,
         description="Views of a patch: itself, both flips, both together, darker, brighter. None hides a defect.",
+    )
+    average_weights: bool = Field(
+        True, description="Validate and keep the running mean of the weights over about one epoch: less noise."
     )
     patience: int = Field(5, ge=1, le=100, description="LOCKED 5: epochs without a better val_recall before stopping.")
     head: HeadConfig = HeadConfig()

@@ -21,9 +21,9 @@ from PIL import Image
 from steel_training.errors import UsageError
 from steel_training.storage import (
     FolderStorage,
-    ObjectNotFound,
     PathEscapes,
     Storage,
+    StorageError,
     confined,
     open_storage,
 )
@@ -87,7 +87,7 @@ def resolve_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
         name = _manifest_name(dated)
         if name is not None:
             return Dataset(dated, version, _read_manifest(dated, name), name)
-    if versions and as_of is not None:
+    if versions and not eligible:
         raise DatasetNotFound(
             f"{uri} has no version as of {as_of}: the earliest is {versions[0]}. "
             "Name a later date, or add a version folder of that date."
@@ -99,10 +99,11 @@ def resolve_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 over the manifest and the content of every file it names, the same wherever the dataset lies.
+    """SHA-256 over the manifest and the MD5 of every file it names.
 
-    In a folder the files themselves are hashed; on S3 their ETags, which the listing gives without reading them.
-    A file that is missing counts as such; validation will say so.
+    MD5 is what S3 tells in a listing (the ETag), without a file being read: the same patches have the same fingerprint
+    in a folder and on S3. Where an ETag is something else (uploads in pieces, encryption by KMS), a copy of the dataset
+    counts as changed. A file that is missing or cannot be read counts as such; validation will say so.
     """
     total = hashlib.sha256(dataset.manifest.to_csv(index=False).encode())
     paths = sorted({str(path) for path in dataset.manifest.get("path", ())})
@@ -112,14 +113,14 @@ def fingerprint(dataset: Dataset) -> str:
 
 
 def _digests(storage: Storage, paths: list[str]) -> list[str]:
-    if not isinstance(storage, FolderStorage):
-        etags = {entry.key: entry.etag for entry in storage.entries()}
-        return [etags.get(path, "missing") for path in paths]
+    etags = {} if isinstance(storage, FolderStorage) else {entry.key: entry.etag for entry in storage.entries()}
 
     def digest(path: str) -> str:
         try:
-            return hashlib.blake2b(storage.read(path), digest_size=16).hexdigest()
-        except (ObjectNotFound, PathEscapes):
+            if not isinstance(storage, FolderStorage):
+                return etags[confined(path)].strip('"')
+            return hashlib.md5(storage.read(path), usedforsecurity=False).hexdigest()
+        except (KeyError, StorageError, PathEscapes):
             return "missing"
 
     with ThreadPoolExecutor(_READ_AT_ONCE) as pool:

@@ -66,15 +66,14 @@ def judge(
 
 def curves(val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
     """Returns the curves of the report: precision-recall and ROC on test, the threshold sweep on validation."""
-    _, recall, precision, _ = sweep(*test)
-    labels = test[0]
-    defects, clean = int(np.sum(labels == 1)), int(np.sum(labels == 0))
-    tp = recall * defects
-    fp = tp / precision - tp if len(tp) else tp
+    test_thresholds, recall, precision, _ = sweep(*test)
+    labels, scores = test
+    clean = np.sort(scores[labels == 0])
+    false_alarms = (len(clean) - np.searchsorted(clean, test_thresholds, side="left")) / max(1, len(clean))
     thresholds, val_recall, val_precision, val_f2 = sweep(*val)
     return {
         "pr": {"precision": _thin(precision), "recall": _thin(recall)},
-        "roc": {"fpr": _thin(np.nan_to_num(fp / clean)), "tpr": _thin(recall)},
+        "roc": {"fpr": _thin(false_alarms), "tpr": _thin(recall)},
         "sweep": {
             "threshold": _thin(thresholds),
             "recall": _thin(val_recall),

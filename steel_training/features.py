@@ -3,7 +3,7 @@
 While the lower layers do not change, their output for a patch does not either. The head is trained on cached pooled
 features, the top blocks on cached activations at the freeze boundary; both see the same views as training from pixels
 would. Float16 on disk, memory-mapped, keyed by everything that can change a value, and whole or absent: an entry is
-renamed into place when its last batch is written.
+renamed into place when its last batch is written. Entries that nobody used for `KEPT_DAYS` are removed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 BATCH = 64
 VIEWS = ("identity", "left_right", "up_down", "half_turn", "darker", "brighter")
 """Deterministic views of a patch. None can hide a defect: no crop, no erasing, no mixing of patches."""
+
+KEPT_DAYS = 14
+"""A new dataset version makes new entries, of some GB for a large one: those of the versions before are removed."""
 
 _LAMP = {"darker": 0.85, "brighter": 1.15}
 
@@ -88,7 +92,9 @@ def view(batch: Any, name: str) -> Any:
     if name == "half_turn":
         return batch[:, ::-1, ::-1]
     if name in _LAMP:
-        return tf.clip_by_value(batch * _LAMP[name], 0.0, 255.0)
+        # No patch gets brighter than white: what is cut off there could be the defect.
+        brightest = tf.reduce_max(batch, axis=(1, 2, 3), keepdims=True)
+        return batch * tf.minimum(_LAMP[name], 255.0 / tf.maximum(brightest, 1.0))
     return batch
 
 
@@ -114,10 +120,11 @@ class FeatureCache:
         Args:
             patches: what to compute for.
             compute: float32 pixels (n, size, size, 3) → one tensor an output, (n, …).
-            key: what identifies `compute`, such as the digest of its weights; JSON values.
+            key: what identifies `compute`, such as the digest of its network; JSON values.
             size: side to which patches are resized.
             views: how many of `VIEWS`.
-            dtype: of the stored arrays.
+            dtype: of stored maps and pixels. Vectors (n, channels) stay float32: they are small, and the head divides
+                them by how little they vary, which would make much of a rounding error.
             progress: called with patches done and in all.
 
         Returns:
@@ -130,18 +137,34 @@ class FeatureCache:
             "dtype": dtype,
             "data": patches.fingerprint,
             "paths": patches.paths,
+            "code": _code(),
         }
         entry = self.folder / hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
         if not entry.is_dir():
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._forget_unused()
             staging = Path(tempfile.mkdtemp(dir=self.folder, prefix=".partial-"))
             try:
                 self._fill(staging, patches, compute, size, views, dtype, progress)
-                if not entry.is_dir():
-                    staging.rename(entry)
+                _put_in_place(staging, entry)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
+        os.utime(entry)
         return [np.load(path, mmap_mode="r") for path in sorted(entry.glob("*.npy"))]
+
+    def _forget_unused(self) -> None:
+        """Removes entries, and what was left of interrupted fills, that are older than `KEPT_DAYS`.
+
+        A process that still maps such an entry keeps its pages until it lets go of them.
+        """
+        oldest = time.time() - KEPT_DAYS * 24 * 3600
+        for old in self.folder.iterdir():
+            try:
+                unused = old.stat().st_mtime < oldest
+            except FileNotFoundError:  # another process was faster
+                continue
+            if unused:
+                shutil.rmtree(old, ignore_errors=True)
 
     def _fill(
         self,
@@ -163,7 +186,10 @@ class FeatureCache:
                 if not files:
                     files = [
                         np.lib.format.open_memmap(
-                            staging / f"{index}.npy", "w+", dtype=dtype, shape=(views, len(patches), *output.shape[1:])
+                            staging / f"{index}.npy",
+                            "w+",
+                            dtype="float32" if output.ndim == 2 else dtype,
+                            shape=(views, len(patches), *output.shape[1:]),
                         )
                         for index, output in enumerate(outputs)
                     ]
@@ -178,9 +204,27 @@ class FeatureCache:
         log.info("cached %s patches × %s views in %.0f s (%.0f images/s)", done, views, seconds, done * views / seconds)
 
 
-def weights_digest(model: Any) -> str:
-    """SHA-256 over a model's weights, for cache keys."""
+def _put_in_place(staging: Path, entry: Path) -> None:
+    try:
+        staging.rename(entry)
+    except OSError:
+        # Another process filled the same entry meanwhile; both hold the same values.
+        if not entry.is_dir():
+            raise
+
+
+@cache
+def _code() -> str:
+    """SHA-256 over the sources that turn a file into a view."""
     total = hashlib.sha256()
-    for array in model.get_weights():
+    for name in ("features.py", "pixels.py"):
+        total.update(Path(__file__).with_name(name).read_bytes())
+    return total.hexdigest()
+
+
+def network_digest(network: Any) -> str:
+    """SHA-256 over a network's graph and weights, for cache keys."""
+    total = hashlib.sha256(network.to_json().encode())
+    for array in network.get_weights():
         total.update(np.ascontiguousarray(array).tobytes())
     return total.hexdigest()

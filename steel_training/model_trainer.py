@@ -7,6 +7,7 @@ computes everything below it once a patch and view (see `features`), and trains 
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import numpy as np
 from steel_training import monitoring
 from steel_training.backbones import SPECS, BackboneSpec, UnknownLayer
 from steel_training.config import BaselineConfig, Config, ModelConfig, TrainingConfig
-from steel_training.features import FeatureCache, PatchSet, weights_digest
+from steel_training.features import FeatureCache, PatchSet, network_digest
 from steel_training.weights import LoadedWeights, load_weights
 
 log = logging.getLogger(__name__)
@@ -79,10 +80,11 @@ class BaselineCNN:
 
 
 class TransferLearningModel:
-    """A pretrained backbone, tapped at three depths, under a small head.
+    """A pretrained backbone, tapped at several depths, under a small head.
 
-    The head is: spatial means of the taps → standardised by the training part → Dense → Dropout → sigmoid. Everything is
-    one flat Keras graph of stock layers, pixels 0-255 in, score out, so that it can be cut anywhere and saved safely.
+    The head is: mean and standard deviation of every tap over the patch → standardised by the training part → Dense →
+    Dropout → sigmoid. Everything is one flat Keras graph of stock layers, pixels 0-255 in, score out, so that it can be
+    cut anywhere and saved safely.
     """
 
     def __init__(self, keras_model: Any, spec: BackboneSpec, weights: LoadedWeights) -> None:
@@ -104,12 +106,7 @@ class TransferLearningModel:
         backbone = spec.build(input_size)
         weights = load_weights(backbone, spec, config.weights)
         (log.warning if weights.random else log.info)("backbone %s, weights: %s", spec.name, weights.detail)
-        pooled = keras.layers.Concatenate(name=POOLED)(
-            [
-                keras.layers.GlobalAveragePooling2D(name=f"pooled_{tap}")(backbone.get_layer(tap).output)
-                for tap in spec.taps
-            ]
-        )
+        pooled = keras.layers.Concatenate(name=POOLED)([_moments(backbone, tap) for tap in spec.taps])
         x = keras.layers.Normalization(name="standardise")(pooled)
         x = keras.layers.Dense(config.head_units, activation="relu", name="head")(x)
         x = keras.layers.Dropout(config.dropout, name="dropout")(x)
@@ -138,7 +135,7 @@ class TransferLearningModel:
 
         name = self.spec.from_layer if from_layer == "auto" else from_layer
         names = [layer.name for layer in self.keras_model.layers]
-        cuts = [n for n in names if n.endswith(("_add", "_out"))]
+        cuts = [n for n in names if n.endswith(("_add", "_out")) and not n.startswith("pooled_")]
         if name not in cuts:
             raise UnknownLayer(
                 f"training.fine_tune.from_layer is '{name}'; {self.spec.name} can be cut after: {', '.join(cuts)}."
@@ -157,9 +154,27 @@ class TransferLearningModel:
         """Returns the tensor between backbone and head."""
         return [self.keras_model.get_layer(POOLED).output]
 
-    def scores(self, batches: Any) -> np.ndarray:
-        """Returns float32 scores (n,) of pixels (n, size, size, 3)."""
-        return np.asarray(self.keras_model(batches, training=False))[:, 0]
+    def scoring_model(self, *, flips: bool) -> Any:
+        """Returns the network that is judged and published.
+
+        Args:
+            flips: score a patch by the mean logit over itself and its three mirror images, at four times the cost.
+
+        Returns:
+            Keras model, pixels 0-255 (n, size, size, 3) → score (n, 1), float32.
+        """
+        import keras
+
+        if not flips:
+            return self.keras_model
+        pixels = keras.Input(self.keras_model.input_shape[1:], name="pixels")
+        mirrored = [pixels[:, :, ::-1], pixels[:, ::-1], pixels[:, ::-1, ::-1]]
+        logits = []
+        for view in (pixels, *mirrored):
+            score = keras.ops.clip(self.keras_model(view), 1e-7, 1 - 1e-7)
+            logits.append(keras.ops.log(score) - keras.ops.log1p(-score))
+        score = keras.layers.Activation("sigmoid", name=SCORE)(keras.layers.Average()(logits))
+        return keras.Model(pixels, score, name=f"{self.keras_model.name}_over_flips")
 
 
 class ModelTrainer:
@@ -196,7 +211,8 @@ class ModelTrainer:
             for part in (self.train, self.val)
         )
         network.compile(_adam(config.learning_rate), "binary_crossentropy", metrics=monitoring.metrics(self._precision))
-        return self._fit("check_baseline", network, train, val, config.epochs, config.batch_size, class_weights=None)
+        epochs = max(config.epochs, math.ceil(config.min_steps * config.batch_size / len(self.train)))
+        return self._fit("check_baseline", network, train, val, epochs, config.batch_size, class_weights=None)
 
     def train_head(self, model: TransferLearningModel) -> Training:
         """Trains the head on cached features of the frozen backbone."""
@@ -207,7 +223,9 @@ class ModelTrainer:
         standardise = model.keras_model.get_layer("standardise")
         standardise.adapt(np.concatenate([np.asarray(view, np.float32) for view in train.pooled[0]]))
         top = keras.Model(model.pooled(), model.keras_model.output)
-        top.compile(_adam(config.head.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision))
+        top.compile(
+            self._optimizer(config.head.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision)
+        )
         return self._fit(
             "train_head",
             top,
@@ -230,7 +248,9 @@ class ModelTrainer:
         top = keras.Model(boundary, model.keras_model.output)
         for layer in top.layers:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-        top.compile(_adam(config.fine_tune.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision))
+        top.compile(
+            self._optimizer(config.fine_tune.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision)
+        )
         return self._fit(
             "fine_tune",
             top,
@@ -245,6 +265,11 @@ class ModelTrainer:
     def _precision(self) -> float:
         return self.config.gate.precision or 0.5
 
+    def _optimizer(self, rate: float) -> Any:
+        if not self.config.training.average_weights:
+            return _adam(rate)
+        return _adam(rate, averaged_over=math.ceil(len(self.train) / self.config.training.batch_size))
+
     def _cached(self, stage: str, model: TransferLearningModel) -> tuple[Cached, Cached]:
         """Computes what both trainings start from in one pass: the head does not change what lies below it."""
         import keras
@@ -252,9 +277,9 @@ class ModelTrainer:
 
         fine_tune = self.config.training.fine_tune
         outputs = model.pooled() + (model.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
-        trunk = keras.Model(model.keras_model.input, outputs)
+        trunk = keras.Model(model.keras_model.input, outputs, name="trunk")
         forward = tf.function(lambda pixels: tf.nest.flatten(trunk(pixels, training=False)), reduce_retracing=True)
-        key = {"trunk": weights_digest(trunk), "from_layer": fine_tune.from_layer, "outputs": len(outputs)}
+        key = {"trunk": network_digest(trunk)}
 
         def cached(part: PatchSet, name: str, views: int) -> Cached:
             progress = _progress(f"{stage}  features of {name}")
@@ -283,6 +308,7 @@ class ModelTrainer:
                 epochs=epochs,
                 patience=self.config.training.patience,
                 checkpoint=checkpoint,
+                averaged=bool(network.optimizer.use_ema),
                 tensorboard=self.logs / stage if self.logs else None,
             )
             weights = np.array(class_weights or (1.0, 1.0), np.float32)
@@ -331,10 +357,24 @@ def _cached_views(
     return CachedViews()
 
 
-def _adam(rate: float) -> Any:
+def _moments(backbone: Any, tap: str) -> Any:
+    """Mean and standard deviation over the patch of every channel of a layer, (n, 2 channels)."""
     import keras
 
-    return keras.optimizers.Adam(rate)
+    activation = backbone.get_layer(tap).output
+    mean = keras.layers.GlobalAveragePooling2D(name=f"mean_{tap}")(activation)
+    # A channel that is constant over a patch has no gradient of its standard deviation: hence the small constant.
+    deviation = keras.ops.sqrt(keras.ops.var(activation, axis=(1, 2)) + 1e-4)
+    return keras.layers.Concatenate(name=f"pooled_{tap}")([mean, deviation])
+
+
+def _adam(rate: float, *, averaged_over: int | None = None) -> Any:
+    """Adam; with `averaged_over` steps it also keeps a running mean of the weights (Polyak and Juditsky 1992)."""
+    import keras
+
+    if averaged_over is None:
+        return keras.optimizers.Adam(rate)
+    return keras.optimizers.Adam(rate, use_ema=True, ema_momentum=1.0 - 1.0 / max(2, averaged_over))
 
 
 def _loss(config: TrainingConfig) -> Any:

@@ -59,9 +59,17 @@ def rank(logs: Mapping[str, float]) -> float:
 
 
 def callbacks(
-    *, stage: str, epochs: int, patience: int, checkpoint: Path, tensorboard: Path | None
+    *, stage: str, epochs: int, patience: int, checkpoint: Path, averaged: bool, tensorboard: Path | None
 ) -> tuple[list[Any], dict[str, list[float]]]:
-    """Builds the four LOCKED callbacks, after one that ranks epochs and reports them.
+    """Builds the four LOCKED callbacks, after a warm-up of the rate and one that ranks epochs and reports them.
+
+    Args:
+        stage: shown with every epoch.
+        epochs: planned.
+        patience: of early stopping; the rate is halved after half of it.
+        checkpoint: file for the weights of the best epoch.
+        averaged: the optimizer keeps a running mean of the weights; that is what is validated and kept.
+        tensorboard: folder of its logs.
 
     Returns:
         The callbacks in order, and the history (a list an entry of `logs`, one value an epoch) that they fill.
@@ -87,8 +95,20 @@ def callbacks(
                 stage, epoch + 1, epochs, logs["loss"], logs["val_loss"], logs[MONITOR], logs[TIE_BREAK], logs["val_auc"],
             )  # fmt: skip
 
+    class WarmUp(keras.callbacks.Callback):  # type: ignore[misc]
+        """Raises the rate from nothing over the first epoch: Adam's first steps are blind, and undo good weights."""
+
+        def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it by name
+            self.rate = float(np.asarray(self.model.optimizer.learning_rate))
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it by name
+            if self.model.optimizer.iterations < self.params["steps"]:
+                self.model.optimizer.learning_rate = self.rate * (batch + 1) / self.params["steps"]
+
     made: list[Any] = [
+        WarmUp(),
         RankAndReport(),
+        *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaged else []),
         keras.callbacks.EarlyStopping(monitor=RANKED, mode="max", patience=patience),
         keras.callbacks.ModelCheckpoint(
             str(checkpoint), monitor=RANKED, mode="max", save_best_only=True, save_weights_only=True

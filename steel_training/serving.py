@@ -8,8 +8,9 @@ from typing import Any
 
 from steel_training.bundle import SAVED_MODEL
 from steel_training.errors import UsageError
-from steel_training.pixels import ImageUnreadable, open_image
+from steel_training.pixels import ImageUnreadable, decode, open_image
 from steel_training.registry import Registry
+from steel_training.report import as_png
 
 BATCH = 32
 
@@ -23,14 +24,14 @@ def predict(registry: Registry, images: Sequence[str], *, version: str | None = 
 
     Args:
         registry: of the model.
-        images: paths of PNG, JPEG or BMP files.
+        images: paths of PNG, JPEG, BMP or TIFF files, 8-bit, grey or RGB.
         version: instead of the champion.
 
     Returns:
         One row an image: `image`, `score`, `label` (0 clean, 1 defective), `threshold`, `version`.
 
     Raises:
-        ImageNotFound: a file is missing or no image; nothing is scored then.
+        ImageNotFound: a file is missing, no image, or neither 8-bit grey nor RGB; nothing is scored then.
         VersionNotFound: there is no such version, or no champion.
     """
     files = [_read(image) for image in images]
@@ -56,15 +57,16 @@ def predict(registry: Registry, images: Sequence[str], *, version: str | None = 
 
 
 def _read(image: str) -> bytes:
+    """Returns the file in a format that the published model takes: TIFF becomes PNG of the same pixels."""
     try:
         data = Path(image).read_bytes()
-        opened = open_image(data)
     except OSError as error:
         raise ImageNotFound(
-            f"{image} cannot be read ({error.strerror}). Name existing PNG, JPEG or BMP files."
+            f"{image} cannot be read ({error.strerror}). Name existing PNG, JPEG, BMP or TIFF files."
         ) from None
+    try:
+        opened = open_image(data)
+        pixels = decode(data)
     except ImageUnreadable as error:
         raise ImageNotFound(f"{image} is no image that can be scored: {error}.") from None
-    if opened.format == "TIFF":
-        raise ImageNotFound(f"{image} is a TIFF file; the model takes PNG, JPEG and BMP. Convert it first.")
-    return data
+    return as_png(pixels) if opened.format == "TIFF" else data

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import islice
+
 import numpy as np
 import pandas as pd
 
@@ -10,6 +13,8 @@ from steel_training.errors import SteelTrainingError
 
 TRAIN, VAL, TEST = "train", "val", "test"
 SPLITS = (TRAIN, VAL, TEST)
+
+_MOST_FOLDS = 20  # the smallest share that a configuration may ask for is 0.05
 
 
 class CannotSplit(SteelTrainingError):
@@ -65,17 +70,26 @@ def _given(manifest: pd.DataFrame) -> pd.Series | None:
 
 
 def _held_out(labels: pd.Series, groups: pd.Series, *, share: float, seed: int) -> pd.Index:
-    """Returns the rows of one of 1/share stratified folds of groups."""
+    """Returns the rows of as many stratified folds of groups as come nearest to the share.
+
+    Raises:
+        CannotSplit: a class stands in fewer groups than 1/share.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = max(2, round(1 / share))
+    needed = max(2, round(1 / share))
+    fewest = _MOST_FOLDS
     for label, name in ((CLEAN, "clean"), (DEFECTIVE, "defective")):
         found = groups[labels == label].nunique()
-        if found < folds:
+        if found < needed:
             raise CannotSplit(
-                f"{found} groups hold {name} patches; at least {folds} are needed for a share of {share:.2f}"
+                f"{found} groups hold {name} patches; at least {needed} are needed for a share of {share:.2f}"
             )
-    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    _, held_out = next(splitter.split(np.zeros(len(labels)), labels.to_numpy(int), groups.to_numpy(str)))
+        fewest = min(fewest, found)
+    # A fold needs a group of each class, so few groups allow only coarse shares.
+    part = Fraction(share).limit_denominator(max(needed, fewest))
+    splitter = StratifiedGroupKFold(n_splits=part.denominator, shuffle=True, random_state=seed)
+    folds = splitter.split(np.zeros(len(labels)), labels.to_numpy(int), groups.to_numpy(str))
+    held_out = np.concatenate([fold for _, fold in islice(folds, part.numerator)])
     chosen: pd.Index = labels.index[held_out]
     return chosen

@@ -202,7 +202,7 @@ def fine_tune(run: Run) -> StageResult:
         with run.folder("train_head") as head:
             model = TransferLearningModel.load(head / MODEL, config.model, weights)
         training = trainer.fine_tune(model)
-        model.keras_model.save(folder / MODEL)
+        model.scoring_model(flips=config.model.flips).save(folder / MODEL)
         return StageResult("fine_tune", outputs={"weights": weights.as_dict(), **training.as_dict()})
 
     return run.perform("fine_tune", _after(run, "train_head"), work)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,8 @@ def _load_imagenet(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
     previous = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)  # urllib, which Keras downloads with, waits for ever otherwise
     try:
-        published = spec.application()(include_top=False, weights=IMAGENET, input_shape=backbone.input_shape[1:])
+        with redirect_stdout(sys.stderr):  # Keras prints its progress; standard output is for the caller's JSON
+            published = spec.application()(include_top=False, weights=IMAGENET, input_shape=backbone.input_shape[1:])
     except Exception as error:
         raise WeightsUnusable(
             f"ImageNet weights of {spec.name} cannot be downloaded here ({error}). On a machine without internet set "
@@ -137,9 +139,10 @@ def _was_saved_with_extra_rescaling(path: Path) -> bool:
     import h5py
 
     with h5py.File(path) as file:
-        if "layer_names" in file.attrs:
-            names = [name.decode() if isinstance(name, bytes) else str(name) for name in file.attrs["layer_names"]]
-            return "normalization" in names
+        older = file.get("model_weights", file)  # a whole model, or its weights only
+        if "layer_names" in older.attrs:
+            names = [name.decode() if isinstance(name, bytes) else str(name) for name in older.attrs["layer_names"]]
+            return any(name.startswith("normalization") for name in names)  # numbered when it is not the first
         return "layers" in file and "rescaling_1" in file["layers"]
 
 

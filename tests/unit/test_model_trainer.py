@@ -92,10 +92,51 @@ def test_cached_and_uncached_paths_give_the_same_scores(parts, small, tmp_path):
     top = keras.Model(boundary, model.keras_model.output)
     pixels = np.stack([np.asarray(Image.open(val.storage.path(path)).convert("RGB")) for path in val.paths])
     for number, name in enumerate(VIEWS):
-        direct = model.scores(view(resize(pixels, 32), name))
+        direct = np.asarray(model.keras_model(view(resize(pixels, 32), name), training=False))[:, 0]
         cached = np.asarray(top([np.asarray(a[number], np.float32) for a in arrays]))[:, 0]
         # Float16 rounds the activations; a random network with an unfitted head amplifies it.
         assert np.abs(direct - cached).max() < 1e-2
+
+
+def test_a_score_over_flips_is_the_same_for_mirror_images_and_survives_saving(small, tmp_path):
+    import keras
+
+    # Grey like the patches that the head was fitted to; on anything wilder its score is 0 or 1 whatever the view.
+    grey = np.random.default_rng(2).normal(120, 10, (3, 32, 32, 1))
+    pixels = np.repeat(grey, 3, axis=-1).astype(np.float32)
+    small[1].scoring_model(flips=True).save(tmp_path / "m.keras")
+    network = keras.models.load_model(tmp_path / "m.keras", compile=False, safe_mode=True)
+    score = np.asarray(network(pixels))
+    assert score.shape == (3, 1)
+    for mirrored in (pixels[:, ::-1], pixels[:, :, ::-1], pixels[:, ::-1, ::-1]):
+        assert np.allclose(score, np.asarray(network(mirrored)), atol=1e-6)
+    plain = small[1].scoring_model(flips=False)
+    assert not np.allclose(np.asarray(plain(pixels)), np.asarray(plain(pixels[:, ::-1])), atol=1e-6)
+
+
+def test_a_patch_without_any_texture_has_a_finite_gradient(small):
+    import tensorflow as tf
+
+    pixels = tf.Variable(tf.fill((1, 32, 32, 3), 128.0))
+    with tf.GradientTape() as tape:
+        score = small[1].keras_model(pixels, training=False)
+    assert np.isfinite(np.asarray(tape.gradient(score, pixels))).all()
+
+
+def test_what_is_kept_is_the_running_mean_of_the_weights(parts, tmp_path):
+    """One epoch, one view: with averaging the kept head lies nearer to where it started."""
+    moved = {}
+    for averaged in (True, False):
+        config = load_config(
+            overrides=[*SMALL, "training.head.epochs=1", "training.views=1", f"training.average_weights={averaged}"]
+        )
+        trainer = ModelTrainer(config, *parts, cache=FeatureCache(tmp_path))
+        model = TransferLearningModel.build(config.model, 32)
+        head = model.keras_model.get_layer("head")
+        before = head.get_weights()[0]
+        trainer.train_head(model)
+        moved[averaged] = np.linalg.norm(head.get_weights()[0] - before)
+    assert 0 < moved[True] < moved[False]
 
 
 def test_views_move_pixels_and_lamps_and_hide_nothing():

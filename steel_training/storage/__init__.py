@@ -1,0 +1,57 @@
+"""Where bytes live: a folder or an S3 prefix, behind one small interface.
+
+Two promises matter to the rest of the system:
+
+- a reader sees a whole object or none, and a folder whose last file is there is whole;
+- `write` can be conditional (`if_absent`, `if_match`), which is what the champion pointer is moved by.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from steel_training.errors import UsageError
+from steel_training.storage.folder import FolderStorage
+from steel_training.storage.interface import (
+    ConditionFailed,
+    Entry,
+    ObjectNotFound,
+    PathEscapes,
+    Storage,
+    StorageError,
+    confined,
+)
+from steel_training.storage.s3 import S3Storage
+
+__all__ = [
+    "ConditionFailed",
+    "Entry",
+    "FolderStorage",
+    "ObjectNotFound",
+    "PathEscapes",
+    "S3Storage",
+    "Storage",
+    "StorageError",
+    "confined",
+    "open_storage",
+]
+
+
+def open_storage(uri: str | os.PathLike[str]) -> Storage:
+    """Opens a folder or `s3://bucket/prefix`. Nothing is created or contacted before the first use.
+
+    Raises:
+        UsageError: the URI has a scheme that is neither.
+    """
+    text = os.fspath(uri)
+    if text.startswith("s3://"):
+        bucket, _, prefix = text.removeprefix("s3://").partition("/")
+        if not bucket:
+            raise UsageError(f"'{text}' names no bucket; expected s3://bucket/prefix.")
+        return S3Storage(bucket, prefix.strip("/"))
+    if text.startswith("file://"):
+        text = text.removeprefix("file://")
+    if "://" in text:
+        raise UsageError(f"'{text}' cannot be opened; expected a folder or s3://bucket/prefix.")
+    return FolderStorage(Path(text).absolute())

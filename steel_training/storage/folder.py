@@ -1,0 +1,177 @@
+"""Objects as files below a folder, on a disk or a network share.
+
+An object appears by `os.replace`, a folder by `rename`; a conditional write compares and writes under a lock. Names that
+begin with a dot are this module's own (locks, unfinished work) and never listed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from steel_training.storage.interface import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined
+
+_LOCK = ".lock"
+_ABSENT = (FileNotFoundError, NotADirectoryError)
+_OCCUPIED = {errno.EEXIST, errno.ENOTEMPTY}
+
+
+class FolderStorage(Storage):
+    """Objects as files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.uri = str(root)
+
+    def path(self, key: str) -> Path:
+        """Returns the file of a key."""
+        return self.root / confined(key)
+
+    def read(self, key: str) -> bytes:
+        with self._explained(key, "read"):
+            try:
+                return self.path(key).read_bytes()
+            except (*_ABSENT, IsADirectoryError):
+                raise ObjectNotFound(f"{self.location(key)} does not exist.") from None
+
+    def read_tagged(self, key: str) -> tuple[bytes, str]:
+        data = self.read(key)
+        return data, _digest(data)
+
+    def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
+        target = self.path(key)
+        with self._explained(key, "written"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not if_absent and if_match is None:
+                _replace(target, data)
+            else:
+                with _locked(target.parent):
+                    self._check(key, target, if_absent=if_absent, if_match=if_match)
+                    _replace(target, data)
+        return _digest(data)
+
+    def _check(self, key: str, target: Path, *, if_absent: bool, if_match: str | None) -> None:
+        found = _digest(target.read_bytes()) if target.exists() else None
+        if if_absent and found is not None:
+            raise ConditionFailed(f"{self.location(key)} exists already; expected none.")
+        if if_match is not None and found != if_match:
+            raise ConditionFailed(f"{self.location(key)} was changed by another writer; read it again.")
+
+    def exists(self, key: str) -> bool:
+        with self._explained(key, "read"):
+            return self.path(key).is_file()
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        with self._explained(prefix, "listed"):
+            for folder, names, files in os.walk(self.path(prefix), onerror=_raise_unless_absent):
+                names[:] = [name for name in names if not name.startswith(".")]
+                for name in files:
+                    path = Path(folder, name)
+                    if name.startswith(".") or not path.is_file():
+                        continue
+                    status = path.stat()
+                    key = path.relative_to(self.root).as_posix()
+                    yield Entry(key, status.st_size, f"{status.st_mtime_ns}-{status.st_size}")
+
+    def folders(self, prefix: str = "") -> list[str]:
+        with self._explained(prefix, "listed"):
+            try:
+                children = list(self.path(prefix).iterdir())
+            except _ABSENT:
+                return []
+            return sorted(child.name for child in children if child.is_dir() and not child.name.startswith("."))
+
+    def put_folder(self, local: Path, prefix: str, *, last: str) -> None:
+        target = self.path(prefix)
+        staging = _beside(target)
+        try:
+            with self._explained(prefix, "written"):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copytree(local, staging)
+                # A scratch folder is its owner's only, and the copy is too; what is stored is for others to read.
+                staging.chmod(0o755)
+                _move_into_place(staging, target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def local_folder(self, prefix: str) -> Iterator[Path]:
+        path = self.path(prefix)
+        if not path.is_dir():
+            raise ObjectNotFound(f"{self.location(prefix)} does not exist.")
+        yield path
+
+    @contextlib.contextmanager
+    def _explained(self, key: str, done: str) -> Iterator[None]:
+        """Turns the system's errors into ours, with the path."""
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"{self.location(key)} cannot be {done}: {error.strerror or error}.") from error
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _raise_unless_absent(error: OSError) -> None:
+    # os.walk passes over a folder that cannot be listed, and half a listing looks like a whole one.
+    if not isinstance(error, _ABSENT):
+        raise error
+
+
+def _beside(target: Path) -> Path:
+    return target.parent / f".{target.name}.{uuid.uuid4().hex}"
+
+
+def _move_into_place(staging: Path, target: Path) -> None:
+    """Renames a folder to where another may stand; of several writers at once, one whole folder remains."""
+    while True:
+        try:
+            staging.rename(target)
+        except OSError as error:
+            if error.errno not in _OCCUPIED:
+                raise
+        else:
+            return
+        old = _beside(target)
+        with contextlib.suppress(FileNotFoundError):
+            target.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace(target: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Holds an exclusive lock between processes of one machine, or of several that share the folder over NFS.
+
+    A file is locked, not the folder: NFS grants an exclusive lock only on what is open for writing.
+    """
+    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

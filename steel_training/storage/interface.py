@@ -1,0 +1,124 @@
+"""What every storage can do, and how it says that it could not."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from steel_training.errors import SteelTrainingError, UsageError
+
+
+class StorageError(SteelTrainingError):
+    """The storage cannot be reached or refused the request."""
+
+
+class ObjectNotFound(StorageError):
+    """There is no object at this key."""
+
+
+class ConditionFailed(StorageError):
+    """A conditional write found something else than it was told to expect; nothing was written."""
+
+
+class PathEscapes(UsageError):
+    """A key or path points outside the folder that it must stay in."""
+
+
+def confined(key: str) -> str:
+    """Returns a key in normal form: parts joined by single slashes, without `.`; empty for the top itself.
+
+    Raises:
+        PathEscapes: it is absolute or leads outside (`..`), or holds a NUL or a backslash.
+    """
+    parts = PurePosixPath(key).parts
+    if key.startswith("/") or ".." in parts or "\0" in key or "\\" in key:
+        raise PathEscapes(f"The path {key!r} leaves its folder; expected a relative path without '..'.")
+    return "/".join(parts)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stored object: key relative to the storage, size in bytes, and a tag that changes with its content.
+
+    On S3 the tag is the ETag; in a folder it is made of time and size, so that listing reads no file.
+    """
+
+    key: str
+    size: int
+    etag: str
+
+
+class Storage(ABC):
+    """A flat space of objects under one URI. Keys are relative POSIX paths.
+
+    Every method raises `StorageError` when the storage cannot be reached or refuses, and `PathEscapes` for a key that
+    leads outside.
+    """
+
+    uri: str
+
+    @abstractmethod
+    def read(self, key: str) -> bytes:
+        """Returns the object's bytes.
+
+        Raises:
+            ObjectNotFound: there is none.
+        """
+
+    @abstractmethod
+    def read_tagged(self, key: str) -> tuple[bytes, str]:
+        """Returns the object's bytes and the tag to give to `write(if_match=…)`.
+
+        Raises:
+            ObjectNotFound: there is none.
+        """
+
+    @abstractmethod
+    def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
+        """Writes the object atomically and returns its tag.
+
+        Raises:
+            ConditionFailed: `if_absent` and there is one, or `if_match` and the tag is another or there is none.
+        """
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Says whether there is an object at exactly this key."""
+
+    @abstractmethod
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """Yields the objects below a prefix (a folder), in no promised order; none where there is no such folder."""
+
+    @abstractmethod
+    def folders(self, prefix: str = "") -> list[str]:
+        """Returns the names of the folders directly below a prefix, sorted."""
+
+    @abstractmethod
+    def put_folder(self, local: Path, prefix: str, *, last: str) -> None:
+        """Replaces the folder at `prefix` by a local one; `last` is the file whose presence says that it is whole."""
+
+    @abstractmethod
+    def local_folder(self, prefix: str) -> AbstractContextManager[Path]:
+        """Gives the folder as a local path, fetched if need be. Read only: writing there reaches nobody.
+
+        Raises:
+            ObjectNotFound: there is no such folder.
+        """
+
+    def read_json(self, key: str) -> Any:
+        """Returns the object parsed as JSON."""
+        return json.loads(self.read(key))
+
+    def write_json(self, key: str, value: Any, *, if_absent: bool = False, if_match: str | None = None) -> str:
+        """Writes a value as JSON. NaN and infinities are refused: a reader in another language could not parse them."""
+        text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
+        return self.write(key, text.encode(), if_absent=if_absent, if_match=if_match)
+
+    def location(self, key: str) -> str:
+        """Returns the full address of a key, for messages and links."""
+        return f"{self.uri.rstrip('/')}/{key}" if key else self.uri

@@ -1,0 +1,198 @@
+"""Objects below a prefix of an S3 bucket, through boto3 and its usual chain of credentials.
+
+S3 shows an object whole or not at all, and compares by itself (`If-None-Match`, `If-Match`) in a conditional write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steel_training.storage.interface import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from mypy_boto3_s3 import S3Client
+
+PARALLEL_TRANSFERS = 16
+
+# A service that is not there is told of in seconds; a longer absence is for the retries of the task.
+CONNECT_TIMEOUT = 3
+READ_TIMEOUT = 60
+ATTEMPTS = 3
+
+
+class S3Storage(Storage):
+    """Objects below a prefix of a bucket."""
+
+    def __init__(self, bucket: str, prefix: str = "") -> None:
+        self.bucket = bucket
+        self.prefix = prefix
+        self.uri = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
+        self._client: S3Client | None = None
+        self._connecting = threading.Lock()
+
+    @property
+    def client(self) -> S3Client:
+        with self._connecting:
+            if self._client is None:
+                self._client = _connect()
+            return self._client
+
+    def _key(self, key: str) -> str:
+        key = confined(key)
+        return f"{self.prefix}/{key}" if self.prefix and key else self.prefix or key
+
+    def _below(self, prefix: str) -> str:
+        top = self._key(prefix)
+        return f"{top}/" if top else ""
+
+    def read(self, key: str) -> bytes:
+        return self.read_tagged(key)[0]
+
+    def read_tagged(self, key: str) -> tuple[bytes, str]:
+        if not confined(key):
+            raise ObjectNotFound(f"{self.uri} is a folder, not an object.")
+        with self._explained(key):
+            answer = self.client.get_object(Bucket=self.bucket, Key=self._key(key))
+            return answer["Body"].read(), answer["ETag"]
+
+    def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
+        condition: dict[str, str] = {}
+        if if_absent:
+            condition["IfNoneMatch"] = "*"
+        if if_match is not None:
+            condition["IfMatch"] = if_match
+        try:
+            with self._explained(key):
+                answer = self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data, **condition)  # type: ignore[arg-type]
+                return answer["ETag"]
+        except ObjectNotFound:  # the answer to If-Match where nothing is
+            raise ConditionFailed(f"{self.location(key)} was removed by another writer; read it again.") from None
+
+    def exists(self, key: str) -> bool:
+        if not confined(key):
+            return False
+        try:
+            with self._explained(key):
+                self.client.head_object(Bucket=self.bucket, Key=self._key(key))
+        except ObjectNotFound:
+            return False
+        return True
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        skip = len(self.prefix) + 1 if self.prefix else 0
+        with self._explained(prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._below(prefix)
+            )
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    # Web consoles keep an empty object with a slash at its end for a folder.
+                    if not found["Key"].endswith("/"):
+                        yield Entry(found["Key"][skip:], found["Size"], found["ETag"])
+
+    def folders(self, prefix: str = "") -> list[str]:
+        below = self._below(prefix)
+        names = []
+        with self._explained(prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=below, Delimiter="/"
+            )
+            for page in pages:
+                names += [found["Prefix"][len(below) : -1] for found in page.get("CommonPrefixes", ())]
+        return sorted(names)
+
+    def put_folder(self, local: Path, prefix: str, *, last: str) -> None:
+        # Without its last file the folder counts as unfinished while the others change.
+        self._delete(_join(prefix, last))
+        kept = {path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()}
+        for entry in list(self.entries(prefix)):
+            if entry.key.removeprefix(f"{confined(prefix)}/") not in kept:
+                self._delete(entry.key)
+
+        def upload(name: str) -> None:
+            key = _join(prefix, name)
+            with self._explained(key):
+                self.client.upload_file(str(local / name), self.bucket, self._key(key))
+
+        with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
+            list(pool.map(upload, sorted(kept - {last})))
+        upload(last)
+
+    def _delete(self, key: str) -> None:
+        with self._explained(key):
+            self.client.delete_object(Bucket=self.bucket, Key=self._key(key))
+
+    @contextlib.contextmanager
+    def local_folder(self, prefix: str) -> Iterator[Path]:
+        top = confined(prefix)
+        with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch:
+            found = list(self.entries(prefix))
+            if not found:
+                raise ObjectNotFound(f"{self.location(prefix)} does not exist.")
+
+            def download(entry: Entry) -> None:
+                target = Path(scratch, confined(entry.key.removeprefix(f"{top}/")))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with self._explained(entry.key):
+                    self.client.download_file(self.bucket, self._key(entry.key), str(target))
+
+            with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
+                list(pool.map(download, found))
+            yield Path(scratch)
+
+    @contextlib.contextmanager
+    def _explained(self, key: str) -> Iterator[None]:
+        """Turns boto3's errors into ours, with the address and what to do."""
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+        try:
+            yield
+        except ClientError as error:
+            raise self._refusal(key, error) from error
+        except ParamValidationError as error:
+            raise StorageError(f"{self.location(key)} is no address of S3: {error}") from error
+        except (BotoCoreError, Boto3Error) as error:
+            if isinstance(error.__context__, ClientError):  # what upload_file makes of a refusal
+                raise self._refusal(key, error.__context__) from error
+            raise StorageError(
+                f"S3 cannot be reached for {self.location(key)}: {error}. "
+                "Check AWS_ENDPOINT_URL, the network and the credentials (usual AWS chain)."
+            ) from error
+
+    def _refusal(self, key: str, error: ClientError) -> StorageError:
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if code in {"NoSuchKey", "404"} or (status == 404 and code != "NoSuchBucket"):
+            return ObjectNotFound(f"{self.location(key)} does not exist.")
+        if code in {"PreconditionFailed", "ConditionalRequestConflict"} or status == 412:
+            return ConditionFailed(f"{self.location(key)} was changed by another writer; read it again.")
+        return StorageError(f"S3 refused {self.location(key)}: {error}. Check bucket, permissions and credentials.")
+
+
+def _connect() -> S3Client:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        max_pool_connections=PARALLEL_TRANSFERS,
+    )
+    try:
+        # A session of its own: boto3's shared one must not make clients in several threads at once.
+        return boto3.session.Session().client("s3", config=config)
+    except ValueError as error:
+        raise StorageError(f"{error}. AWS_ENDPOINT_URL needs a scheme, such as http://minio:9000.") from error
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}/{name}" if prefix else name

@@ -1,0 +1,34 @@
+"""On real steel the line publishes a model that finds the defects of photographs it has never seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DATA, WEIGHTS = os.environ.get("STEEL_TRAINING_TEST_DATA"), os.environ.get("STEEL_TRAINING_TEST_WEIGHTS")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+@pytest.mark.skipif(
+    not (DATA and WEIGHTS),
+    reason="STEEL_TRAINING_TEST_DATA (a folder with neu_seg/) and STEEL_TRAINING_TEST_WEIGHTS (a file) are not set",
+)
+def test_the_line_publishes_on_photographs_never_seen_in_training(tmp_path: Path) -> None:
+    photographs = Path(DATA, "neu_seg")
+    script = [sys.executable, str(ROOT / "benchmarks" / "real_steel.py")]
+    folders = [str(photographs / "images"), str(photographs / "masks"), WEIGHTS, str(tmp_path / "out")]
+    done = subprocess.run([*script, *folders], text=True, stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 0, done.stdout
+    (lineage,) = (tmp_path / "out" / "store").glob("models/steel-defects/versions/*/gate.json")
+    metrics = {name: metric["value"] for name, metric in json.loads(lineage.read_text())["metrics"].items()}
+    assert metrics["recall"] >= 0.95
+    assert metrics["precision"] >= 0.70
+    assert metrics["f2"] >= 0.85
+    assert metrics["auc"] >= 0.97
