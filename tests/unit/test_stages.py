@@ -21,6 +21,7 @@ SMALL = (
     "data.input_size=32",
     "baseline.input_size=32",
     "baseline.epochs=3",
+    "baseline.min_steps=20",
     "training.views=2",
     "training.head.epochs=2",
     "training.fine_tune.epochs=1",

@@ -34,6 +34,7 @@ def published(tmp_path_factory):
     import keras
     from keras.src.legacy.saving import legacy_h5_format
 
+    keras.utils.set_random_seed(1)
     network = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
     normalization = next(layer for layer in network.layers if layer.__class__.__name__ == "Normalization")
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -103,7 +104,9 @@ def keras_imagenet(published, tmp_path_factory):
 
 
 def same_features(backbone, network):
-    return np.abs(np.asarray(backbone(PIXELS)) - np.asarray(network(PIXELS))).max() < 1e-4
+    """Up to rounding, which a random network amplifies a thousandfold; without the folding they differ by their own size."""
+    ours, theirs = np.asarray(backbone(PIXELS)), np.asarray(network(PIXELS))
+    return np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max()
 
 
 def nothing_listens_here():
