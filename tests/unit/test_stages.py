@@ -20,8 +20,7 @@ SMALL = (
     "model.weights=none",
     "data.input_size=32",
     "baseline.input_size=32",
-    "baseline.epochs=3",
-    "baseline.min_steps=20",
+    "baseline.min_steps=100",
     "training.views=2",
     "training.head.epochs=2",
     "training.fine_tune.epochs=1",
@@ -41,18 +40,12 @@ def data(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
     return make_dataset(tmp_path / "data")
 
 
-# The small networks here learn next to nothing; what stops them is taken away to see the line go on to its end.
-UNSTOPPED = ("--set", "baseline.too_good=1.0")
-
-
 def test_a_refused_model_leaves_report_and_record_and_no_champion(
     data: Path, tmp_path: Path, capsys, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = tmp_path / "store"
     with caplog.at_level(logging.INFO):
         code, answer = line(data, store, "--run-id", "first", capsys=capsys)
-    if code == 5:
-        pytest.fail(f"the small dataset does not reach the gate: {answer['reasons']}")
     assert (code, answer["verdict"], answer["version"]) == (3, "rejected", None)
     assert {reason["code"] for reason in answer["reasons"]} & {"gate.precision", "gate.recall", "gate.auc", "gate.f2"}
 
@@ -76,21 +69,3 @@ def test_a_refused_model_leaves_report_and_record_and_no_champion(
     code, answer = line(data, store, "--run-id", "second", capsys=capsys)
     assert (code, answer["verdict"]) == (0, "unchanged")
     assert not Run(open_storage(store), "second").find_result("profile_patches")
-
-
-def test_a_model_that_meets_its_targets_is_published_and_predicts(data: Path, tmp_path: Path, capsys) -> None:
-    """With targets that this small model can meet: publishing, promotion, prediction, rollback."""
-    store = tmp_path / "store"
-    easy = [w for t in ("recall=0.3", "f2=0.1", "precision=0.1", "auc=0.3") for w in ("--set", f"gate.{t}")]
-    code, answer = line(data, store, "--run-id", "easy", *easy, capsys=capsys)
-    registry = Registry(open_storage(store), "steel-defects")
-    if code == 3:  # never worse than the baseline: the only other reason with such targets
-        assert [r["code"] for r in answer["reasons"]] == ["gate.below_baseline"]
-        pytest.skip("the untrained backbone lost to the baseline on this machine")
-    assert (code, answer["verdict"]) == (0, "published")
-    assert registry.champion()[0] == answer["version"]
-    image = str(data / "patches" / "p0000.png")
-    assert main(["predict", image, "--store", str(store), "--json"]) == 0
-    row = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
-    assert row["version"] == answer["version"]
-    assert 0.0 <= row["score"] <= 1.0
