@@ -3,13 +3,14 @@
 # make ui     Airflow in the browser with the sample dataset
 # make lint   ruff, mypy, import contracts
 # make lock   resolve and hash requirements/ again
+# make env    .env with fresh secrets, for docker-compose.yaml
 
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-all lint ui lock clean
+.PHONY: setup demo test test-all lint ui lock env clean
 
 setup: $(READY)
 
@@ -37,6 +38,9 @@ lint: setup
 
 lock:
 	@scripts/lock.sh
+
+env:
+	@python3 scripts/make_env.py
 
 clean:
 	rm -rf $(VENV) var

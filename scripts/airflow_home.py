@@ -13,12 +13,29 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "var" / "sample"
 DAG_ID = "steel_training"
+
+
+def conf_of(configuration: Path, **further: Any) -> dict[str, Any]:
+    """Returns a configuration file as the `--conf` of a run: dotted keys, as the params form has them."""
+    return {**dict(_dotted(yaml.safe_load(configuration.read_text(encoding="utf-8")))), **further}
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 class PreparationFailed(Exception):

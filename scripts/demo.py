@@ -14,11 +14,9 @@ import shlex
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-import yaml
-from airflow_home import DAG_ID, ROOT, SAMPLE, AirflowHome, PreparationFailed
+from airflow_home import DAG_ID, ROOT, SAMPLE, AirflowHome, PreparationFailed, conf_of
 
 HOME = AirflowHome(ROOT / "var" / "demo")
 CONFIG = ROOT / "configs" / "demo.yaml"
@@ -67,6 +65,7 @@ class Show:
             self.stages_seconds += time.monotonic() - self._stage_started
             self._stage_started = 0.0
             return
+        event = event.splitlines()[0] if event else ""  # reasons were said by the stage already
         text = event[9:] if event[2:3] == ":" and event[5:6] == ":" else event  # the stage's own clock
         mark = "" if text.startswith("[") else "   "
         self.say(f"{mark}{'! ' if level == 'warning' else ''}{text}")
@@ -83,7 +82,7 @@ def main() -> int:
     except PreparationFailed as error:
         print(f"make demo: {error}", file=sys.stderr)
         return 1
-    conf = {**_flat(_configuration()), "publish.force": True}
+    conf = conf_of(CONFIG, **{"publish.force": True})
     command = ["airflow", "dags", "test", DAG_ID, "--conf", json.dumps(conf)]
     show.say("airflow dags test steel_training (Airflow takes about half a minute to start)")
     started = time.monotonic()
@@ -143,20 +142,10 @@ def _tell(show: Show) -> bool:
             judged.get("targets", {}),
             report,
             last.outputs.get("version"),
+            results["train_head"].outputs["weights"] if "train_head" in results else None,
         )
     )
     return verdict in (Verdict.PUBLISHED, Verdict.REJECTED)
-
-
-def _configuration() -> dict[str, Any]:
-    return yaml.safe_load(Path(CONFIG).read_text(encoding="utf-8")) or {} if CONFIG.exists() else {}
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
 
 
 if __name__ == "__main__":

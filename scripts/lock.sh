@@ -8,7 +8,8 @@ compile() {
   uv pip compile "$@" --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-emit-find-links --no-annotate
 }
-compile requirements/bootstrap.in --output-file requirements/bootstrap.txt
 compile pyproject.toml --extra airflow --extra dev --output-file requirements/dev.txt
+compile requirements/bootstrap.in --constraint requirements/dev.txt --output-file requirements/bootstrap.txt
 compile pyproject.toml --extra airflow --constraint requirements/dev.txt --output-file requirements/worker.txt
+compile pyproject.toml --extra airflow --extra gpu --constraint requirements/dev.txt --output-file requirements/gpu-worker.txt
 compile requirements/orchestrator.in --constraint requirements/dev.txt --output-file requirements/orchestrator.txt

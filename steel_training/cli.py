@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from steel_training.config import load_config, settings
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for chatty in ("botocore", "great_expectations", "matplotlib", "absl", "tensorflow", "h5py"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Without a GPU, that there is none is all that TensorFlow's own errors would tell.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if Path("/dev/nvidiactl").exists() else "3")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     options = _parser().parse_args(arguments)
     try:
@@ -176,7 +178,9 @@ def _conclude(run: Run, result: StageResult) -> int:
     report = previous.get("report") or run.store.location(run.key(REPORT))
     version = result.outputs.get("version") if result.stage != "resolve_dataset" else previous.get("version")
     targets = evaluated.outputs["targets"] if evaluated else {}
-    print(summary(verdict, result.reasons, metrics, targets, report, version), file=sys.stderr)
+    trained = run.find_result("train_head")
+    weights = trained.outputs["weights"] if trained else None
+    print(summary(verdict, result.reasons, metrics, targets, report, version, weights), file=sys.stderr)
     answer = {
         "verdict": str(verdict),
         "reasons": [reason.as_dict() for reason in result.reasons],

@@ -16,8 +16,19 @@ def summary(
     targets: Mapping[str, float | None],
     report: str,
     version: str | None,
+    weights: Mapping[str, Any] | None = None,
 ) -> str:
-    """Returns a few lines for a person: what was decided, the numbers, why, and where to read on."""
+    """Returns a few lines for a person: what was decided, the numbers, why, and where to read on.
+
+    Args:
+        verdict: of the run.
+        reasons: for it.
+        metrics: of the test part, by name.
+        targets: of the gate, by name; `None` where there is none.
+        report: its address.
+        version: that was published.
+        weights: what the backbone started from (`LoadedWeights`); said where they were random.
+    """
     lines = ["", f"{str(verdict).upper()}{f'  version {version}' if version else ''}"]
     for name in JUDGED:
         target = targets.get(name)
@@ -28,5 +39,10 @@ def summary(
         shown = f"{value:.4f}" if value is not None else "undefined"
         lines.append(f"  {'✓' if met else '✗'} {name:<10} {shown:<10} target ≥ {target:.2f}")
     lines += [f"  {reason.code}: {reason.message}" for reason in reasons]
+    if weights is not None and weights["random"]:
+        lines.append(
+            f"  ! The backbone started from {weights['detail']}. Random weights are not expected to pass: "
+            "set model.weights to a file of pretrained ones."
+        )
     lines.append(f"  report: {report}")
     return "\n".join(lines)

@@ -1,0 +1,189 @@
+"""The compose file fits together: with itself, with the Dockerfile, with the DAG, and with the installed Airflow."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+AIRFLOW = {name: s for name, s in SERVICES.items() if "AIRFLOW__CORE__EXECUTOR" in (s.get("environment") or {})}
+WORKERS = {name: s for name, s in AIRFLOW.items() if "celery" in s.get("command", ())}
+TRAINERS = {name: s for name, s in WORKERS.items() if s["command"][s["command"].index("--queues") + 1] == "gpu"}
+
+
+def make_env() -> Any:
+    spec = importlib.util.spec_from_file_location("make_env", ROOT / "scripts" / "make_env.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def environment_file() -> dict[str, str]:
+    text = make_env().filled((ROOT / ".env.example").read_text(encoding="utf-8"))
+    return dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def test_an_installation_has_every_part_of_airflow_3_and_both_queues() -> None:
+    assert {"postgres", "redis", "init", "api-server", "scheduler", "dag-processor", "triggerer"} <= set(SERVICES)
+    assert {s["command"][s["command"].index("--queues") + 1] for s in WORKERS.values()} == {"default", "gpu"}
+    assert {tuple(s["profiles"]) for s in TRAINERS.values()} == {("gpu",), ("cpu",)}
+
+
+def test_every_variable_of_the_compose_file_is_in_the_example_and_every_secret_is_made(
+    environment_file: dict[str, str],
+) -> None:
+    text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
+    used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", text))
+    assert used == set(environment_file)
+    required = set(re.findall(r"\$\{([A-Z_]+):\?", text))
+    assert set(make_env().SECRETS) <= required, "an installation without a secret must not start"
+    assert all(environment_file[name] for name in required)
+
+
+def test_secrets_are_made_anew_for_their_owner_only_and_never_overwritten(tmp_path: Path) -> None:
+    maker = make_env()
+    (tmp_path / ".env.example").write_text((ROOT / ".env.example").read_text(encoding="utf-8"), encoding="utf-8")
+    assert maker.main(tmp_path) == 0
+    written = (tmp_path / ".env").read_text(encoding="utf-8")
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+    assert maker.main(tmp_path) == 1
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == written
+    assert maker.filled("POSTGRES_PASSWORD=") != maker.filled("POSTGRES_PASSWORD=")
+    assert maker.filled("POSTGRES_PASSWORD=mine") == "POSTGRES_PASSWORD=mine\n"
+
+
+def test_the_fernet_key_is_one(environment_file: dict[str, str]) -> None:
+    from cryptography.fernet import Fernet
+
+    Fernet(environment_file["AIRFLOW_FERNET_KEY"])
+
+
+def test_all_parts_share_one_environment_and_only_init_knows_the_login() -> None:
+    shared = [name for name in AIRFLOW["scheduler"]["environment"] if name.startswith("AIRFLOW__")]
+    for service in AIRFLOW.values():
+        assert {n: service["environment"][n] for n in shared} == {
+            n: AIRFLOW["scheduler"]["environment"][n] for n in shared
+        }
+    assert [name for name, s in AIRFLOW.items() if "AIRFLOW_ADMIN_PASSWORD" in s["environment"]] == ["init"]
+
+
+def test_every_airflow_setting_is_one_that_the_installed_airflow_knows() -> None:
+    """A misspelt variable is silently ignored by Airflow."""
+    from airflow.configuration import conf
+
+    known = {
+        (section, option)
+        for section, description in conf.configuration_description.items()
+        for option in description["options"]
+    }
+    for name in AIRFLOW["worker"]["environment"]:
+        if name.startswith("AIRFLOW__"):
+            _, section, option = name.lower().split("__")
+            assert (section, option) in known, name
+
+
+def test_every_command_is_one_that_the_installed_airflow_takes() -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    commands = [s["command"] for s in AIRFLOW.values() if s["command"][0] == "airflow"]
+    # Celery's own commands are known where its executor is configured.
+    for command in commands:
+        if command[1] != "celery":
+            get_parser().parse_args(command[1:])
+    asked = subprocess.run(
+        [sys.executable, "-m", "airflow", "celery", "worker", "--help"],
+        env={**os.environ, "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for option in {word for s in WORKERS.values() for word in s["command"] if word.startswith("--")}:
+        assert option in asked
+
+
+def test_trainings_never_meet_on_a_gpu_and_are_never_handed_out_twice() -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    dag = DagBag(str(ROOT / "dags")).dags["steel_training"]
+    queues = {task.queue for task in dag.tasks}
+    assert queues == {s["command"][s["command"].index("--queues") + 1] for s in WORKERS.values()}
+    for service in TRAINERS.values():
+        assert service["command"][service["command"].index("--concurrency") + 1] == "1"
+    assert 'pools set gpu 1 "' in (ROOT / "scripts" / "init.sh").read_text(encoding="utf-8")
+    longest = max(task.execution_timeout for task in dag.tasks if task.queue == "gpu")
+    unacknowledged = int(
+        AIRFLOW["worker"]["environment"]["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"]
+    )
+    assert timedelta(seconds=unacknowledged) > 2 * longest
+    devices = SERVICES["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+
+
+def test_images_are_built_from_targets_that_exist_and_only_workers_hold_tensorflow() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^FROM \S+ AS (\S+)$", dockerfile, flags=re.MULTILINE))
+    for name, service in AIRFLOW.items():
+        target = service["build"]["target"]
+        assert target in targets
+        assert service["image"].startswith(f"steel-training-{target}:")
+        assert (target == "orchestrator") == (name not in WORKERS)
+    for target in ("orchestrator", "worker", "gpu-worker"):
+        lock = (ROOT / "requirements" / f"{target}.txt").read_text(encoding="utf-8")
+        packages = set(re.findall(r"^([a-z0-9-]+)==", lock, flags=re.MULTILINE))
+        assert ("tensorflow" in packages) == (target != "orchestrator")
+        assert ("nvidia-cudnn-cu12" in packages) == (target == "gpu-worker")
+        assert "apache-airflow" in packages
+
+
+def test_the_ui_is_all_that_answers_and_only_on_this_host() -> None:
+    published = {name: s["ports"] for name, s in SERVICES.items() if "ports" in s}
+    assert list(published) == ["api-server"]
+    assert all(port.startswith("127.0.0.1:") for port in published["api-server"])
+
+
+def test_whatever_runs_on_is_watched_restarted_and_pinned() -> None:
+    for name, service in SERVICES.items():
+        if name == "init":
+            continue
+        assert service["restart"] == "unless-stopped"
+        assert "healthcheck" in service, name
+        assert re.search(r":\d+\.\d+", service["image"]), f"{service['image']} is no fixed version"
+
+
+def test_init_writes_the_login_where_airflow_reads_it(tmp_path: Path) -> None:
+    script = (ROOT / "scripts" / "init.sh").read_text(encoding="utf-8")
+    passwords = tmp_path / "passwords.json"
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    asked = tmp_path / "asked"
+    (bin_folder / "airflow").write_text(f'#!/bin/sh\necho "$@" >> {asked}\n', encoding="utf-8")
+    (bin_folder / "airflow").chmod(0o755)
+    environment = {
+        "PATH": f"{bin_folder}:{Path(sys.executable).parent}:/usr/bin:/bin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW_ADMIN_PASSWORD": 'quo"te $HOME',
+    }
+    subprocess.run(["bash", "-c", script], env=environment, check=True)
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    with passwords.open(encoding="utf-8") as stream:
+        assert SimpleAuthManager._get_passwords(stream) == {"admin": 'quo"te $HOME'}
+    assert stat.S_IMODE(passwords.stat().st_mode) == 0o600
+    assert asked.read_text(encoding="utf-8").splitlines()[0] == "db migrate"
+    assert json.loads(passwords.read_text(encoding="utf-8"))
