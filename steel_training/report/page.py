@@ -20,7 +20,7 @@ from steel_training.verdict import Reason, Verdict
 
 HEADLINES = {
     Verdict.PUBLISHED: "Published",
-    Verdict.REJECTED: "Rejected: the champion keeps serving",
+    Verdict.REJECTED: "Rejected: this model is not published",
     Verdict.BLOCKED: "Blocked: nothing was trained",
     Verdict.UNCHANGED: "Unchanged: nothing to do",
     None: "Not decided yet",

@@ -8,8 +8,11 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from steel_training.config import ValidationConfig
 from steel_training.errors import SteelTrainingError
@@ -20,6 +23,7 @@ EXAMPLES = 10
 DOCS = "data_docs"
 SUITES = "expectations"
 _TABLES = ("patches", "parts")
+_SPECIAL = "[&<>\"']"
 _RESULT_FORMAT = {
     "result_format": "SUMMARY",
     "unexpected_index_column_names": ["row"],
@@ -59,7 +63,8 @@ class Session:
         self._context = context
         self._tables = tables
         self._limits = limits
-        self._frames = {"patches": tables.patches, "parts": tables.parts}
+        # Great Expectations writes the values it found into its pages as they are: a manifest could hold a script.
+        self._frames = {"patches": _escaped(tables.patches), "parts": tables.parts}
         source = context.data_sources.add_pandas("dataset")
         self._batches = {
             name: source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all rows") for name in _TABLES
@@ -149,6 +154,19 @@ def open_session(tables: Tables, limits: ValidationConfig, *, folder: Path, styl
             shutil.copy(suite, folder / SUITES / suite.name)
 
 
+def _escaped(table: pd.DataFrame) -> pd.DataFrame:
+    table = table.copy()
+    for column in table.columns[table.dtypes == "string"]:
+        special = table[column].str.contains(_SPECIAL, regex=True).fillna(False).astype(bool)
+        if special.any():
+            table.loc[special, column] = table.loc[special, column].map(escape)
+    return table
+
+
+def _unescaped(value: Any) -> Any:
+    return unescape(value) if isinstance(value, str) else value
+
+
 def _by_table(rules: Sequence[Rule]) -> dict[str, list[Rule]]:
     by_table = {name: [rule for rule in rules if rule.table == name] for name in _TABLES}
     return {name: chosen for name, chosen in by_table.items() if chosen}
@@ -182,7 +200,7 @@ def _finding(success: bool, result: Mapping[str, Any], column: str | None) -> Fi
         success=success,
         count=int(result.get("unexpected_count") or 0),
         share=float(result.get("unexpected_percent") or 0.0) / 100,
-        rows=tuple(str(example["row"]) for example in examples),
-        values=tuple(example.get(column) for example in examples),
+        rows=tuple(unescape(str(example["row"])) for example in examples),
+        values=tuple(_unescaped(example.get(column)) for example in examples),
         missing=tuple(missing),
     )

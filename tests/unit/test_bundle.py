@@ -1,0 +1,141 @@
+"""What is published answers as what was trained, without this package, on any image file; and serving refuses the rest."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from steel_training import bundle
+from steel_training.errors import UsageError
+from steel_training.features import PatchSet
+from steel_training.registry import Registry, VersionDamaged, VersionNotFound
+from steel_training.serving import ImageNotFound, predict
+from steel_training.storage import open_storage
+
+SIZE, THRESHOLD = 32, 0.4
+
+
+def picture(seed: int, shape: tuple[int, ...] = (40, 40)) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
+
+
+def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
+    data = io.BytesIO()
+    image.save(data, format=kind)
+    return data.getvalue()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a small network of the stock layers that the real ones are made of, with sixteen golden samples."""
+    import keras
+
+    from steel_training.evaluation import score
+
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(8, 5, activation="relu")(keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels))
+    x = keras.layers.Dense(1, activation="sigmoid")(keras.layers.GlobalMaxPooling2D()(x))
+    network = keras.Model(pixels, x)
+    folder = tmp_path_factory.mktemp("bundle")
+    bundle.export(network, folder, threshold=THRESHOLD, input_size=SIZE, version="v1")
+    store = open_storage(tmp_path_factory.mktemp("patches"))
+    files = {}
+    for number in range(16):
+        kind = ("PNG", "JPEG", "BMP")[number % 3]
+        shape = ((40, 40), (40, 40, 3), (64, 50))[number // 6]
+        files[f"{number:02d}.{kind.lower()}"] = encoded(picture(number, shape), kind)
+    for name, data in files.items():
+        store.write(name, data)
+    # One size a batch is the contract of a dataset; golden samples here are of several.
+    scores = np.concatenate([score(network, PatchSet(store, (name,), np.zeros(1, int), "f")) for name in files])
+    bundle.write_golden(folder, list(files.items()), scores)
+    return folder
+
+
+def test_a_clean_process_without_this_package_gives_the_same_scores(exported: Path) -> None:
+    measured = bundle.verify(exported)
+    assert (measured["golden"], measured["labels_differ"], measured["foreign_modules"]) == (16, 0, [])
+    assert measured["max_difference"] <= 1e-4
+    assert measured["corrupt_image"] == "refused"
+    assert 0 < measured["latency_ms"]["p50"] <= measured["latency_ms"]["p95"]
+
+
+@pytest.mark.parametrize("what", ["scores", "threshold", "model"])
+def test_an_export_that_differs_is_never_verified(exported: Path, tmp_path: Path, what: str) -> None:
+    import shutil
+
+    copy = tmp_path / "bundle"
+    shutil.copytree(exported, copy)
+    if what == "scores":
+        golden = json.loads((copy / "golden" / "scores.json").read_text(encoding="utf-8"))
+        golden["03.png"] += 2e-4
+        (copy / "golden" / "scores.json").write_text(json.dumps(golden), encoding="utf-8")
+    elif what == "threshold":
+        (copy / "threshold.json").write_text(json.dumps({"threshold": 0.41, "input_size": SIZE}), encoding="utf-8")
+    else:
+        (copy / "saved_model" / "saved_model.pb").write_bytes(b"torn")
+    with pytest.raises(bundle.ExportDiffers) as told:
+        bundle.verify(copy)
+    if what == "threshold":
+        assert "its threshold is 0.01" in str(told.value)
+
+
+@pytest.fixture
+def registry(exported: Path, tmp_path: Path) -> Registry:
+    import shutil
+
+    shutil.copytree(exported, tmp_path / "b")
+    found = Registry(open_storage(tmp_path / "store"), "steel-defects")
+    found.publish(tmp_path / "b", "v1")
+    found.promote("v1")
+    return found
+
+
+def test_prediction_gives_score_label_threshold_and_version(exported: Path, registry: Registry, tmp_path: Path) -> None:
+    golden = json.loads((exported / "golden" / "scores.json").read_text(encoding="utf-8"))
+    rows = predict(registry, [str(exported / "golden" / name) for name in golden])
+    for row, (name, expected) in zip(rows, golden.items(), strict=True):
+        assert row["image"].endswith(name)
+        assert row["score"] == pytest.approx(expected, abs=1e-4)
+        assert (row["label"], row["threshold"], row["version"]) == (int(expected >= THRESHOLD), THRESHOLD, "v1")
+
+
+def test_a_tiff_is_scored_as_its_pixels(registry: Registry, tmp_path: Path) -> None:
+    for kind in ("TIFF", "PNG"):
+        (tmp_path / f"x.{kind}").write_bytes(encoded(picture(1), kind))
+    tiff, png = predict(registry, [str(tmp_path / "x.TIFF"), str(tmp_path / "x.PNG")])
+    assert tiff["score"] == png["score"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot be read"), (b"text", "no image that can be scored"), (encoded(picture(1).convert("RGBA")), "RGBA")],
+)
+def test_what_is_no_image_is_refused_before_anything_is_scored(
+    registry: Registry, tmp_path: Path, content, said
+) -> None:
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    good.write_bytes(encoded(picture(1)))
+    if content is not None:
+        bad.write_bytes(content)
+    with pytest.raises(ImageNotFound, match=said) as told:
+        predict(registry, [str(good), str(bad)])
+    assert isinstance(told.value, UsageError)
+
+
+def test_a_damaged_or_missing_version_is_not_served(registry: Registry, tmp_path: Path) -> None:
+    image = tmp_path / "x.png"
+    image.write_bytes(encoded(picture(1)))
+    with pytest.raises(VersionNotFound, match="no version v9"):
+        predict(registry, [str(image)], version="v9")
+    with pytest.raises(VersionNotFound, match="no champion"):
+        predict(Registry(registry.store, "other"), [str(image)])
+    registry.store.write("models/steel-defects/versions/v1/threshold.json", b'{"threshold": 0.0, "input_size": 32}')
+    with pytest.raises(VersionDamaged, match=r"threshold\.json of version v1"):
+        predict(registry, [str(image)])
