@@ -118,9 +118,9 @@ def _follow(command: list[str], show: Show) -> int:
 
 def _tell(show: Show) -> bool:
     """Prints the verdict as the command line would; says whether there is one."""
+    from steel_training.records import REPORT, STAGES
     from steel_training.report.terminal import summary
     from steel_training.run import Run, Status
-    from steel_training.stages import REPORT, STAGES
     from steel_training.storage import open_storage
     from steel_training.verdict import Verdict
 

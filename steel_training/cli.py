@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from steel_training.ingest.commands import add_commands
-    from steel_training.stages import STAGES
+    from steel_training.records import STAGES
 
     parser = argparse.ArgumentParser(prog="steel-training", description=sys.modules["steel_training"].__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -113,16 +113,17 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
 
 def _perform(run: Run, stage: str, options: argparse.Namespace) -> StageResult:
     from steel_training import stages
+    from steel_training.records import STAGES
 
-    number = min(stages.STAGES.index(stage) + 1, len(stages.STAGES) - 1)
-    log.info("[%d/%d] %s", number, len(stages.STAGES) - 1, stage)
-    if stage == stages.STAGES[0]:
+    number = min(STAGES.index(stage) + 1, len(STAGES) - 1)
+    log.info("[%d/%d] %s", number, len(STAGES) - 1, stage)
+    if stage == STAGES[0]:
         as_of = _date(options.date)
         config = load_config(options.config, overrides=options.overrides)
         result = stages.resolve(run, stages.Request(options.dataset, config, as_of))
     else:
         result = stages.LATER[stage](run)
-    log.info("[%d/%d] %s: %s, %.0f s", number, len(stages.STAGES) - 1, stage, result.status, result.seconds)
+    log.info("[%d/%d] %s: %s, %.0f s", number, len(STAGES) - 1, stage, result.status, result.seconds)
     return result
 
 
@@ -151,7 +152,7 @@ def _stage(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from steel_training.stages import STAGES
+    from steel_training.records import STAGES
 
     run_id = options.run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S%f")
     run = Run(open_storage(options.store), safe_run_id(run_id))
@@ -166,8 +167,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _conclude(run: Run, result: StageResult) -> int:
+    from steel_training.records import REPORT
     from steel_training.report.terminal import summary
-    from steel_training.stages import REPORT
 
     verdict = {Status.BLOCKED: Verdict.BLOCKED, Status.UNCHANGED: Verdict.UNCHANGED}.get(result.status) or Verdict(
         result.outputs["verdict"]

@@ -53,6 +53,13 @@ def decode(data: bytes) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
+def as_png(pixels: np.ndarray) -> bytes:
+    """Encodes uint8 pixels (height, width, 3) as PNG."""
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, format="PNG")
+    return data.getvalue()
+
+
 def read_batches(storage: Storage, paths: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
     """Yields patches in order as uint8 arrays (n, height, width, 3), n ≤ batch_size.
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from steel_training.bundle import SAVED_MODEL
 from steel_training.errors import UsageError
-from steel_training.pixels import ImageUnreadable, decode, open_image
+from steel_training.pixels import ImageUnreadable, as_png, decode, open_image
 from steel_training.registry import Registry
-from steel_training.report import as_png
 
 BATCH = 32
 

@@ -6,11 +6,10 @@ stage pays only for what it needs.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -24,33 +23,29 @@ from steel_training.config import Config
 from steel_training.dataset import fingerprint, groups_of, resolve_dataset
 from steel_training.errors import SteelTrainingError
 from steel_training.features import PatchSet, scratch_folder
+from steel_training.lineage import facts, write_lineage
+from steel_training.records import (
+    BASELINE,
+    MODEL,
+    PATCHES,
+    PROFILE,
+    REPORT,
+    SCORES,
+    config_of,
+    dataset_of,
+    groups_in,
+    patch_sets,
+    registry_of,
+    table_of,
+    version_of,
+)
 from steel_training.registry import Registry
+from steel_training.report import write_report
 from steel_training.run import Run, StageResult, Status
 from steel_training.splits import SPLITS, TEST, TRAIN, VAL, CannotSplit, assign_splits
-from steel_training.storage import Storage, open_storage
 from steel_training.verdict import Reason, Verdict
 
 log = logging.getLogger(__name__)
-
-STAGES = (
-    "resolve_dataset",
-    "profile_patches",
-    "validate_patches",
-    "check_baseline",
-    "train_head",
-    "fine_tune",
-    "evaluate",
-    "verify_bundle",
-    "decide",
-    "publish_model",
-    "reject_model",
-)
-"""In order; of the last two a run does one."""
-
-REPORT = "report.html"
-PATCHES, PROFILE, SCORES = "patches.parquet", "profile.parquet", "scores.parquet"
-BASELINE, MODEL = "baseline.keras", "model.keras"
-SHOWN_EXAMPLES = 24
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,9 @@ def profile_patches(run: Run) -> StageResult:
     def work(folder: Path) -> StageResult:
         from steel_training.profile import profile_patches as measure
 
-        profile = measure(_dataset(run), _table(run, "resolve_dataset", PATCHES), progress=_progress("profile_patches"))
+        profile = measure(
+            dataset_of(run), table_of(run, "resolve_dataset", PATCHES), progress=_progress("profile_patches")
+        )
         profile.to_parquet(folder / PROFILE, index=False)
         unreadable = int((profile["decode_error"].fillna("") != "").sum())
         return StageResult("profile_patches", outputs={"patches": len(profile), "undecodable": unreadable})
@@ -131,8 +128,8 @@ def validate_patches(run: Run) -> StageResult:
         from steel_training.validation import validate_patches as validate
 
         outcome = validate(
-            _table(run, "profile_patches", PROFILE),
-            _config(run).validation,
+            table_of(run, "profile_patches", PROFILE),
+            config_of(run).validation,
             folder=folder,
             split_problem=run.result("resolve_dataset").outputs["split_problem"],
         )
@@ -148,8 +145,8 @@ def check_baseline(run: Run) -> StageResult:
     def work(folder: Path) -> StageResult:
         from steel_training import sanity
 
-        config = _config(run)
-        profile = _table(run, "profile_patches", PROFILE)
+        config = config_of(run)
+        profile = table_of(run, "profile_patches", PROFILE)
         probes = sanity.probe_dataset(profile)
         metrics: dict[str, Any] = {}
         training: dict[str, Any] = {}
@@ -157,14 +154,14 @@ def check_baseline(run: Run) -> StageResult:
             from steel_training.evaluation import score
             from steel_training.model_trainer import BaselineCNN, ModelTrainer
 
-            parts = _patch_sets(run)
+            parts = patch_sets(run)
             trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder / "tensorboard")
             baseline = BaselineCNN(config.baseline)
             trained = trainer.train_baseline(baseline)
             scores = score(baseline.keras_model, parts[VAL])
             baseline.keras_model.save(folder / BASELINE)
             probes.append(sanity.too_good(trained.history, config.baseline))
-            probes += sanity.collapse(parts[VAL].labels, scores, _groups(run, VAL))
+            probes += sanity.collapse(parts[VAL].labels, scores, groups_in(run, VAL))
             metrics, training = sanity.baseline_metrics(parts[VAL].labels, scores), trained.as_dict()
         reasons = tuple(probe.reason for probe in probes if not probe.passed)
         outputs = {"probes": [probe.as_dict() for probe in probes], "metrics": metrics, **training}
@@ -179,7 +176,7 @@ def train_head(run: Run) -> StageResult:
     def work(folder: Path) -> StageResult:
         from steel_training.model_trainer import ModelTrainer, TransferLearningModel
 
-        config, parts = _config(run), _patch_sets(run)
+        config, parts = config_of(run), patch_sets(run)
         trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder / "tensorboard")
         model = TransferLearningModel.build(config.model, config.data.input_size)
         training = trainer.train_head(model)
@@ -196,7 +193,7 @@ def fine_tune(run: Run) -> StageResult:
         from steel_training.model_trainer import ModelTrainer, TransferLearningModel
         from steel_training.weights import LoadedWeights
 
-        config, parts = _config(run), _patch_sets(run)
+        config, parts = config_of(run), patch_sets(run)
         weights = LoadedWeights(**run.result("train_head").outputs["weights"])
         trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder / "tensorboard")
         with run.folder("train_head") as head:
@@ -210,7 +207,7 @@ def fine_tune(run: Run) -> StageResult:
 
 def evaluate(run: Run) -> StageResult:
     """Reads the test part, once: threshold from validation, metrics with bounds, rivals on the same patches, export."""
-    champion_version, _ = _registry(run).champion()
+    champion_version, _ = registry_of(run).champion()
 
     def work(folder: Path) -> StageResult:
         import keras
@@ -218,15 +215,15 @@ def evaluate(run: Run) -> StageResult:
         from steel_training import bundle
         from steel_training.evaluation import curves, judge, score
 
-        config, parts = _config(run), _patch_sets(run)
+        config, parts = config_of(run), patch_sets(run)
         with run.folder("fine_tune") as tuned:
             network = keras.models.load_model(tuned / MODEL, compile=False, safe_mode=True)
         scores = {part: score(network, parts[part]) for part in (VAL, TEST)}
         val, test = (parts[VAL].labels, scores[VAL]), (parts[TEST].labels, scores[TEST])
-        judged = judge(config, val=val, test=test, groups=_groups(run, TEST))
+        judged = judge(config, val=val, test=test, groups=groups_in(run, TEST))
         with run.folder("check_baseline") as checked:
             small = keras.models.load_model(checked / BASELINE, compile=False, safe_mode=True)
-        patches = _table(run, "resolve_dataset", PATCHES)
+        patches = table_of(run, "resolve_dataset", PATCHES)
         tables = []
         for part in (VAL, TEST):
             rows = patches[patches["part"] == part]
@@ -239,7 +236,7 @@ def evaluate(run: Run) -> StageResult:
         exported = folder / "bundle"
         exported.mkdir()
         threshold, size = judged.threshold.value, config.data.input_size
-        bundle.export(network, exported, threshold=threshold, input_size=size, version=_version(run))
+        bundle.export(network, exported, threshold=threshold, input_size=size, version=version_of(run))
         _golden(run, network, exported)
         return StageResult(
             "evaluate",
@@ -252,8 +249,8 @@ def evaluate(run: Run) -> StageResult:
                 "champion": _champion_on(run, champion_version, parts[TEST]),
                 "patches": len(parts[TEST]),
                 "defects": int(parts[TEST].labels.sum()),
-                "groups": len(set(_groups(run, TEST))),
-                "version": _version(run),
+                "groups": len(set(groups_in(run, TEST))),
+                "version": version_of(run),
             },
         )
 
@@ -285,7 +282,7 @@ def decide(run: Run) -> StageResult:
         champion = judged["champion"]
         decision = gate.decide(
             {name: Estimate(_number(m["value"]), _number(m["lower"])) for name, m in judged["metrics"].items()},
-            _config(run).gate,
+            config_of(run).gate,
             baseline=gate.Rival("baseline CNN", auc=_number(judged["baseline"]["auc"])),
             champion=gate.Rival(champion["version"], champion["recall"], champion["f2"], champion["auc"])
             if champion
@@ -308,7 +305,7 @@ def publish_model(run: Run) -> StageResult:
         raise SteelTrainingError(f"Run {run.run_id} was decided against; do reject_model instead of publish_model.")
 
     def work(_: Path) -> StageResult:
-        registry, version, config = _registry(run), _version(run), _config(run)
+        registry, version, config = registry_of(run), version_of(run), config_of(run)
         outputs = {
             "verdict": str(Verdict.PUBLISHED),
             "version": version,
@@ -321,14 +318,14 @@ def publish_model(run: Run) -> StageResult:
             try:
                 shutil.copytree(evaluated / "bundle", made)
                 (made / REPORT).write_bytes(run.store.read(run.key(REPORT)))
-                _write_lineage(run, made, decided)
+                write_lineage(run, made, decided)
                 registry.publish(made, version)
             finally:
                 shutil.rmtree(made, ignore_errors=True)
         outputs["champion"] = version if config.publish.promote else decided.outputs["champion"]
         if config.publish.promote:
             registry.promote(version, expected=decided.outputs["champion"])
-        registry.record(run.run_id, Verdict.PUBLISHED, decided.reasons, _facts(run, version))
+        registry.record(run.run_id, Verdict.PUBLISHED, decided.reasons, facts(run, version))
         return StageResult("publish_model", reasons=decided.reasons, outputs=outputs)
 
     return run.perform("publish_model", _after(run, "decide"), work)
@@ -342,7 +339,7 @@ def reject_model(run: Run) -> StageResult:
 
     def work(_: Path) -> StageResult:
         write_report(run, Verdict.REJECTED, decided.reasons, None)
-        _registry(run).record(run.run_id, Verdict.REJECTED, decided.reasons, _facts(run, None))
+        registry_of(run).record(run.run_id, Verdict.REJECTED, decided.reasons, facts(run, None))
         champion = decided.outputs["champion"]
         outputs = {
             "verdict": str(Verdict.REJECTED),
@@ -370,52 +367,10 @@ LATER: Mapping[str, Callable[[Run], StageResult]] = {
 """Every stage after `resolve_dataset`: they need nothing but the run."""
 
 
-def write_report(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> str:
-    """Renders the report from what the run has so far, and returns its address."""
-    from steel_training.report import render
-
-    results = {stage: result for stage in STAGES if (result := run.find_result(stage)) is not None}
-    curves, scores, examples = None, None, None
-    if "evaluate" in results:
-        with run.folder("evaluate") as folder:
-            curves = json.loads((folder / "curves.json").read_text(encoding="utf-8"))
-            scores = pd.read_parquet(folder / SCORES)
-        examples = _examples(run, scores, results["evaluate"].outputs["threshold"]["value"])
-    page = render(
-        results,
-        run_id=run.run_id,
-        verdict=verdict,
-        reasons=reasons,
-        curves=curves,
-        scores=scores,
-        examples=examples,
-        version=version,
-    )
-    run.store.write(run.key(REPORT), page.encode())
-    return run.store.location(run.key(REPORT))
-
-
-def _examples(run: Run, scores: pd.DataFrame, threshold: float) -> list[Any]:
-    from steel_training.pixels import decode
-    from steel_training.report import Example, as_png
-
-    test = scores[scores["part"] == TEST]
-    missed = test[(test["label"] == 1) & (test["score"] < threshold)].sort_values("score")
-    false = test[(test["label"] == 0) & (test["score"] >= threshold)].sort_values("score", ascending=False)
-    storage = _dataset(run)
-    return [
-        Example(
-            row["patch_id"], as_png(decode(storage.read(row["path"]))), int(row["label"]), float(row["score"]), kind
-        )
-        for kind, rows in (("missed", missed), ("false_alarm", false))
-        for _, row in rows.head(SHOWN_EXAMPLES).iterrows()
-    ]
-
-
 def _may_block(run: Run, result: StageResult) -> StageResult:
     if result.status is Status.BLOCKED:
         write_report(run, Verdict.BLOCKED, result.reasons, None)
-        _registry(run).record(run.run_id, Verdict.BLOCKED, result.reasons, _facts(run, None))
+        registry_of(run).record(run.run_id, Verdict.BLOCKED, result.reasons, facts(run, None))
     return result
 
 
@@ -432,67 +387,11 @@ def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict
     return last if same else None
 
 
-def _facts(run: Run, version: str | None) -> dict[str, Any]:
-    record = run.result("resolve_dataset").outputs
-    evaluated = run.find_result("evaluate")
-    return {
-        "version": version,
-        "dataset": record["dataset"],
-        "dataset_version": record["version"],
-        "fingerprint": record["fingerprint"],
-        "configuration": _config(run).fingerprint(),
-        "code": record["code"],
-        "metrics": evaluated.outputs["metrics"] if evaluated else {},
-        "report": run.store.location(run.key(REPORT)),
-    }
-
-
-def _write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
-    from steel_training import bundle
-
-    record, judged = run.result("resolve_dataset").outputs, run.result("evaluate").outputs
-    content = {
-        **_facts(run, _version(run)),
-        "run_id": run.run_id,
-        "reasons": [reason.as_dict() for reason in decided.reasons],
-        "threshold": judged["threshold"],
-        "counts": judged["counts"],
-        "weights": run.result("fine_tune").outputs["weights"],
-        "config": record["config"],
-        "packages": record["packages"],
-        "parent_champion": decided.outputs["champion"],
-        "verification": dict(run.result("verify_bundle").outputs),
-    }
-    (folder / bundle.GATE).write_text(json.dumps(content, indent=2, allow_nan=False), encoding="utf-8")
-    rows = "\n".join(
-        f"| {name} | {m['value']:.4f} | {m['lower']:.4f} |"
-        for name, m in judged["metrics"].items()
-        if m["value"] is not None
-    )
-    counts = judged["counts"]
-    card = f"""# {_config(run).model.name} {_version(run)}
-
-Tells clean from defective steel surface patches. Trained by run `{run.run_id}` on `{record["dataset"]}`
-(fingerprint `{record["fingerprint"][:16]}`), backbone weights: {run.result("fine_tune").outputs["weights"]["detail"]}.
-
-On {judged["patches"]} test patches of {judged["groups"]} groups never seen in training it missed {counts["fn"]} of
-{judged["defects"]} defects and raised {counts["fp"]} false alarms, at threshold {judged["threshold"]["value"]:.4f}.
-
-| metric | test | one-sided lower bound |
-|---|---|---|
-{rows}
-
-The score is not a probability: training weighs defective patches more. Not for surfaces, cameras or lamps other than
-those of the dataset.
-"""
-    (folder / bundle.CARD).write_text(card, encoding="utf-8")
-
-
 def _golden(run: Run, network: Any, exported: Path) -> None:
     from steel_training import bundle
     from steel_training.evaluation import score
 
-    test = _patch_sets(run)[TEST]
+    test = patch_sets(run)[TEST]
     order = np.argsort(test.labels, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(bundle.GOLDEN_SAMPLES, len(order))).astype(int)]
     # The model reads PNG, JPEG and BMP; a TIFF dataset keeps its golden samples as PNG of the same pixels.
@@ -501,8 +400,7 @@ def _golden(run: Run, network: Any, exported: Path) -> None:
         path, data = test.paths[index], test.storage.read(test.paths[index])
         suffix = Path(path).suffix.lower()
         if suffix in {".tif", ".tiff"}:
-            from steel_training.pixels import decode
-            from steel_training.report import as_png
+            from steel_training.pixels import as_png, decode
 
             data, suffix = as_png(decode(data)), ".png"
         samples.append((f"{number:02d}{suffix}", data))
@@ -533,7 +431,7 @@ def _champion_on(run: Run, version: str | None, test: PatchSet) -> dict[str, Any
 
     from steel_training import bundle
 
-    with _registry(run).bundle(version) as (_, folder):
+    with registry_of(run).bundle(version) as (_, folder):
         network = keras.models.load_model(folder / bundle.KERAS_MODEL, compile=False, safe_mode=True)
         threshold = json.loads((folder / bundle.THRESHOLD).read_text(encoding="utf-8"))["threshold"]
     return {"version": version, **_rival(network, test, threshold)}
@@ -545,44 +443,6 @@ def _after(run: Run, stage: str) -> dict[str, Any]:
         reasons = "; ".join(f"{reason.code}: {reason.message}" for reason in before.reasons)
         raise SteelTrainingError(f"Run {run.run_id} ended at {stage} ({before.status}): {reasons}")
     return {"after": stage, "result": before.inputs, "finished_at": before.finished_at}
-
-
-def _version(run: Run) -> str:
-    finished = run.result("resolve_dataset")
-    tag = hashlib.sha256(f"{run.run_id}\0{finished.inputs}\0{finished.finished_at}".encode()).hexdigest()[:8]
-    return f"{finished.finished_at[:10].replace('-', '')}-{tag}"
-
-
-def _config(run: Run) -> Config:
-    return Config.model_validate(run.result("resolve_dataset").outputs["config"])
-
-
-def _dataset(run: Run) -> Storage:
-    return open_storage(run.result("resolve_dataset").outputs["dataset"])
-
-
-def _registry(run: Run) -> Registry:
-    return Registry(run.store, _config(run).model.name)
-
-
-def _table(run: Run, stage: str, name: str) -> pd.DataFrame:
-    with run.folder(stage) as folder:
-        return pd.read_parquet(folder / name)
-
-
-def _groups(run: Run, part: str) -> np.ndarray:
-    patches = _table(run, "resolve_dataset", PATCHES)
-    return patches.loc[patches["part"] == part, "group"].to_numpy(str)
-
-
-def _patch_sets(run: Run) -> dict[str, PatchSet]:
-    patches, record = _table(run, "resolve_dataset", PATCHES), run.result("resolve_dataset").outputs
-    storage = open_storage(record["dataset"])
-    return {
-        part: PatchSet(storage, tuple(rows["path"]), rows["label"].to_numpy(int), record["fingerprint"])
-        for part in SPLITS
-        for rows in [patches[patches["part"] == part]]
-    }
 
 
 def _parts(patches: pd.DataFrame) -> dict[str, Any]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
 from steel_training.metrics import JUDGED
 from steel_training.report import plots
@@ -41,13 +38,6 @@ class Example:
     def uri(self) -> str:
         """The image as a data URI."""
         return "data:image/png;base64," + base64.b64encode(self.png).decode()
-
-
-def as_png(pixels: np.ndarray) -> bytes:
-    """Encodes uint8 pixels (height, width, 3) as PNG."""
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, format="PNG")
-    return data.getvalue()
 
 
 def render(

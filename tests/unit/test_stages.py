@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from steel_training.cli import main
+from steel_training.records import STAGES
 from steel_training.registry import Registry
 from steel_training.run import Run
-from steel_training.stages import STAGES
 from steel_training.storage import open_storage
 
 SMALL = (

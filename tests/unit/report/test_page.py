@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from steel_training.evaluation import curves
-from steel_training.report import Example, as_png, render
+from steel_training.pixels import as_png
+from steel_training.report import Example, render
 from steel_training.report.terminal import summary
 from steel_training.run import StageResult, Status
 from steel_training.verdict import Reason, Verdict

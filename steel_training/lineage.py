@@ -1,0 +1,67 @@
+"""What a published version says of itself: where it comes from, what it reached, and what it is not for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from steel_training import bundle
+from steel_training.records import REPORT, config_of, version_of
+from steel_training.run import Run, StageResult
+
+
+def facts(run: Run, version: str | None) -> dict[str, Any]:
+    """Returns what every verdict is recorded with: data, configuration, code, metrics, report."""
+    record = run.result("resolve_dataset").outputs
+    evaluated = run.find_result("evaluate")
+    return {
+        "version": version,
+        "dataset": record["dataset"],
+        "dataset_version": record["version"],
+        "fingerprint": record["fingerprint"],
+        "configuration": config_of(run).fingerprint(),
+        "code": record["code"],
+        "metrics": evaluated.outputs["metrics"] if evaluated else {},
+        "report": run.store.location(run.key(REPORT)),
+    }
+
+
+def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
+    """Writes `gate.json` and the model card into a bundle that is about to be published."""
+    record, judged = run.result("resolve_dataset").outputs, run.result("evaluate").outputs
+    content = {
+        **facts(run, version_of(run)),
+        "run_id": run.run_id,
+        "reasons": [reason.as_dict() for reason in decided.reasons],
+        "threshold": judged["threshold"],
+        "counts": judged["counts"],
+        "weights": run.result("fine_tune").outputs["weights"],
+        "config": record["config"],
+        "packages": record["packages"],
+        "parent_champion": decided.outputs["champion"],
+        "verification": dict(run.result("verify_bundle").outputs),
+    }
+    (folder / bundle.GATE).write_text(json.dumps(content, indent=2, allow_nan=False), encoding="utf-8")
+    rows = "\n".join(
+        f"| {name} | {m['value']:.4f} | {m['lower']:.4f} |"
+        for name, m in judged["metrics"].items()
+        if m["value"] is not None
+    )
+    counts = judged["counts"]
+    card = f"""# {config_of(run).model.name} {version_of(run)}
+
+Tells clean from defective steel surface patches. Trained by run `{run.run_id}` on `{record["dataset"]}`
+(fingerprint `{record["fingerprint"][:16]}`), backbone weights: {run.result("fine_tune").outputs["weights"]["detail"]}.
+
+On {judged["patches"]} test patches of {judged["groups"]} groups never seen in training it missed {counts["fn"]} of
+{judged["defects"]} defects and raised {counts["fp"]} false alarms, at threshold {judged["threshold"]["value"]:.4f}.
+
+| metric | test | one-sided lower bound |
+|---|---|---|
+{rows}
+
+The score is not a probability: training weighs defective patches more. Not for surfaces, cameras or lamps other than
+those of the dataset.
+"""
+    (folder / bundle.CARD).write_text(card, encoding="utf-8")
