@@ -170,7 +170,7 @@ class ThresholdConfig(Section):
         1.0,
         ge=0.0,
         le=3.0,
-        description="Standard errors by which validation recall must exceed its target, so that test recall holds too.",
+        description="Standard errors by which validation recall and precision must exceed their targets, so that they hold on other patches too.",
     )
 
 

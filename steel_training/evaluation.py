@@ -12,13 +12,12 @@ from steel_training.features import PatchSet, resize
 from steel_training.metrics import (
     Counts,
     Estimate,
-    OperatingThreshold,
-    choose_threshold,
     count,
     estimates,
     sweep,
 )
 from steel_training.pixels import read_batches
+from steel_training.threshold import OperatingThreshold, choose_threshold
 
 CURVE_POINTS = 400
 BATCH = 64

@@ -7,18 +7,11 @@ twenty is defective, a model that finds nothing is 95 % accurate.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
-from steel_training.errors import SteelTrainingError
-
 JUDGED = ("recall", "f2", "precision", "auc")
 _BLOCK = 64
-
-
-class NoOperatingThreshold(SteelTrainingError):
-    """Validation cannot support the choice of a threshold."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +60,6 @@ class Estimate:
         return {name: float(v) if np.isfinite(v) else None for name, v in asdict(self).items()}
 
 
-@dataclass(frozen=True)
-class OperatingThreshold:
-    """The score from which a patch is called defective, and what validation says of it."""
-
-    value: float
-    val_recall: float
-    val_precision: float
-    val_f2: float
-    target_recall: float
-    note: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
-        return asdict(self)
-
-
 def count(labels: np.ndarray, scores: np.ndarray, threshold: float) -> Counts:
     """Counts decisions `score >= threshold` against labels (n,), 0 clean and 1 defective."""
     called = scores >= threshold
@@ -107,66 +84,6 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     from sklearn.metrics import average_precision_score
 
     return float(average_precision_score(labels, scores)) if np.any(labels == 1) else float("nan")
-
-
-def choose_threshold(
-    labels: np.ndarray, scores: np.ndarray, *, recall: float, precision: float, margin: float
-) -> OperatingThreshold:
-    """Chooses the operating threshold on validation.
-
-    Validation recall must exceed the target by `margin` standard errors of the difference between two samples of this
-    size (validation and test): a threshold set exactly at the target would miss it on test every other time. Among the
-    thresholds that do, and keep precision at its target, the one of best F2; where none keeps precision, the one of
-    best precision among those that keep recall, and the note says so: the gate will judge.
-
-    Args:
-        labels: int (n,), 0 or 1.
-        scores: float (n,), finite.
-        recall: target of recall.
-        precision: target of precision.
-        margin: standard errors, ≥ 0.
-
-    Raises:
-        NoOperatingThreshold: a class is missing, scores are not finite, or all the same.
-    """
-    defects = int(np.sum(labels == 1))
-    if defects == 0 or defects == len(labels):
-        raise NoOperatingThreshold(
-            f"Validation holds {defects} defects among {len(labels)} patches; both classes are needed."
-        )
-    if not np.all(np.isfinite(scores)):
-        raise NoOperatingThreshold(
-            f"{int(np.sum(~np.isfinite(scores)))} validation scores are not finite; train again at a lower rate."
-        )
-    if np.ptp(scores) < 1e-6:
-        raise NoOperatingThreshold("All validation scores are the same; the model has collapsed.")
-    wanted = min(recall + margin * np.sqrt(2 * recall * (1 - recall) / defects), 1.0)
-    thresholds, recalls, precisions, f2 = sweep(labels, scores)
-    enough = recalls >= wanted - 1e-12
-    good = enough & (precisions >= precision)
-    if good.any():
-        chosen, note = int(np.argmax(np.where(good, f2, -1.0))), "meets recall with its margin, and precision"
-    else:
-        exact = (recalls >= recall) & (precisions >= precision)
-        if exact.any():
-            # Precision leaves no room for the whole margin: take as much recall as it allows.
-            chosen, note = (
-                int(np.argmax(np.where(exact, recalls, -1.0))),
-                "meets recall and precision, with less margin than asked for",
-            )
-        else:
-            chosen, note = (
-                int(np.argmax(np.where(enough, precisions, -1.0))),
-                "meets recall; no threshold meets precision too",
-            )
-    return OperatingThreshold(
-        value=float(thresholds[chosen]),
-        val_recall=float(recalls[chosen]),
-        val_precision=float(precisions[chosen]),
-        val_f2=float(f2[chosen]),
-        target_recall=float(wanted),
-        note=note,
-    )
 
 
 def sweep(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -1,12 +1,10 @@
-"""Metrics come from counts over a whole part; the threshold comes from validation, with a margin."""
+"""Metrics come from counts over a whole part, and agree with scikit-learn."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, fbeta_score, roc_auc_score
 
-from steel_training.metrics import Counts, NoOperatingThreshold, choose_threshold, count, estimates, sweep
+from steel_training.metrics import Counts, count, estimates, sweep
 
 
 def scored(seed: int, n: int = 400, shift: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
@@ -25,41 +23,6 @@ def test_f2_of_counts_is_the_f2_of_scikit_learn():
 def test_metrics_that_are_undefined_are_not_a_number_rather_than_zero_or_one():
     assert np.isnan(Counts(tp=0, fn=0, fp=3, tn=4).recall)
     assert np.isnan(Counts(tp=0, fn=2, fp=0, tn=4).precision)
-
-
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), defects=st.integers(5, 80), clean=st.integers(5, 200), ties=st.booleans())
-def test_the_chosen_threshold_meets_the_recall_target_on_validation(seed, defects, clean, ties):
-    rng = np.random.default_rng(seed)
-    labels = np.array([1] * defects + [0] * clean)
-    scores = rng.random(len(labels)) + 0.3 * labels
-    scores = np.round(scores, 1) if ties else scores
-    chosen = choose_threshold(labels, scores, recall=0.95, precision=0.7, margin=1.0)
-    assert count(labels, scores, chosen.value).recall >= 0.95
-    assert count(labels, scores, chosen.value).recall == pytest.approx(chosen.val_recall)
-
-
-def test_a_larger_margin_never_lowers_validation_recall():
-    labels, scores = scored(3, shift=4)
-    recalls = [
-        choose_threshold(labels, scores, recall=0.95, precision=0.1, margin=margin).val_recall
-        for margin in (0, 1, 2, 3)
-    ]
-    assert recalls[0] >= 0.95
-    assert recalls[1:] >= recalls[:1]
-
-
-@pytest.mark.parametrize(
-    ("labels", "scores", "named"),
-    [
-        ([0, 0, 0], [0.1, 0.2, 0.3], "0 defects"),
-        ([0, 1, 1], [0.1, np.nan, 0.3], "not finite"),
-        ([0, 1, 1], [0.4, 0.4, 0.4], "collapsed"),
-    ],
-)
-def test_validation_that_cannot_support_a_threshold_is_refused(labels, scores, named):
-    with pytest.raises(NoOperatingThreshold, match=named):
-        choose_threshold(np.array(labels), np.array(scores), recall=0.95, precision=0.7, margin=1)
 
 
 def test_the_sweep_agrees_with_counting_at_every_threshold():
