@@ -1,0 +1,115 @@
+"""What frozen features are worth on real steel: mean over 5 folds of photographs, for one or several weights files.
+
+    python benchmarks/backbone_on_real_steel.py DATASET WEIGHTS… [--head]
+
+DATASET is a dataset of 64-pixel patches (`steel-training ingest masks … --patch 64 --stride 64 --keep-defective 0.33`).
+For each of WEIGHTS (a file, `steel`, `imagenet` or `none`): AUC of a logistic regression on the means of the network's
+top, on the means and deviations of the five depths that the head sees, and, with --head, of the head alone with the
+LOCKED rate and epochs. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import numpy as np
+
+SIZE, FOLDS, SEED = 128, 5, 20
+
+
+def features(weights: str, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns pooled features (n, channels) of the top and of the taps, for pixels uint8 (n, 64, 64, 3)."""
+    import keras
+    import tensorflow as tf
+
+    from steel_training.config import ModelConfig
+    from steel_training.features import resize
+    from steel_training.model_trainer import POOLED, TransferLearningModel
+
+    model = TransferLearningModel.build(ModelConfig(weights=weights), SIZE).keras_model
+    top = keras.layers.GlobalAveragePooling2D()(model.get_layer("top_activation").output) if _has_top(model) else None
+    outputs = [model.get_layer(POOLED).output, *([top] if top is not None else [])]
+    network = keras.Model(model.input, outputs)
+    forward = tf.function(lambda batch: network(batch, training=False))
+    found = [
+        [np.asarray(part) for part in tf.nest.flatten(forward(resize(pixels[start : start + 64], SIZE)))]
+        for start in range(0, len(pixels), 64)
+    ]
+    parts = [np.concatenate(column) for column in zip(*found, strict=True)]
+    return dict(zip(("five depths", "top"), parts, strict=False))
+
+
+def _has_top(model: object) -> bool:
+    return any(layer.name == "top_activation" for layer in model.layers)  # type: ignore[attr-defined]
+
+
+def logistic(x: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> list[tuple[float, float]]:
+    """Returns (AUC, precision at recall 0.95) of every fold."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import precision_recall_curve, roc_auc_score
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    results = []
+    for train, test in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(x, labels, groups):
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.003, max_iter=500))
+        model.fit(x[train], labels[train])
+        scores = model.decision_function(x[test])
+        precision, recall, _ = precision_recall_curve(labels[test], scores)
+        results.append((roc_auc_score(labels[test], scores), precision[:-1][recall[:-1] >= 0.95].max()))
+    return results
+
+
+def head_alone(x: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> list[tuple[float, float]]:
+    """The head of the transfer model, 20 epochs at 1e-4 (LOCKED), on features of the five depths."""
+    import keras
+    from sklearn.metrics import precision_recall_curve, roc_auc_score
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    results = []
+    for train, test in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(x, labels, groups):
+        keras.utils.set_random_seed(SEED)
+        standardise = keras.layers.Normalization()
+        standardise.adapt(x[train])
+        inputs = keras.Input(x.shape[1:])
+        h = keras.layers.Dropout(0.3)(keras.layers.Dense(256, activation="relu")(standardise(inputs)))
+        head = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(h))
+        head.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy")
+        head.fit(x[train], labels[train], batch_size=32, epochs=20, class_weight={0: 0.5, 1: 2.0}, verbose=0)
+        scores = np.asarray(head(x[test]))[:, 0]
+        precision, recall, _ = precision_recall_curve(labels[test], scores)
+        results.append((roc_auc_score(labels[test], scores), precision[:-1][recall[:-1] >= 0.95].max()))
+    return results
+
+
+def main() -> int:
+    """Runs the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("weights", nargs="+")
+    parser.add_argument("--head", action="store_true", help="train the head alone too (a minute a file)")
+    options = parser.parse_args()
+    from steel_training.dataset import groups_of, resolve_dataset
+    from steel_training.pixels import read_batches
+
+    dataset = resolve_dataset(options.dataset)
+    labels, groups = dataset.manifest["label"].to_numpy(int), groups_of(dataset.manifest).to_numpy(str)
+    pixels = np.concatenate(list(read_batches(dataset.storage, list(dataset.manifest["path"]), 256)))
+    print("| weights | on | AUC | precision at recall 0.95 | s |\n|---|---|---|---|---|")
+    for weights in options.weights:
+        for name, x in features(weights, pixels).items():
+            for kind, judge in (("logistic regression", logistic), ("head, 20 epochs at 1e-4", head_alone)):
+                if judge is head_alone and not (options.head and name == "five depths"):
+                    continue
+                started = time.monotonic()
+                auc, precision = np.mean(judge(x, labels, groups), axis=0)
+                seconds = time.monotonic() - started
+                print(f"| {weights} | {kind}, {name} | {auc:.4f} | {precision:.3f} | {seconds:.0f} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
