@@ -144,7 +144,7 @@ def main() -> int:
     for step, batch in enumerate(batches(first, options.steps, options.seed), start=first):
         recent.append(tuple(float(value) for value in learn(*batch)))
         if (step + 1) % 50 == 0:
-            what, place = np.mean(recent, axis=0)
+            what, place = np.mean(recent, axis=0).tolist()
             speed = (step + 1 - first) * BATCH / (time.monotonic() - started)
             line = {
                 "step": step + 1,
