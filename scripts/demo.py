@@ -10,6 +10,7 @@ Exit code: 0 for a verdict (published or rejected), 1 where the run failed or wa
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -22,6 +23,8 @@ HOME = AirflowHome(ROOT / "var" / "demo")
 CONFIG = ROOT / "configs" / "demo.yaml"
 OPERATOR_LOGGER = "airflow.task.operators.steel_training_airflow"
 FAILED_STATES = {"failed", "up_for_retry"}
+# What TensorFlow says at every start whatever it is told; it stands in the log.
+NOISE = re.compile(r"WARNING: All log messages before absl|[IWE]0000 ")
 
 
 class Show:
@@ -41,6 +44,8 @@ class Show:
         except ValueError:
             return
         event = str(entry.get("event", ""))
+        if NOISE.match(event):
+            return
         if str(entry.get("logger", "")).startswith(OPERATOR_LOGGER):
             self._stage_says(event, str(entry.get("level", "")))
         elif entry.get("new_state") in FAILED_STATES:
