@@ -55,7 +55,7 @@ def logistic(x: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> list[tupl
 
     results = []
     for train, test in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(x, labels, groups):
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.003, max_iter=500))
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=500))
         model.fit(x[train], labels[train])
         scores = model.decision_function(x[test])
         precision, recall, _ = precision_recall_curve(labels[test], scores)

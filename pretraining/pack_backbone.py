@@ -33,7 +33,7 @@ def halve(source: h5py.Group, target: h5py.Group) -> None:
             if not lost < 1e-3:
                 sys.exit(f"{item.name} does not fit into float16: {lost:.2%} lost")
             target.create_dataset(
-                name, data=half, compression="gzip", shuffle=True
+                name, data=half, compression="gzip", compression_opts=9, shuffle=True
             ) if half.ndim else target.create_dataset(name, data=half)
         else:
             source.copy(item, target, name)
@@ -44,7 +44,7 @@ def main() -> int:
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     TARGET.parent.mkdir(exist_ok=True)
-    with h5py.File(sys.argv[1]) as source, h5py.File(TARGET, "w") as target:
+    with h5py.File(sys.argv[1]) as source, h5py.File(TARGET, "w", libver="latest") as target:
         halve(source, target)
     digest = hashlib.sha256(TARGET.read_bytes()).hexdigest()
     TARGET.with_suffix(".sha256").write_text(f"{digest}  {TARGET.name}\n", encoding="ascii")

@@ -112,7 +112,7 @@ class ModelConfig(Section):
     weights: str = Field(
         "auto",
         min_length=1,
-        description="auto, imagenet, none, or the path or s3:// URI of a weights file for air-gapped mills.",
+        description="auto (imagenet where it can be had, else steel), imagenet, steel, none, or the path or s3:// URI of a weights file.",
     )
     head_units: int = Field(256, ge=8, le=4096, description="Units of the dense layer of the head.")
     dropout: float = Field(0.3, ge=0.0, lt=1.0, description="Dropout before the score.")

@@ -61,7 +61,7 @@ def resolve(run: Run, request: Request) -> StageResult:
     """Finds the dataset version, splits it, and ends the run as `unchanged` where its last verdict still stands."""
     from steel_training.weights import check_weights
 
-    check_weights(request.config.model.weights)
+    check_weights(request.config.model.weights, request.config.model.backbone)
     dataset = resolve_dataset(request.dataset, as_of=request.as_of)
     identity = {
         "dataset": dataset.uri,

@@ -9,6 +9,7 @@ Normalization layer, so that one graph serves every source of weights.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import socket
 import sys
@@ -25,8 +26,10 @@ from steel_training.storage import ObjectNotFound, open_storage
 
 log = logging.getLogger(__name__)
 
-AUTO, IMAGENET, NONE = "auto", "imagenet", "none"
+AUTO, IMAGENET, STEEL, NONE = "auto", "imagenet", "steel", "none"
 DOWNLOAD_TIMEOUT_S = 20.0
+PACKAGED = {"EfficientNetB0": Path(__file__).parent / "pretrained" / "efficientnetb0_steel.weights.h5"}
+"""The project's own weights, by backbone; `pretrained/README.md` says where they come from and what they reach."""
 
 
 class WeightsNotFound(UsageError):
@@ -50,19 +53,25 @@ class LoadedWeights:
         return asdict(self)
 
 
-def check_weights(wanted: str) -> None:
-    """Says early, before hours of work, that a named weights file is missing.
+def check_weights(wanted: str, backbone: str) -> None:
+    """Says early, before hours of work, that named weights do not exist.
 
     Raises:
-        WeightsNotFound: `wanted` is a path or URI at which there is no file.
+        WeightsNotFound: `wanted` is a path or URI at which there is no file, or `steel` and there are none for this
+            backbone.
     """
-    if wanted in (AUTO, IMAGENET, NONE):
+    if wanted == STEEL and backbone not in PACKAGED:
+        raise WeightsNotFound(
+            f"There are no steel weights for {backbone}, only for {', '.join(PACKAGED)}. Choose that backbone, or set "
+            "model.weights to a weights file (path or s3:// URI) or to imagenet."
+        )
+    if wanted in (AUTO, IMAGENET, STEEL, NONE):
         return
     parent, name = _split(wanted)
     if not open_storage(parent).exists(name):
         raise WeightsNotFound(
             f"There is no weights file at {wanted}. Set model.weights to an existing .weights.h5 or .h5 file "
-            "(path or s3:// URI), or to auto, imagenet or none."
+            "(path or s3:// URI), or to auto, imagenet, steel or none."
         )
 
 
@@ -72,10 +81,11 @@ def load_weights(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeight
     Args:
         backbone: Keras model of `spec`, `include_top=False`.
         spec: the backbone's description.
-        wanted: `auto`, `imagenet`, `none`, or the path or S3 URI of a weights file.
+        wanted: `auto`, `imagenet`, `steel`, `none`, or the path or S3 URI of a weights file.
 
     Returns:
-        What was loaded. `auto` falls back to random weights and says why.
+        What was loaded. `auto` takes ImageNet where it can be had, else the project's own, else random weights, and
+        says which and why.
 
     Raises:
         WeightsNotFound: the file does not exist.
@@ -85,11 +95,16 @@ def load_weights(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeight
         return LoadedWeights(NONE, "random, as configured (model.weights: none)", random=True)
     if wanted == IMAGENET:
         return _load_imagenet(backbone, spec)
+    if wanted == STEEL:
+        return _load_steel(backbone, spec)
     if wanted != AUTO:
         return _load_file(backbone, spec, wanted)
     try:
         return _load_imagenet(backbone, spec)
     except WeightsUnusable as error:
+        if spec.name in PACKAGED:
+            log.info("%s", error)
+            return _load_steel(backbone, spec)
         log.warning("%s", error)
         return LoadedWeights(NONE, f"random: {error}", random=True)
 
@@ -112,6 +127,19 @@ def _load_imagenet(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
         backbone, [layer for layer in published.layers if layer.__class__.__name__ == "Rescaling"][1:]
     )
     return LoadedWeights(IMAGENET, f"{spec.name}, ImageNet, downloaded by Keras", random=False)
+
+
+def _load_steel(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
+    check_weights(STEEL, spec.name)
+    path = PACKAGED[spec.name]
+    expected = path.with_suffix(".sha256").read_text(encoding="ascii").split()[0]
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != expected:
+        raise WeightsUnusable(
+            f"{path} is not the file that was packed (SHA-256 {found[:16]}…, expected {expected[:16]}…). Install the package again."
+        )
+    backbone.load_weights(path)
+    return LoadedWeights(STEEL, f"{spec.name}, the project's own steel weights ({expected[:12]})", random=False)
 
 
 def _load_file(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
@@ -178,7 +206,7 @@ def _local_copy(uri: str) -> Iterator[Path]:
     try:
         data = storage.read(name)
     except ObjectNotFound:
-        check_weights(uri)
+        check_weights(uri, "")
         raise
     with tempfile.NamedTemporaryFile(prefix="steel-training-", suffix=suffix) as copy:
         copy.write(data)

@@ -169,12 +169,12 @@ def test_a_file_on_s3_is_loaded(backbone, tmp_path, monkeypatch):
     client.create_bucket(Bucket="mill")
     client.upload_file(str(tmp_path / "w.weights.h5"), "mill", "weights/w.weights.h5")
     backbone.set_weights(expected)
-    check_weights("s3://mill/weights/w.weights.h5")
+    check_weights("s3://mill/weights/w.weights.h5", "EfficientNetB0")
     loaded = load_weights(backbone, SPEC, "s3://mill/weights/w.weights.h5")
     assert loaded.source == "file"
     assert all(np.allclose(got + 1, want) for got, want in zip(backbone.get_weights(), expected, strict=True))
     with pytest.raises(WeightsNotFound, match=r"s3://mill/weights/other\.weights\.h5"):
-        check_weights("s3://mill/weights/other.weights.h5")
+        check_weights("s3://mill/weights/other.weights.h5", "EfficientNetB0")
 
 
 def test_no_weights_are_random_and_said_to_be(backbone):
@@ -186,7 +186,7 @@ def test_no_weights_are_random_and_said_to_be(backbone):
 
 @pytest.mark.parametrize("wanted", ["missing.weights.h5", "/nowhere/missing.h5"])
 def test_a_missing_file_is_a_mistake_of_the_caller_and_the_message_says_what_to_type(backbone, wanted):
-    for ask in (check_weights, lambda name: load_weights(backbone, SPEC, name)):
+    for ask in (lambda name: check_weights(name, SPEC.name), lambda name: load_weights(backbone, SPEC, name)):
         with pytest.raises(WeightsNotFound) as caught:
             ask(wanted)
         assert caught.value.exit_code == 2
@@ -196,7 +196,7 @@ def test_a_missing_file_is_a_mistake_of_the_caller_and_the_message_says_what_to_
 
 def test_a_folder_is_no_weights_file(tmp_path):
     with pytest.raises(WeightsNotFound, match="names a folder"):
-        check_weights(f"{tmp_path}/")
+        check_weights(f"{tmp_path}/", SPEC.name)
 
 
 @pytest.mark.parametrize("kind", ["other network", "no HDF5", "truncated", "other format"])
@@ -238,13 +238,18 @@ def test_a_server_that_never_answers_does_not_hold_the_run(backbone, downloads_f
     assert socket.getdefaulttimeout() == before
 
 
-def test_auto_falls_back_to_random_weights_and_says_why(backbone, downloads_from, caplog):
-    downloads_from(nothing_listens_here())
+def test_auto_of_a_backbone_without_steel_weights_falls_back_to_random_ones_and_says_why(monkeypatch, tmp_path, caplog):
+    from keras.src.applications import resnet
+    from keras.src.backend import config
+
+    monkeypatch.setattr(config, "_KERAS_DIR", str(tmp_path))
+    monkeypatch.setattr(resnet, "BASE_WEIGHTS_PATH", nothing_listens_here())
+    spec = SPECS["ResNet50"]
     with caplog.at_level(logging.WARNING):
-        loaded = load_weights(backbone, SPEC, "auto")
+        loaded = load_weights(spec.build(32), spec, "auto")
     assert (loaded.source, loaded.random) == ("none", True)
     assert "cannot be downloaded" in loaded.detail
-    assert "cannot be downloaded" in caplog.text
+    assert "set model.weights to a weights file" in caplog.text
 
 
 def test_a_damaged_download_is_not_used(backbone, published, downloads_from):
@@ -252,3 +257,39 @@ def test_a_damaged_download_is_not_used(backbone, published, downloads_from):
         downloads_from(address, "0" * 32)
         with pytest.raises(WeightsUnusable, match="corrupt"):
             load_weights(backbone, SPEC, "imagenet")
+
+
+def test_steel_weights_come_with_the_package_and_are_checked(backbone, monkeypatch, tmp_path):
+    loaded = load_weights(backbone, SPEC, "steel")
+    assert (loaded.source, loaded.random) == ("steel", False)
+    packed = weights_module.PACKAGED[SPEC.name]
+    assert packed.stat().st_size <= 9_000_000
+    with h5py.File(packed) as file:
+        kinds = set()
+        file.visititems(lambda _, item: kinds.add(str(item.dtype)) if isinstance(item, h5py.Dataset) else None)
+    assert "float16" in kinds
+    assert not kinds & {"float32", "float64"}
+    assert all(np.all(np.isfinite(weight)) for weight in backbone.get_weights())
+
+    copy = tmp_path / packed.name
+    copy.write_bytes(packed.read_bytes()[:-1] + b"\0")
+    copy.with_suffix(".sha256").write_text(packed.with_suffix(".sha256").read_text())
+    monkeypatch.setitem(weights_module.PACKAGED, SPEC.name, copy)
+    with pytest.raises(WeightsUnusable, match="is not the file that was packed"):
+        load_weights(backbone, SPEC, "steel")
+
+
+def test_auto_without_internet_takes_the_steel_weights_and_says_so(backbone, downloads_from, caplog):
+    downloads_from(nothing_listens_here())
+    with caplog.at_level(logging.INFO):
+        loaded = load_weights(backbone, SPEC, "auto")
+    assert (loaded.source, loaded.random) == ("steel", False)
+    assert "cannot be downloaded" in caplog.text
+
+
+def test_there_are_no_steel_weights_for_resnet50_and_the_message_says_what_to_do():
+    resnet = SPECS["ResNet50"]
+    with pytest.raises(WeightsNotFound, match="no steel weights for ResNet50, only for EfficientNetB0"):
+        check_weights("steel", "ResNet50")
+    with pytest.raises(WeightsNotFound, match="model.weights"):
+        load_weights(resnet.build(32), resnet, "steel")
