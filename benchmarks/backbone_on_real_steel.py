@@ -24,25 +24,28 @@ def features(weights: str, pixels: np.ndarray) -> dict[str, np.ndarray]:
     import keras
     import tensorflow as tf
 
+    from steel_training.backbones import SPECS
     from steel_training.config import ModelConfig
     from steel_training.features import resize
     from steel_training.model_trainer import POOLED, TransferLearningModel
+    from steel_training.weights import load_weights
 
     model = TransferLearningModel.build(ModelConfig(weights=weights), SIZE).keras_model
-    top = keras.layers.GlobalAveragePooling2D()(model.get_layer("top_activation").output) if _has_top(model) else None
-    outputs = [model.get_layer(POOLED).output, *([top] if top is not None else [])]
-    network = keras.Model(model.input, outputs)
-    forward = tf.function(lambda batch: network(batch, training=False))
-    found = [
-        [np.asarray(part) for part in tf.nest.flatten(forward(resize(pixels[start : start + 64], SIZE)))]
-        for start in range(0, len(pixels), 64)
-    ]
-    parts = [np.concatenate(column) for column in zip(*found, strict=True)]
-    return dict(zip(("five depths", "top"), parts, strict=False))
-
-
-def _has_top(model: object) -> bool:
-    return any(layer.name == "top_activation" for layer in model.layers)  # type: ignore[attr-defined]
+    spec = SPECS["EfficientNetB0"]
+    backbone = spec.build(SIZE)
+    load_weights(backbone, spec, weights)
+    networks = {
+        "top": keras.Sequential([backbone, keras.layers.GlobalAveragePooling2D()]),
+        "five depths": keras.Model(model.input, model.get_layer(POOLED).output),
+    }
+    found = {}
+    for name, network in networks.items():
+        forward = tf.function(lambda batch, network=network: network(batch, training=False))
+        starts = range(0, len(pixels), 64)
+        found[name] = np.concatenate(
+            [np.asarray(forward(resize(pixels[start : start + 64], SIZE))) for start in starts]
+        )
+    return found
 
 
 def logistic(x: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> list[tuple[float, float]]:

@@ -32,9 +32,8 @@ def halve(source: h5py.Group, target: h5py.Group) -> None:
             )
             if not lost < 1e-3:
                 sys.exit(f"{item.name} does not fit into float16: {lost:.2%} lost")
-            target.create_dataset(
-                name, data=half, compression="gzip", compression_opts=9, shuffle=True
-            ) if half.ndim else target.create_dataset(name, data=half)
+            packed = {"compression": "gzip", "compression_opts": 9, "shuffle": True} if half.ndim else {}
+            target.create_dataset(name, data=half, **packed)
         else:
             source.copy(item, target, name)
 

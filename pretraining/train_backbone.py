@@ -56,7 +56,8 @@ def batches(first: int, last: int, seed: int) -> Iterator[tuple[np.ndarray, np.n
 def build(start: str) -> tuple[Any, Any]:
     """Returns the backbone with START's weights, and the network that trains it: kinds, and where they are."""
     import keras
-    from surfaces import GRID, KINDS
+    from kinds import KINDS
+    from surfaces import GRID
 
     from steel_training.backbones import SPECS
     from steel_training.weights import load_weights
@@ -101,8 +102,9 @@ def main() -> int:
     keras.utils.set_random_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     backbone, network = build(options.start)
+    warm_up = min(WARM_UP, options.steps // 4)
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, options.steps - WARM_UP, 0.01, warmup_target=RATE, warmup_steps=WARM_UP
+        0.0, options.steps - warm_up, 0.01, warmup_target=RATE, warmup_steps=warm_up
     )
     optimizer = keras.optimizers.AdamW(
         rate, weight_decay=0.01, global_clipnorm=1.0, use_ema=True, ema_momentum=1 - 1 / AVERAGED_OVER

@@ -15,7 +15,6 @@ import shlex
 import subprocess
 import sys
 import time
-from typing import Any
 
 from airflow_home import DAG_ID, ROOT, SAMPLE, AirflowHome, PreparationFailed, conf_of
 
@@ -123,34 +122,20 @@ def _follow(command: list[str], show: Show) -> int:
 
 def _tell(show: Show) -> bool:
     """Prints the verdict as the command line would; says whether there is one."""
-    from steel_training.records import REPORT, STAGES
-    from steel_training.report.terminal import summary
+    from steel_training.conclusion import conclude
+    from steel_training.records import STAGES
     from steel_training.run import Run, Status
     from steel_training.storage import open_storage
     from steel_training.verdict import Verdict
 
     run = Run(open_storage(HOME.store), show.run_id)
-    results = {stage: result for stage in STAGES if (result := run.find_result(stage)) is not None}
-    last = list(results.values())[-1] if results else None
+    last = next((result for stage in reversed(STAGES) if (result := run.find_result(stage)) is not None), None)
     if last is None or (last.status is Status.DONE and "verdict" not in last.outputs):
         print(f"\nThe run failed after {last.stage if last else 'nothing'}; see {HOME.log}.", file=sys.stderr)
         return False
-    verdict = Verdict(last.outputs["verdict"]) if last.status is Status.DONE else Verdict(str(last.status))
-    judged: dict[str, Any] = dict(results["evaluate"].outputs) if "evaluate" in results else {}
-    report = run.store.location(run.key(REPORT))
-    print()
-    print(
-        summary(
-            verdict,
-            last.reasons,
-            judged.get("metrics", {}),
-            judged.get("targets", {}),
-            report,
-            last.outputs.get("version"),
-            results["train_head"].outputs["weights"] if "train_head" in results else None,
-        )
-    )
-    return verdict in (Verdict.PUBLISHED, Verdict.REJECTED)
+    conclusion = conclude(run, last)
+    print(f"\n{conclusion.told()}")
+    return conclusion.verdict in (Verdict.PUBLISHED, Verdict.REJECTED)
 
 
 if __name__ == "__main__":

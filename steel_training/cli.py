@@ -13,13 +13,12 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 from steel_training.config import load_config, settings
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.run import Run, StageResult, Status, safe_run_id
 from steel_training.storage import open_storage
-from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED, Verdict
+from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
 
 log = logging.getLogger("steel_training")
 
@@ -167,30 +166,11 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _conclude(run: Run, result: StageResult) -> int:
-    from steel_training.records import REPORT
-    from steel_training.report.terminal import summary
+    from steel_training.conclusion import conclude
 
-    verdict = {Status.BLOCKED: Verdict.BLOCKED, Status.UNCHANGED: Verdict.UNCHANGED}.get(result.status) or Verdict(
-        result.outputs["verdict"]
-    )
-    evaluated = run.find_result("evaluate")
-    metrics: dict[str, Any] = dict(evaluated.outputs["metrics"]) if evaluated else {}
-    previous = result.outputs.get("previous") or {}
-    report = previous.get("report") or run.store.location(run.key(REPORT))
-    version = result.outputs.get("version") if result.stage != "resolve_dataset" else previous.get("version")
-    targets = evaluated.outputs["targets"] if evaluated else {}
-    trained = run.find_result("train_head")
-    weights = trained.outputs["weights"] if trained else None
-    print(summary(verdict, result.reasons, metrics, targets, report, version, weights), file=sys.stderr)
-    answer = {
-        "verdict": str(verdict),
-        "reasons": [reason.as_dict() for reason in result.reasons],
-        "version": version,
-        "run_id": run.run_id,
-        "report": report,
-        "metrics": metrics or previous.get("metrics", {}),
-    }
-    print(json.dumps(answer))
+    conclusion = conclude(run, result)
+    print(conclusion.told(), file=sys.stderr)
+    print(json.dumps(conclusion.as_dict()))
     return _exit_code(result)
 
 

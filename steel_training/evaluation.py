@@ -42,6 +42,14 @@ def score(network: Any, patches: PatchSet) -> np.ndarray:
     return np.concatenate([np.asarray(forward(resize(batch, size)))[:, 0] for batch in batches])
 
 
+def operating_threshold(config: Config, labels: np.ndarray, scores: np.ndarray) -> OperatingThreshold:
+    """Chooses the threshold on validation by the targets and the margin of the configuration."""
+    gate = config.gate
+    return choose_threshold(
+        labels, scores, recall=gate.recall or 0.0, precision=gate.precision or 0.0, margin=config.threshold.margin
+    )
+
+
 def judge(
     config: Config, *, val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], groups: np.ndarray
 ) -> Judgement:
@@ -54,9 +62,7 @@ def judge(
         groups: of the test patches.
     """
     gate = config.gate
-    threshold = choose_threshold(
-        *val, recall=gate.recall or 0.0, precision=gate.precision or 0.0, margin=config.threshold.margin
-    )
+    threshold = operating_threshold(config, *val)
     measured = estimates(
         *test, groups, threshold.value, confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed
     )

@@ -47,10 +47,24 @@ def decode(data: bytes) -> np.ndarray:
     Raises:
         ImageUnreadable: see `open_image`; also when the mode is neither 8-bit grey nor RGB.
     """
-    image = open_image(data)
+    return _rgb(open_image(data))
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode not in GREY_AND_RGB:
         raise ImageUnreadable(f"mode {image.mode}; expected 8-bit grey (L) or RGB")
     return np.asarray(image.convert("RGB"))
+
+
+def without_tiff(data: bytes) -> bytes:
+    """Returns an image file as a published model takes it: TIFF, which TensorFlow does not read, as PNG of its pixels.
+
+    Raises:
+        ImageUnreadable: see `decode`.
+    """
+    image = open_image(data)
+    pixels = _rgb(image)
+    return as_png(pixels) if image.format == "TIFF" else data
 
 
 def as_png(pixels: np.ndarray) -> bytes:

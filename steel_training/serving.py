@@ -8,7 +8,7 @@ from typing import Any
 
 from steel_training.bundle import SAVED_MODEL
 from steel_training.errors import UsageError
-from steel_training.pixels import ImageUnreadable, as_png, decode, open_image
+from steel_training.pixels import ImageUnreadable, without_tiff
 from steel_training.registry import Registry
 
 BATCH = 32
@@ -56,16 +56,11 @@ def predict(registry: Registry, images: Sequence[str], *, version: str | None = 
 
 
 def _read(image: str) -> bytes:
-    """Returns the file in a format that the published model takes: TIFF becomes PNG of the same pixels."""
     try:
-        data = Path(image).read_bytes()
+        return without_tiff(Path(image).read_bytes())
     except OSError as error:
         raise ImageNotFound(
             f"{image} cannot be read ({error.strerror}). Name existing PNG, JPEG, BMP or TIFF files."
         ) from None
-    try:
-        opened = open_image(data)
-        pixels = decode(data)
     except ImageUnreadable as error:
         raise ImageNotFound(f"{image} is no image that can be scored: {error}.") from None
-    return as_png(pixels) if opened.format == "TIFF" else data

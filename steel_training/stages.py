@@ -213,7 +213,7 @@ def evaluate(run: Run) -> StageResult:
         import keras
 
         from steel_training import bundle
-        from steel_training.evaluation import curves, judge, score
+        from steel_training.evaluation import curves, judge, operating_threshold, score
 
         config, parts = config_of(run), patch_sets(run)
         with run.folder("fine_tune") as tuned:
@@ -223,6 +223,7 @@ def evaluate(run: Run) -> StageResult:
         judged = judge(config, val=val, test=test, groups=groups_in(run, TEST))
         with run.folder("check_baseline") as checked:
             small = keras.models.load_model(checked / BASELINE, compile=False, safe_mode=True)
+        small_threshold = operating_threshold(config, parts[VAL].labels, score(small, parts[VAL])).value
         patches = table_of(run, "resolve_dataset", PATCHES)
         tables = []
         for part in (VAL, TEST):
@@ -245,7 +246,7 @@ def evaluate(run: Run) -> StageResult:
                 "metrics": {name: estimate.as_dict() for name, estimate in judged.metrics.items()},
                 "counts": judged.counts.as_dict(),
                 "targets": {name: getattr(config.gate, name) for name in ("recall", "f2", "precision", "auc")},
-                "baseline": _rival(small, parts[TEST], None),
+                "baseline": _rival(small, parts[TEST], small_threshold),
                 "champion": _champion_on(run, champion_version, parts[TEST]),
                 "patches": len(parts[TEST]),
                 "defects": int(parts[TEST].labels.sum()),
@@ -390,38 +391,34 @@ def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict
 def _golden(run: Run, network: Any, exported: Path) -> None:
     from steel_training import bundle
     from steel_training.evaluation import score
+    from steel_training.pixels import without_tiff
 
     test = patch_sets(run)[TEST]
     order = np.argsort(test.labels, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(bundle.GOLDEN_SAMPLES, len(order))).astype(int)]
-    # The model reads PNG, JPEG and BMP; a TIFF dataset keeps its golden samples as PNG of the same pixels.
     samples = []
     for number, index in enumerate(chosen):
-        path, data = test.paths[index], test.storage.read(test.paths[index])
-        suffix = Path(path).suffix.lower()
-        if suffix in {".tif", ".tiff"}:
-            from steel_training.pixels import as_png, decode
-
-            data, suffix = as_png(decode(data)), ".png"
+        original = test.storage.read(test.paths[index])
+        data = without_tiff(original)
+        suffix = Path(test.paths[index]).suffix if data is original else ".png"
         samples.append((f"{number:02d}{suffix}", data))
     subset = PatchSet(test.storage, tuple(test.paths[i] for i in chosen), test.labels[chosen], test.fingerprint)
     bundle.write_golden(exported, samples, score(network, subset))
 
 
-def _rival(network: Any, test: PatchSet, threshold: float | None) -> dict[str, Any]:
+def _rival(network: Any, test: PatchSet, threshold: float) -> dict[str, Any]:
     from steel_training.evaluation import score
     from steel_training.metrics import auc, average_precision, count
 
     scores = score(network, test)
-    found = {"auc": auc(test.labels, scores), "average_precision": average_precision(test.labels, scores)}
-    if threshold is not None:
-        counts = count(test.labels, scores, threshold)
-        found |= {
-            "recall": counts.recall,
-            "f2": counts.f2,
-            "precision": 0.0 if np.isnan(counts.precision) else counts.precision,
-        }
-    return found
+    counts = count(test.labels, scores, threshold)
+    return {
+        "auc": auc(test.labels, scores),
+        "average_precision": average_precision(test.labels, scores),
+        "recall": counts.recall,
+        "f2": counts.f2,
+        "precision": 0.0 if np.isnan(counts.precision) else counts.precision,
+    }
 
 
 def _champion_on(run: Run, version: str | None, test: PatchSet) -> dict[str, Any] | None:

@@ -69,10 +69,7 @@ def check_weights(wanted: str, backbone: str) -> None:
         return
     parent, name = _split(wanted)
     if not open_storage(parent).exists(name):
-        raise WeightsNotFound(
-            f"There is no weights file at {wanted}. Set model.weights to an existing .weights.h5 or .h5 file "
-            "(path or s3:// URI), or to auto, imagenet, steel or none."
-        )
+        raise _no_file(wanted)
 
 
 def load_weights(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
@@ -105,8 +102,9 @@ def load_weights(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeight
         if spec.name in PACKAGED:
             log.info("%s", error)
             return _load_steel(backbone, spec)
-        log.warning("%s", error)
-        return LoadedWeights(NONE, f"random: {error}", random=True)
+        why = f"{error} The project's own steel weights are for {', '.join(PACKAGED)}: that backbone needs no internet."
+        log.warning("%s", why)
+        return LoadedWeights(NONE, f"random: {why}", random=True)
 
 
 def _load_imagenet(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
@@ -206,12 +204,18 @@ def _local_copy(uri: str) -> Iterator[Path]:
     try:
         data = storage.read(name)
     except ObjectNotFound:
-        check_weights(uri, "")
-        raise
+        raise _no_file(uri) from None
     with tempfile.NamedTemporaryFile(prefix="steel-training-", suffix=suffix) as copy:
         copy.write(data)
         copy.flush()
         yield Path(copy.name)
+
+
+def _no_file(uri: str) -> WeightsNotFound:
+    return WeightsNotFound(
+        f"There is no weights file at {uri}. Set model.weights to an existing .weights.h5 or .h5 file "
+        "(path or s3:// URI), or to auto, imagenet, steel or none."
+    )
 
 
 def _split(uri: str) -> tuple[str, str]:

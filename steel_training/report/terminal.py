@@ -27,7 +27,7 @@ def summary(
         targets: of the gate, by name; `None` where there is none.
         report: its address.
         version: that was published.
-        weights: what the backbone started from (`LoadedWeights`); said where they were random.
+        weights: what the backbone started from (`LoadedWeights`); with a warning where they were random.
     """
     lines = ["", f"{str(verdict).upper()}{f'  version {version}' if version else ''}"]
     for name in JUDGED:
@@ -39,10 +39,11 @@ def summary(
         shown = f"{value:.4f}" if value is not None else "undefined"
         lines.append(f"  {'✓' if met else '✗'} {name:<10} {shown:<10} target ≥ {target:.2f}")
     lines += [f"  {reason.code}: {reason.message}" for reason in reasons]
+    if weights is not None:
+        lines.append(f"  backbone started from: {weights['detail']}")
     if weights is not None and weights["random"]:
         lines.append(
-            f"  ! The backbone started from {weights['detail']}. Random weights are not expected to pass: "
-            "set model.weights to a file of pretrained ones."
+            "  ! Random weights are not expected to pass: set model.weights to a file of pretrained ones, or to steel."
         )
     lines.append(f"  report: {report}")
     return "\n".join(lines)

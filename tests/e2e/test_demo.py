@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -30,8 +31,6 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def demo(checkout: Path) -> tuple[str, float]:
-    import sys
-
     started = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     done = subprocess.run(

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from steel_training.cli import main
+from steel_training.ingest.synthetic.sample import make_sample
 from steel_training.records import STAGES
 from steel_training.registry import Registry
 from steel_training.run import Run
@@ -69,3 +70,33 @@ def test_a_refused_model_leaves_report_and_record_and_no_champion(
     code, answer = line(data, store, "--run-id", "second", capsys=capsys)
     assert (code, answer["verdict"]) == (0, "unchanged")
     assert not Run(open_storage(store), "second").find_result("profile_patches")
+
+
+def test_a_good_model_is_published_from_the_projects_own_weights_and_becomes_champion(
+    tmp_path: Path, capsys, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, store = tmp_path / "data", tmp_path / "store"
+    make_sample(str(data), coils=12, photographs_per_coil=2)
+    settings = (
+        *("model.weights=steel", "data.input_size=96", "baseline.min_steps=60"),
+        *("training.head.epochs=8", "training.head.learning_rate=0.003"),
+        *("training.fine_tune.epochs=2", "training.fine_tune.learning_rate=0.001"),
+        # Two dozen drawn strips and a minute of training: targets to match. The demo meets the LOCKED ones.
+        *("gate.recall=0.8", "gate.precision=0.5", "gate.f2=0.7", "gate.auc=0.8"),
+    )
+    options = [word for setting in settings for word in ("--set", setting)]
+    with caplog.at_level(logging.INFO):
+        code, answer = line(data, store, "--run-id", "good", *options, capsys=capsys)
+    assert (code, answer["verdict"]) == (0, "published"), answer["reasons"]
+    page = Path(answer["report"]).read_text(encoding="utf-8")
+    assert "the project&#39;s own steel weights" in page
+    assert "the project's own steel weights" in caplog.text
+
+    registry = Registry(open_storage(store), "steel-defects")
+    assert registry.champion()[0] == answer["version"]
+    with registry.bundle(answer["version"]) as (_, folder):
+        assert {"model.keras", "saved_model", "threshold.json", "report.html"} <= {
+            path.name for path in folder.iterdir()
+        }
+    judged = Run(open_storage(store), "good").result("evaluate").outputs
+    assert judged["baseline"]["auc"] < judged["metrics"]["auc"]["value"]

@@ -250,6 +250,7 @@ def test_auto_of_a_backbone_without_steel_weights_falls_back_to_random_ones_and_
     assert (loaded.source, loaded.random) == ("none", True)
     assert "cannot be downloaded" in loaded.detail
     assert "set model.weights to a weights file" in caplog.text
+    assert "steel weights are for EfficientNetB0" in caplog.text
 
 
 def test_a_damaged_download_is_not_used(backbone, published, downloads_from):
