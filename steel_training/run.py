@@ -126,6 +126,19 @@ class Run:
             )
         return found
 
+    def after(self, stage: str) -> dict[str, Any]:
+        """Returns what a stage's inputs are when it builds on another one: that stage's result.
+
+        Raises:
+            StageNotDone: it has not finished.
+            SteelTrainingError: the run ended there.
+        """
+        before = self.result(stage)
+        if before.status is not Status.DONE:
+            reasons = "; ".join(f"{reason.code}: {reason.message}" for reason in before.reasons)
+            raise SteelTrainingError(f"Run {self.run_id} ended at {stage} ({before.status}): {reasons}")
+        return {"after": stage, "result": before.inputs, "finished_at": before.finished_at}
+
     def folder(self, stage: str) -> AbstractContextManager[Path]:
         """Gives the finished stage's files as a local folder, read only."""
         return self.store.local_folder(self.key(stage))

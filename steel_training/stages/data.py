@@ -1,0 +1,147 @@
+"""The stages that look at the dataset: find and split it, measure every patch, hold it to its contract."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from steel_training import provenance
+from steel_training.config import Config
+from steel_training.dataset import fingerprint, groups_of, resolve_dataset
+from steel_training.records import PATCHES, PROFILE, config_of, dataset_of, table_of
+from steel_training.registry import Registry
+from steel_training.run import Run, StageResult, Status
+from steel_training.splits import SPLITS, CannotSplit, assign_splits
+from steel_training.stages.blocking import may_block
+from steel_training.verdict import Reason
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run was asked for; only `resolve_dataset` reads it, later stages read the run's record."""
+
+    dataset: str
+    config: Config
+    as_of: date | None = None
+
+
+def resolve(run: Run, request: Request) -> StageResult:
+    """Finds the dataset version, splits it, and ends the run as `unchanged` where its last verdict still stands."""
+    from steel_training.weights import check_weights
+
+    check_weights(request.config.model.weights, request.config.model.backbone)
+    dataset = resolve_dataset(request.dataset, as_of=request.as_of)
+    identity = {
+        "dataset": dataset.uri,
+        "fingerprint": fingerprint(dataset),
+        "config": request.config.model_dump(mode="json"),
+        "code": provenance.code_revision(),
+    }
+
+    def work(folder: Path) -> StageResult:
+        config, patches = request.config, dataset.manifest.copy()
+        problem = None
+        try:
+            part = assign_splits(
+                patches, seed=config.data.seed, val_share=config.data.val_share, test_share=config.data.test_share
+            )
+        except CannotSplit as error:
+            problem, part = str(error), pd.Series("", index=patches.index, dtype="string")
+        patches["part"] = part
+        patches["group"] = groups_of(patches) if "source_id" in patches else ""
+        patches.to_parquet(folder / PATCHES, index=False)
+        previous = None if config.publish.force else _same_as_last(run, request.config, identity)
+        if previous is not None:
+            log.info("nothing changed since run %s (%s)", previous["run_id"], previous["verdict"])
+        return StageResult(
+            "resolve_dataset",
+            status=Status.UNCHANGED if previous else Status.DONE,
+            reasons=tuple(Reason.from_dict(reason) for reason in previous["reasons"]) if previous else (),
+            outputs={
+                **identity,
+                "version": dataset.version,
+                "patches": len(patches),
+                "groups": int(patches["group"].nunique()),
+                "parts": _parts(patches) if problem is None else {},
+                "split_problem": problem,
+                "logical_date": request.as_of.isoformat() if request.as_of else None,
+                "previous": previous,
+                "packages": provenance.package_versions(),
+            },
+        )
+
+    return run.perform("resolve_dataset", identity, work)
+
+
+def profile_patches(run: Run) -> StageResult:
+    """Measures every patch once: size, mode, brightness, hashes, and why it cannot be read."""
+
+    def work(folder: Path) -> StageResult:
+        from steel_training.profile import profile_patches as measure
+
+        profile = measure(
+            dataset_of(run), table_of(run, "resolve_dataset", PATCHES), progress=_progress("profile_patches")
+        )
+        profile.to_parquet(folder / PROFILE, index=False)
+        unreadable = int((profile["decode_error"].fillna("") != "").sum())
+        return StageResult("profile_patches", outputs={"patches": len(profile), "undecodable": unreadable})
+
+    return run.perform("profile_patches", run.after("resolve_dataset"), work)
+
+
+def validate_patches(run: Run) -> StageResult:
+    """Holds the dataset to the contract with Great Expectations; a critical expectation blocks."""
+
+    def work(folder: Path) -> StageResult:
+        from steel_training.validation import validate_patches as validate
+
+        outcome = validate(
+            table_of(run, "profile_patches", PROFILE),
+            config_of(run).validation,
+            folder=folder,
+            split_problem=run.result("resolve_dataset").outputs["split_problem"],
+        )
+        status = Status.DONE if outcome.success else Status.BLOCKED
+        return StageResult("validate_patches", status=status, reasons=tuple(outcome.reasons), outputs=outcome.as_dict())
+
+    return may_block(run, run.perform("validate_patches", run.after("profile_patches"), work))
+
+
+def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    decisions = Registry(run.store, config.model.name).decisions()
+    if not decisions or decisions[-1]["run_id"] == run.run_id:
+        return None
+    last = decisions[-1]
+    same = (
+        last.get("fingerprint") == identity["fingerprint"]
+        and last.get("configuration") == config.fingerprint()
+        and last.get("code") == identity["code"]
+    )
+    return last if same else None
+
+
+def _parts(patches: pd.DataFrame) -> dict[str, Any]:
+    labels = pd.to_numeric(patches["label"], errors="coerce")
+    return {
+        part: {
+            "clean": int(((patches["part"] == part) & (labels == 0)).sum()),
+            "defective": int(((patches["part"] == part) & (labels == 1)).sum()),
+            "groups": int(patches.loc[patches["part"] == part, "group"].nunique()),
+        }
+        for part in SPLITS
+    }
+
+
+def _progress(stage: str) -> Callable[[int, int], None]:
+    def report(done: int, total: int) -> None:
+        log.info("%s  %s/%s patches", stage, f"{done:,}", f"{total:,}")
+
+    return report

@@ -1,0 +1,68 @@
+"""The stages that end a run: the model is published, or refused and the champion stays."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from steel_training.errors import SteelTrainingError
+from steel_training.features import scratch_folder
+from steel_training.lineage import facts, write_lineage
+from steel_training.records import REPORT, config_of, registry_of, version_of
+from steel_training.report import write_report
+from steel_training.run import Run, StageResult
+from steel_training.verdict import Verdict
+
+
+def publish_model(run: Run) -> StageResult:
+    """Registers the bundle as an immutable version and, where asked to, moves the champion pointer."""
+    decided = run.result("decide")
+    if not decided.outputs["publish"]:
+        raise SteelTrainingError(f"Run {run.run_id} was decided against; do reject_model instead of publish_model.")
+
+    def work(_: Path) -> StageResult:
+        registry, version, config = registry_of(run), version_of(run), config_of(run)
+        outputs = {
+            "verdict": str(Verdict.PUBLISHED),
+            "version": version,
+            "previous_champion": decided.outputs["champion"],
+        }
+        write_report(run, Verdict.PUBLISHED, decided.reasons, version)
+        with run.folder("evaluate") as evaluated:
+            made = scratch_folder() / "publishing" / f"{run.run_id}-{version}"
+            shutil.rmtree(made, ignore_errors=True)
+            try:
+                shutil.copytree(evaluated / "bundle", made)
+                (made / REPORT).write_bytes(run.store.read(run.key(REPORT)))
+                write_lineage(run, made, decided)
+                registry.publish(made, version)
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
+        outputs["champion"] = version if config.publish.promote else decided.outputs["champion"]
+        if config.publish.promote:
+            registry.promote(version, expected=decided.outputs["champion"])
+        registry.record(run.run_id, Verdict.PUBLISHED, decided.reasons, facts(run, version))
+        return StageResult("publish_model", reasons=decided.reasons, outputs=outputs)
+
+    return run.perform("publish_model", run.after("decide"), work)
+
+
+def reject_model(run: Run) -> StageResult:
+    """Leaves the record of a refusal: the champion stays."""
+    decided = run.result("decide")
+    if decided.outputs["publish"]:
+        raise SteelTrainingError(f"Run {run.run_id} was decided for; do publish_model instead of reject_model.")
+
+    def work(_: Path) -> StageResult:
+        write_report(run, Verdict.REJECTED, decided.reasons, None)
+        registry_of(run).record(run.run_id, Verdict.REJECTED, decided.reasons, facts(run, None))
+        champion = decided.outputs["champion"]
+        outputs = {
+            "verdict": str(Verdict.REJECTED),
+            "version": None,
+            "champion": champion,
+            "previous_champion": champion,
+        }
+        return StageResult("reject_model", reasons=decided.reasons, outputs=outputs)
+
+    return run.perform("reject_model", run.after("decide"), work)
