@@ -73,9 +73,9 @@ def main() -> int:
         chosen = ("--config", str(CONFIG), "--set", f"model.weights={weights}")
         code, answer, seconds = steel_training("run", data, "--store", store, *chosen)
     print(f"**{answer['verdict']}** after {seconds / 60:.1f} min on {os.cpu_count()} cores\n")
-    print("| metric | test | one-sided 95 % lower bound |\n|---|---|---|")
+    print("| metric | test | one-sided 95 % bound |\n|---|---|---|")
     for name, metric in answer["metrics"].items():
-        print(f"| {name} | {metric['value']:.4f} | {metric['lower']:.4f} |")
+        print(f"| {name} | {metric['value']:.4f} | {metric['bound']:.4f} |")
     for reason in answer["reasons"]:
         print(f"\n{reason['code']}: {reason['message']}")
     return code

@@ -48,6 +48,11 @@ class DataConfig(Section):
         0.2, ge=0.05, le=0.4, description="Share of the groups that chooses checkpoint and threshold."
     )
     test_share: float = Field(0.2, ge=0.05, le=0.4, description="Share of the groups that judges the model, read once.")
+    prevalence: Rate | None = Field(
+        None,
+        lt=1.0,
+        description="Share of defective patches on the line, where the dataset holds more: precision is told for it too.",
+    )
 
 
 class ValidationConfig(Section):
@@ -172,6 +177,24 @@ class ThresholdConfig(Section):
         le=3.0,
         description="Standard errors by which validation recall and precision must exceed their targets, so that they hold on other patches too.",
     )
+    review: bool = Field(
+        False, description="Choose a band of scores around the threshold for a person to look at: pass, review, reject."
+    )
+    review_recall: Share = Field(
+        0.99, description="Recall that passing without a look must leave, with the margin; of use with threshold.review."
+    )
+    review_precision: Share = Field(
+        0.95, description="Share of defects among what is rejected without a look, with the margin; as above."
+    )
+
+
+class SlicesConfig(Section):
+    """Which parts of the test part are looked at on their own."""
+
+    columns: list[str] = Field(
+        [], description="Columns of the manifest to slice by; none named: every metadata column of 2 to 20 values."
+    )
+    min_defects: int = Field(20, ge=1, description="Defects that a slice must hold in the test part to be judged.")
 
 
 class GateConfig(Section):
@@ -181,7 +204,10 @@ class GateConfig(Section):
     f2: Share | None = Field(0.85, description="LOCKED 0.85: F-score that weighs recall four times precision.")
     precision: Share | None = Field(0.70, description="LOCKED 0.70: share of the alarms that are defects.")
     auc: Share | None = Field(0.90, description="LOCKED 0.90: area under the ROC curve.")
-    evidence: Evidence = Field("point", description="Judge the estimate itself, or its one-sided lower bound.")
+    slice_recall: Share | None = Field(
+        None, description="Recall that every slice of enough defects must reach as well; none: slices are only shown."
+    )
+    evidence: Evidence = Field("point", description="Judge the estimate itself, or its one-sided bound.")
     confidence: float = Field(0.95, gt=0.5, lt=1.0, description="Confidence of the one-sided bounds.")
     resamples: int = Field(1000, ge=100, le=20000, description="Resamples by group behind every bound.")
     champion_tolerance: Share = Field(
@@ -211,6 +237,7 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     threshold: ThresholdConfig = ThresholdConfig()
+    slices: SlicesConfig = SlicesConfig()
     gate: GateConfig = GateConfig()
     publish: PublishConfig = PublishConfig()
 

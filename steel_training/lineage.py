@@ -44,7 +44,7 @@ def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
     }
     (folder / bundle.GATE).write_text(json.dumps(content, indent=2, allow_nan=False), encoding="utf-8")
     rows = "\n".join(
-        f"| {name} | {m['value']:.4f} | {m['lower']:.4f} |"
+        f"| {name} | {m['value']:.4f} | {m['bound']:.4f} |"
         for name, m in judged["metrics"].items()
         if m["value"] is not None
     )
@@ -57,7 +57,7 @@ Tells clean from defective steel surface patches. Trained by run `{run.run_id}` 
 On {judged["patches"]} test patches of {judged["groups"]} groups never seen in training it missed {counts["fn"]} of
 {judged["defects"]} defects and raised {counts["fp"]} false alarms, at threshold {judged["threshold"]["value"]:.4f}.
 
-| metric | test | one-sided lower bound |
+| metric | test | one-sided bound |
 |---|---|---|
 {rows}
 

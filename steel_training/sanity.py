@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from steel_training.config import BaselineConfig
+from steel_training.estimation import estimates
 from steel_training.leakage import PROBES, Probe
-from steel_training.metrics import auc, average_precision, estimates, sweep
+from steel_training.metrics import auc, average_precision, sweep
 
 CONSTANT = 1e-3
 CHANCE = 0.5
@@ -59,7 +60,7 @@ def collapse(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list
     share = float(np.mean(scores >= 0.5))
     prior = float(np.mean(scores >= float(np.mean(labels))))
     one_class = share in (0.0, 1.0) and prior in (0.0, 1.0)
-    low = estimates(labels, scores, groups, 0.5, confidence=0.95, resamples=500)["auc"].lower
+    low = estimates(labels, scores, groups, 0.5, confidence=0.95, resamples=500)["auc"].bound
     return [
         constant,
         Probe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,15 @@ from steel_training.metrics import sweep
 
 
 class NoOperatingThreshold(SteelTrainingError):
-    """Validation does not support the choice of a threshold."""
+    """Validation does not support the choice of a threshold: the run ends as rejected.
+
+    Attributes:
+        code: of the reason, as it stands in report and registry.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,14 @@ def choose_threshold(
         margin: standard errors, ≥ 0.
 
     Raises:
-        NoOperatingThreshold: a class is missing, scores are not finite, or all the same.
+        NoOperatingThreshold: a class is missing, scores are not finite or all the same, or there are fewer defects than
+            the recall target can resolve.
     """
     defects = int(np.sum(labels == 1))
-    _check(labels, scores, defects)
+    _check(labels, scores, defects, recall)
     thresholds, recalls, precisions, f2 = sweep(labels, scores)
     alarms = np.maximum(recalls * defects / np.maximum(precisions, 1e-12), 1.0)
-    room = np.minimum(_room(recalls, recall, defects), _room(precisions, precision, alarms))
+    room = np.minimum(standard_errors_above(recalls, recall, defects), standard_errors_above(precisions, precision, alarms))
     enough = recalls >= recall - 1e-12
     if (room >= margin).any():
         chosen = int(np.argmax(np.where(room >= margin, f2, -1.0)))
@@ -86,20 +96,43 @@ def choose_threshold(
     )
 
 
-def _check(labels: np.ndarray, scores: np.ndarray, defects: int) -> None:
+def resolving(recall: float) -> int:
+    """How many defects can tell a recall from a lower one: with fewer than 1/(1 − recall), one miss already fails it.
+
+    20 for 0.95. No number resolves a recall of 1, and none is asked for.
+    """
+    return 1 if recall >= 1.0 else ceil(1 / (1 - recall) - 1e-9)
+
+
+def _check(labels: np.ndarray, scores: np.ndarray, defects: int, recall: float) -> None:
     if defects in (0, len(labels)):
         raise NoOperatingThreshold(
-            f"Validation holds {defects} defects among {len(labels)} patches; both classes are needed."
+            "gate.not_enough_evidence",
+            f"Validation holds {defects} defects among {len(labels)} patches; both classes are needed to choose a "
+            "threshold: check the splits, or add patches of the missing class.",
         )
     if not np.all(np.isfinite(scores)):
         raise NoOperatingThreshold(
-            f"{int(np.sum(~np.isfinite(scores)))} validation scores are not finite; train again at a lower rate."
+            "gate.not_finite",
+            f"{int(np.sum(~np.isfinite(scores)))} of {len(scores)} validation scores are not finite; expected numbers "
+            "from 0 to 1. Train again at a lower rate.",
         )
     if np.ptp(scores) < 1e-6:
-        raise NoOperatingThreshold("All validation scores are the same; the model has collapsed.")
+        raise NoOperatingThreshold(
+            "collapse.constant_score",
+            f"All {len(scores)} validation scores are the same ({float(scores[0]):.4f}); the model has collapsed. "
+            "Check labels and learning rates.",
+        )
+    if defects < resolving(recall):
+        raise NoOperatingThreshold(
+            "gate.not_enough_evidence",
+            f"Validation holds {defects} defects; with fewer than {resolving(recall)} a single miss already fails the "
+            f"recall target of {recall:.2f}, and no threshold can be chosen for it. Add defective patches, or raise "
+            "data.val_share.",
+        )
 
 
-def _room(values: np.ndarray, target: float, of: np.ndarray | int) -> np.ndarray:
+def standard_errors_above(values: np.ndarray, target: float, of: np.ndarray | int) -> np.ndarray:
     """Returns by how many standard errors a share (of so many) exceeds its target; large where there is no target."""
     if target <= 0:
         return np.full(len(values), 99.0)

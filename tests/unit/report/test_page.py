@@ -24,7 +24,7 @@ EVIL = "<script>alert('x')</script>"
 
 
 def results(**evaluated: object) -> dict[str, StageResult]:
-    metric = {"value": 0.9712, "lower": 0.9523}
+    metric = {"value": 0.9712, "bound": 0.9523}
     names = ("recall", "f2", "precision", "auc", "average_precision", "specificity")
     stages = {
         "resolve_dataset": {
@@ -133,7 +133,7 @@ def test_missed_defects_false_alarms_and_bounds_are_told_in_numbers() -> None:
 
 def test_random_weights_and_undefined_figures_are_said() -> None:
     undefined = {
-        name: {"value": None, "lower": None}
+        name: {"value": None, "bound": None}
         for name in ("recall", "f2", "precision", "auc", "average_precision", "specificity")
     }
     html = page(metrics=undefined)

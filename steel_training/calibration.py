@@ -1,0 +1,80 @@
+"""How well scores, once the shift of the class weights is undone, agree with how often a patch is defective."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import log
+from typing import Any
+
+import numpy as np
+
+from steel_training.config import ClassWeights
+
+BINS = 10
+_EDGE = 1e-7
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Patches of like probability: its range, the mean that was predicted, the share that is defective, how many."""
+
+    low: float
+    high: float
+    predicted: float
+    observed: float
+    patches: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Reliability of the probabilities: what was undone, the expected calibration error, and the bins behind it."""
+
+    shift: float
+    ece: float
+    bins: tuple[Bin, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        return {"shift": self.shift, "ece": self.ece, "bins": [asdict(each) for each in self.bins]}
+
+
+def shift_of(weights: ClassWeights) -> float:
+    """Returns by how much the class weights move the logit of a score: ln(defective / clean), ln 4 by default."""
+    return log(weights.defective / weights.clean)
+
+
+def probability(scores: np.ndarray, shift: float) -> np.ndarray:
+    """Undoes the shift: sigmoid(logit(score) − shift), float (n,). Scores of 0 and 1 are moved off the edge first."""
+    clipped = np.clip(np.asarray(scores, float), _EDGE, 1 - _EDGE)
+    odds = clipped / (1 - clipped) * np.exp(-shift)
+    return np.asarray(odds / (1 + odds))
+
+
+def calibration(labels: np.ndarray, probabilities: np.ndarray, shift: float) -> Calibration:
+    """Bins probabilities and compares them with the labels.
+
+    Bins hold equally many patches: most patches of a line are clean and score near 0, and of bins of equal width all
+    but two would hold too few to say anything. Equal probabilities are never parted, so there may be fewer bins.
+
+    Args:
+        labels: int (n,).
+        probabilities: float (n,), 0 to 1.
+        shift: that was undone; noted only.
+    """
+    edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))
+    which = np.searchsorted(edges, probabilities, side="left")
+    bins = []
+    for number in np.unique(which):
+        inside = which == number
+        values = probabilities[inside]
+        bins.append(
+            Bin(
+                float(values.min()),
+                float(values.max()),
+                float(values.mean()),
+                float(np.mean(labels[inside] == 1)),
+                int(inside.sum()),
+            )
+        )
+    ece = sum(each.patches * abs(each.predicted - each.observed) for each in bins) / len(labels)
+    return Calibration(shift, float(ece), tuple(bins))

@@ -1,0 +1,232 @@
+"""One-sided bounds of what was measured on a part, from resampling whole groups and from an exact interval.
+
+Patches of one photograph or coil are alike, so they are never counted as independent: resamples draw groups, and the
+exact interval counts as many patches as they are worth. Everything is a pure function of arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, log
+
+import numpy as np
+
+ASSUMED_CORRELATION = 0.2
+"""How alike the misses (or false alarms) of one group are taken to be until the part itself shows it."""
+
+ASSUMED_WEIGHT = 20
+"""The number of misses from which on the part's own correlation counts for more than the assumed one."""
+
+MOST_NEEDED = 1_000_000
+_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """Bootstrap draws of whole groups.
+
+    Attributes:
+        group: int (n,), number of the group of every patch.
+        draws: float32 (resamples, groups), how often each group was drawn.
+    """
+
+    group: np.ndarray
+    draws: np.ndarray
+
+    @classmethod
+    def by_group(cls, groups: np.ndarray, resamples: int, seed: int) -> Resamples:
+        """Draws groups (n,) with replacement; the same groups and seed give the same draws."""
+        _, group = np.unique(groups, return_inverse=True)
+        count = int(group.max()) + 1
+        random, even = np.random.default_rng(seed), np.full(count, 1 / count)
+        draws = np.empty((resamples, count), np.float32)
+        for start in range(0, resamples, _BLOCK):
+            rows = draws[start : start + _BLOCK]
+            rows[:] = random.multinomial(count, even, size=len(rows))
+        return cls(group, draws)
+
+    def per_group(self, rows: np.ndarray) -> np.ndarray:
+        """Sums values (n,) over each group: float32 (groups,)."""
+        return np.bincount(self.group, weights=rows, minlength=self.draws.shape[1]).astype(np.float32)
+
+    def totals(self, rows: np.ndarray) -> np.ndarray:
+        """Sums values (n,) over each resample: float (resamples,)."""
+        return (self.draws @ self.per_group(rows)).astype(float)
+
+
+def lower_quantile(samples: np.ndarray, confidence: float) -> float:
+    """Returns the one-sided lower bound of resampled values; NaN where none is finite."""
+    finite = samples[np.isfinite(samples)]
+    return float(np.quantile(finite, 1 - confidence)) if len(finite) else float("nan")
+
+
+def clopper_pearson(successes: np.ndarray, trials: np.ndarray, confidence: float) -> np.ndarray:
+    """The exact one-sided lower bound of a share (Clopper and Pearson 1934); also for effective, broken numbers.
+
+    Args:
+        successes: (…), 0 to `trials`.
+        trials: (…).
+        confidence: such as 0.95.
+
+    Returns:
+        Bounds (…); NaN where there are no trials.
+    """
+    from scipy.stats import beta
+
+    successes, trials = np.asarray(successes, float), np.asarray(trials, float)
+    bound = beta.ppf(1 - confidence, np.maximum(successes, 1e-12), np.maximum(trials - successes, 0.0) + 1)
+    return np.where(trials > 0, np.where(successes > 0, bound, 0.0), np.nan)
+
+
+def design_effect(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """By how much more a share varies than it would if no patch knew of its neighbours (Kish 1965): 1 + (m − 1)·ρ.
+
+    m is the size of the group that the average trial is in, ρ the correlation within groups. With few failures ρ
+    cannot be measured: without one, 15 photographs of 4 defects look as good as 60 independent defects. So it starts
+    from `ASSUMED_CORRELATION`, and the measured one takes over as failures come in. A negative one counts as 0.
+
+    Args:
+        successes: (…, groups), per group.
+        trials: (…, groups), per group.
+
+    Returns:
+        (…), ≥ 1; NaN where there are no trials.
+    """
+    successes, trials = np.asarray(successes, float), np.asarray(trials, float)
+    found, total = successes.sum(-1), trials.sum(-1)
+    groups = (trials > 0).sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = found / total
+        size = np.square(trials).sum(-1) / total
+        spread = np.square(successes - share[..., None] * trials).sum(-1) * groups / np.maximum(groups - 1, 1)
+        rarer = np.minimum(found, total - found)
+        measured = np.clip((spread / (total * share * (1 - share)) - 1) / (size - 1), 0, 1)
+        measured = np.where((rarer > 0) & (size > 1), measured, ASSUMED_CORRELATION)
+        correlation = (rarer * measured + ASSUMED_WEIGHT * ASSUMED_CORRELATION) / (rarer + ASSUMED_WEIGHT)
+        return np.asarray(1 + np.maximum(size - 1, 0.0) * correlation)
+
+
+def share_bound(successes: np.ndarray, trials: np.ndarray, confidence: float) -> np.ndarray:
+    """One-sided lower bound of a share whose trials come in groups (Korn and Graubard 1998).
+
+    It is the bound of Clopper and Pearson for as many independent trials as the grouped ones are worth: the number
+    divided by the design effect, less what is lost by having few groups (Student's t).
+
+    Args:
+        successes: (…, groups), per group.
+        trials: (…, groups), per group.
+        confidence: such as 0.95.
+
+    Returns:
+        Bounds (…); NaN where there are no trials.
+    """
+    from scipy.stats import t
+
+    successes, trials = np.asarray(successes, float), np.asarray(trials, float)
+    found, total = successes.sum(-1), trials.sum(-1)
+    groups = (trials > 0).sum(-1)
+    few = t.ppf(confidence, np.maximum(total - 1, 1)) / t.ppf(confidence, np.maximum(groups - 1, 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        worth = total * few**2 / design_effect(successes, trials)
+        return clopper_pearson(found / total * worth, worth, confidence)
+
+
+def resampled_shares(successes: np.ndarray, trials: np.ndarray, draws: np.ndarray, confidence: float) -> np.ndarray:
+    """Lower quantiles of a share over resamples of groups.
+
+    Args:
+        successes: (…, groups), per group.
+        trials: (…, groups), per group.
+        draws: (resamples, groups).
+        confidence: such as 0.95.
+
+    Returns:
+        Bounds (…); NaN where no resample holds a trial.
+    """
+    found, total = draws @ np.moveaxis(successes, -1, 0), draws @ np.moveaxis(trials, -1, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        samples = np.asarray(found / total, float)
+    if not np.isfinite(samples).all():
+        return np.asarray(np.apply_along_axis(lower_quantile, 0, samples, confidence))
+    return np.asarray(np.quantile(samples, 1 - confidence, axis=0))
+
+
+def grouped_share_bound(
+    successes: np.ndarray, trials: np.ndarray, draws: np.ndarray, confidence: float
+) -> np.ndarray:
+    """The bound that is judged: the lower of the resampled and the exact one.
+
+    A bootstrap cannot show variation that the part lacks (no miss in 20 defects gives a bound of 1); the exact one
+    knows only how alike the patches of a group are on the whole.
+
+    Args:
+        successes: float (…, groups), per group.
+        trials: float (…, groups), per group.
+        draws: (resamples, groups).
+        confidence: such as 0.95.
+    """
+    return np.fmin(
+        resampled_shares(successes, trials, draws, confidence), share_bound(successes, trials, confidence)
+    )
+
+
+def resampled_areas(labels: np.ndarray, scores: np.ndarray, resamples: Resamples) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the area under the ROC curve and the average precision of every resample, (resamples,) each."""
+    order = np.argsort(-scores, kind="stable")
+    hit = (labels[order] == 1).astype(float)
+    ties_end = np.append(np.diff(scores[order]) != 0, True)
+    column = resamples.group[order]
+    areas, precisions = [], []
+    for start in range(0, len(resamples.draws), _BLOCK):
+        weight = resamples.draws[start : start + _BLOCK][:, column].astype(float)
+        tp = np.cumsum(weight * hit, axis=1)[:, ties_end]
+        fp = np.cumsum(weight * (1 - hit), axis=1)[:, ties_end]
+        step_tp, step_fp = np.diff(tp, axis=1, prepend=0), np.diff(fp, axis=1, prepend=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            areas.append(np.sum(step_fp * (tp - step_tp / 2), axis=1) / (tp[:, -1] * fp[:, -1]))
+            precision = np.where(tp + fp > 0, tp / (tp + fp), 0.0)
+            precisions.append(np.sum(step_tp * precision, axis=1) / tp[:, -1])
+    return np.concatenate(areas), np.concatenate(precisions)
+
+
+def flawless_needed(target: float, confidence: float) -> int | None:
+    """How many defects, all of them found, prove a recall: the smallest n with target^n ≤ 1 − confidence.
+
+    Returns:
+        59 for 0.95 at 95 %; `None` for a target of 1, which no number proves.
+    """
+    if target >= 1.0:
+        return None
+    if target <= 0.0:
+        return 1
+    return max(1, ceil(log(1 - confidence) / log(target) - 1e-9))
+
+
+def defects_needed(recall: float, target: float, confidence: float, effect: float = 1.0) -> int | None:
+    """How many defects would prove the target, were the observed recall to stay.
+
+    Args:
+        recall: observed.
+        target: that its bound is to reach.
+        confidence: such as 0.95.
+        effect: design effect; so many grouped defects are worth one.
+
+    Returns:
+        The smallest number whose bound by Clopper and Pearson reaches the target; `None` where none up to a million
+        does: the recall is at the target or below.
+    """
+    if not target < recall <= 1.0:
+        return None
+
+    def proves(count: int) -> bool:
+        return bool(clopper_pearson(np.asarray(recall * count), np.asarray(count), confidence) >= target)
+
+    low, high = 0, 1
+    while not proves(high):
+        low, high = high, 2 * high
+        if high > MOST_NEEDED:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if proves(middle) else (middle, high)
+    return ceil(high * effect)

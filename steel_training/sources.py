@@ -1,0 +1,23 @@
+"""From patches to photographs: one is defective when one of its patches is, and scores as its highest patch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def by_source(
+    labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, sources: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns labels, scores and groups of photographs, (sources,) each.
+
+    Args:
+        labels: int (n,), of the patches.
+        scores: float (n,).
+        groups: (n,); a photograph lies in one group.
+        sources: (n,), the photograph of every patch.
+    """
+    _, first, source = np.unique(sources, return_index=True, return_inverse=True)
+    highest, any_defect = np.full(len(first), -np.inf), np.zeros(len(first), int)
+    np.maximum.at(highest, source, scores)
+    np.maximum.at(any_defect, source, labels)
+    return any_defect, highest, groups[first]
