@@ -138,7 +138,7 @@ def _date(text: str | None) -> date | None:
 def _exit_code(result: StageResult) -> int:
     if result.status is Status.BLOCKED:
         return EXIT_BLOCKED_BY_DATA if result.stage == "validate_patches" else EXIT_BLOCKED_BY_BASELINE
-    return EXIT_REJECTED if result.stage == "reject_model" else 0
+    return EXIT_REJECTED if result.status is Status.REFUSED or result.stage == "reject_model" else 0
 
 
 def _stage(options: argparse.Namespace) -> int:

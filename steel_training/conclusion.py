@@ -57,9 +57,13 @@ def conclude(run: Run, last: StageResult) -> Conclusion:
 
     Args:
         run: the run.
-        last: the result of its last stage: one that blocked, found nothing to do, published or rejected.
+        last: the result of its last stage: one that blocked, refused, found nothing to do, published or rejected.
     """
-    verdict = {Status.BLOCKED: Verdict.BLOCKED, Status.UNCHANGED: Verdict.UNCHANGED}.get(last.status)
+    verdict = {
+        Status.BLOCKED: Verdict.BLOCKED,
+        Status.REFUSED: Verdict.REJECTED,
+        Status.UNCHANGED: Verdict.UNCHANGED,
+    }.get(last.status)
     evaluated, trained = run.find_result("evaluate"), run.find_result("train_head")
     previous = last.outputs.get("previous") or {}
     return Conclusion(

@@ -181,7 +181,8 @@ class ThresholdConfig(Section):
         False, description="Choose a band of scores around the threshold for a person to look at: pass, review, reject."
     )
     review_recall: Share = Field(
-        0.99, description="Recall that passing without a look must leave, with the margin; of use with threshold.review."
+        0.99,
+        description="Recall that passing without a look must leave, with the margin; of use with threshold.review.",
     )
     review_precision: Share = Field(
         0.95, description="Share of defects among what is rejected without a look, with the margin; as above."

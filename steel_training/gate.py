@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from steel_training.config import GateConfig
+from steel_training.intervals import defects_needed, flawless_needed
 from steel_training.metrics import JUDGED, Estimate
 from steel_training.verdict import Reason
 
+_ROUNDING = 1e-12
 _WORDS = {
     "recall": "share of the defects found",
     "f2": "F2",
@@ -26,12 +28,32 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Rival:
-    """Another model on the same test patches."""
+    """Another model on the same test patches, and the judged model's metrics less its own, paired by group."""
 
     name: str
     recall: float = math.nan
     f2: float = math.nan
     auc: float = math.nan
+    difference: Mapping[str, Estimate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SliceRecall:
+    """Recall on one value of a column of the manifest, and whether there are enough defects to judge it."""
+
+    column: str
+    value: str
+    defects: int
+    supported: bool
+    recall: Estimate
+
+
+@dataclass(frozen=True)
+class Support:
+    """How much the test part can show: its defects, and how many of them are worth one independent one (≥ 1)."""
+
+    defects: int
+    design_effect: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +65,14 @@ class Decision:
 
 
 def decide(
-    metrics: Mapping[str, Estimate], gate: GateConfig, *, baseline: Rival | None, champion: Rival | None, alarms: float
+    metrics: Mapping[str, Estimate],
+    gate: GateConfig,
+    *,
+    baseline: Rival | None,
+    champion: Rival | None,
+    alarms: float,
+    support: Support,
+    slices: Sequence[SliceRecall] = (),
 ) -> Decision:
     """Judges a model on its test part.
 
@@ -51,10 +80,12 @@ def decide(
 
     Args:
         metrics: `recall`, `f2`, `precision` and `auc` on the test part.
-        gate: targets, and whether the estimate or its lower bound is judged.
+        gate: targets, and whether the estimate or its bound is judged; the same goes for rivals and slices.
         baseline: the baseline CNN; the model must separate the classes better.
         champion: the published model at its own threshold; `None` for the first model.
         alarms: share of the test patches that the model calls defective; 1 means that it calls everything defective.
+        support: how much the test part can show; with too few defects nothing is published, whatever the evidence.
+        slices: judged where `gate.slice_recall` is configured.
     """
     against: list[Reason] = []
     targets = {name: getattr(gate, name) for name in JUDGED if getattr(gate, name) is not None}
@@ -67,6 +98,7 @@ def decide(
         )
     for name, target in targets.items():
         against += _missed_target(name, metrics.get(name), target, gate)
+    against += _too_few_defects(metrics.get("recall"), gate, support)
     if not 0.0 < alarms < 1.0:
         called = "everything" if alarms >= 1.0 else "nothing"
         against.append(
@@ -75,10 +107,12 @@ def decide(
                 f"The model calls {called} defective ({alarms:.0%} of the test patches). {_ADVICE['auc']}",
             )
         )
+    if gate.slice_recall is not None:
+        against += _weak_slices(slices, gate.slice_recall, gate)
     if baseline is not None:
-        against += _below_baseline(metrics.get("auc"), baseline)
+        against += _below_baseline(metrics.get("auc"), baseline, gate)
     if champion is not None:
-        against += _below_champion(metrics, champion, gate.champion_tolerance)
+        against += _below_champion(metrics, champion, gate)
     if against:
         return Decision(False, tuple(against))
     return Decision(True, tuple(_met(name, metrics[name], target, gate) for name, target in targets.items()))
@@ -87,49 +121,109 @@ def decide(
 def _judged(estimate: Estimate | None, gate: GateConfig) -> float:
     if estimate is None:
         return math.nan
-    return estimate.lower if gate.evidence == "bound" else estimate.value
+    return estimate.bound if gate.evidence == "bound" else estimate.value
+
+
+def _kind(gate: GateConfig) -> str:
+    return f"lower {gate.confidence:.0%} bound of " if gate.evidence == "bound" else ""
+
+
+def _shown(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "not a number"
 
 
 def _missed_target(name: str, estimate: Estimate | None, target: float, gate: GateConfig) -> list[Reason]:
     value = _judged(estimate, gate)
     if math.isfinite(value) and value >= target:
         return []
-    found = f"{value:.4f}" if math.isfinite(value) else "not a number"
-    kind = f"lower {gate.confidence:.0%} bound of " if gate.evidence == "bound" else ""
-    return [
-        Reason(f"gate.{name}", f"{kind}{name} ({_WORDS[name]}) is {found}; the target is {target:.2f}: {_ADVICE[name]}")
-    ]
+    found = f"{_kind(gate)}{name} ({_WORDS[name]}) is {_shown(value)}"
+    return [Reason(f"gate.{name}", f"{found}; the target is {target:.2f}: {_ADVICE[name]}")]
 
 
 def _met(name: str, estimate: Estimate, target: float, gate: GateConfig) -> Reason:
-    kind = f"lower {gate.confidence:.0%} bound of " if gate.evidence == "bound" else ""
-    return Reason(f"gate.{name}", f"{kind}{name} is {_judged(estimate, gate):.4f}; the target of {target:.2f} is met.")
+    shown = _shown(_judged(estimate, gate))
+    return Reason(f"gate.{name}", f"{_kind(gate)}{name} is {shown}; the target of {target:.2f} is met.")
 
 
-def _below_baseline(auc: Estimate | None, baseline: Rival) -> list[Reason]:
-    value = auc.value if auc is not None else math.nan
-    if math.isfinite(value) and math.isfinite(baseline.auc) and value > baseline.auc:
+def _too_few_defects(recall: Estimate | None, gate: GateConfig, support: Support) -> list[Reason]:
+    if gate.recall is None:
         return []
+    claim = f"recall ≥ {gate.recall:.2f} at {gate.confidence:.0%} confidence"
+    needed = flawless_needed(gate.recall, gate.confidence)
+    if needed is not None and support.defects < needed:
+        message = (
+            f"The test part holds {support.defects} defects; a model that misses none needs {needed} to show {claim}. "
+            "Add defective patches, or raise data.test_share."
+        )
+        return [Reason("gate.not_enough_evidence", message)]
+    unproven = recall is not None and recall.value >= gate.recall and not recall.bound >= gate.recall
+    if gate.evidence != "bound" or recall is None or not unproven:
+        return []
+    found = f"Recall is {recall.value:.4f} on {support.defects} defects, its lower bound {_shown(recall.bound)}: "
+    enough = defects_needed(recall.value, gate.recall, gate.confidence, support.design_effect)
+    if enough is None:
+        advice = (
+            f"so close to the target no number of defects shows {claim}. Train a model that misses fewer, or judge by "
+            "gate.evidence: point."
+        )
+    else:
+        worth = f" ({support.design_effect:.1f} defects of these groups are worth one)"
+        advice = (
+            f"too few to show {claim}. At this recall about {enough} would do"
+            + (worth if support.design_effect > 1.05 else "")
+            + ": add defective patches of further groups, or raise data.test_share."
+        )
+    return [Reason("gate.not_enough_evidence", found + advice)]
+
+
+def _weak_slices(slices: Sequence[SliceRecall], target: float, gate: GateConfig) -> list[Reason]:
+    supported = [each for each in slices if each.supported]
+    if not supported:
+        message = (
+            f"gate.slice_recall is {target:.2f}, but no slice holds enough defects to be judged. Name columns in "
+            "slices.columns, lower slices.min_defects, or set gate.slice_recall to null."
+        )
+        return [Reason("gate.not_enough_evidence", message)]
+    return [
+        Reason(
+            "gate.slice_recall",
+            f"{_kind(gate)}recall where {each.column} is {each.value} is {_shown(value)} ({each.defects} defects); the "
+            f"target of every slice is {target:.2f}: add defective patches of that kind to the training part.",
+        )
+        for each in supported
+        for value in [_judged(each.recall, gate)]
+        if not value >= target
+    ]
+
+
+def _below_baseline(auc: Estimate | None, baseline: Rival, gate: GateConfig) -> list[Reason]:
+    ahead = _judged(baseline.difference.get("auc"), gate)
+    if ahead > 0:
+        return []
+    ours = auc.value if auc is not None else math.nan
     return [
         Reason(
             "gate.below_baseline",
-            f"AUC {value:.4f} is not above the {baseline.auc:.4f} of the baseline CNN on the same patches: "
-            "the pretrained backbone does not help; check weights, preprocessing and learning rates.",
+            f"AUC {_shown(ours)} is not shown to be above the {_shown(baseline.auc)} of the {baseline.name} on the same "
+            f"patches ({_kind(gate)}difference {_shown(ahead)}, must exceed 0): the pretrained backbone does not help; "
+            "check weights, preprocessing and learning rates.",
         )
     ]
 
 
-def _below_champion(metrics: Mapping[str, Estimate], champion: Rival, tolerance: float) -> list[Reason]:
+def _below_champion(metrics: Mapping[str, Estimate], champion: Rival, gate: GateConfig) -> list[Reason]:
     against = []
     for name in ("recall", "f2"):
-        theirs = getattr(champion, name)
+        ahead = _judged(champion.difference.get(name), gate)
+        if ahead >= -gate.champion_tolerance - _ROUNDING:
+            continue
         ours = metrics[name].value if name in metrics else math.nan
-        if not (math.isfinite(ours) and math.isfinite(theirs) and ours >= theirs - tolerance):
-            against.append(
-                Reason(
-                    "gate.below_champion",
-                    f"{name} {ours:.4f} is below the {theirs:.4f} of champion {champion.name} on the same patches "
-                    f"(tolerance {tolerance}); the champion keeps serving.",
-                )
+        against.append(
+            Reason(
+                "gate.below_champion",
+                f"{name} {_shown(ours)} against the {_shown(getattr(champion, name))} of champion {champion.name} on the "
+                f"same patches: the {_kind(gate)}difference is {_shown(ahead)}, at least {-gate.champion_tolerance:g} is "
+                "asked for (gate.champion_tolerance); the champion keeps serving.",
             )
+        )
     return against

@@ -47,11 +47,11 @@ class Resamples:
 
     def per_group(self, rows: np.ndarray) -> np.ndarray:
         """Sums values (n,) over each group: float32 (groups,)."""
-        return np.bincount(self.group, weights=rows, minlength=self.draws.shape[1]).astype(np.float32)
+        return np.asarray(np.bincount(self.group, weights=rows, minlength=self.draws.shape[1]), np.float32)
 
     def totals(self, rows: np.ndarray) -> np.ndarray:
         """Sums values (n,) over each resample: float (resamples,)."""
-        return (self.draws @ self.per_group(rows)).astype(float)
+        return np.asarray(self.draws @ self.per_group(rows), float)
 
 
 def lower_quantile(samples: np.ndarray, confidence: float) -> float:
@@ -151,9 +151,7 @@ def resampled_shares(successes: np.ndarray, trials: np.ndarray, draws: np.ndarra
     return np.asarray(np.quantile(samples, 1 - confidence, axis=0))
 
 
-def grouped_share_bound(
-    successes: np.ndarray, trials: np.ndarray, draws: np.ndarray, confidence: float
-) -> np.ndarray:
+def grouped_share_bound(successes: np.ndarray, trials: np.ndarray, draws: np.ndarray, confidence: float) -> np.ndarray:
     """The bound that is judged: the lower of the resampled and the exact one.
 
     A bootstrap cannot show variation that the part lacks (no miss in 20 defects gives a bound of 1); the exact one
@@ -165,9 +163,8 @@ def grouped_share_bound(
         draws: (resamples, groups).
         confidence: such as 0.95.
     """
-    return np.fmin(
-        resampled_shares(successes, trials, draws, confidence), share_bound(successes, trials, confidence)
-    )
+    resampled = resampled_shares(successes, trials, draws, confidence)
+    return np.asarray(np.fmin(resampled, share_bound(successes, trials, confidence)))
 
 
 def resampled_areas(labels: np.ndarray, scores: np.ndarray, resamples: Resamples) -> tuple[np.ndarray, np.ndarray]:

@@ -35,10 +35,11 @@ class StageNotDone(UsageError):
 
 
 class Status(StrEnum):
-    """How a stage ended: the line goes on, stops here, or has nothing to do."""
+    """How a stage ended: the line goes on, stops here (the data, or the model, is refused), or has nothing to do."""
 
     DONE = "done"
     BLOCKED = "blocked"
+    REFUSED = "refused"
     UNCHANGED = "unchanged"
 
 

@@ -75,7 +75,9 @@ def choose_threshold(
     _check(labels, scores, defects, recall)
     thresholds, recalls, precisions, f2 = sweep(labels, scores)
     alarms = np.maximum(recalls * defects / np.maximum(precisions, 1e-12), 1.0)
-    room = np.minimum(standard_errors_above(recalls, recall, defects), standard_errors_above(precisions, precision, alarms))
+    room = np.minimum(
+        standard_errors_above(recalls, recall, defects), standard_errors_above(precisions, precision, alarms)
+    )
     enough = recalls >= recall - 1e-12
     if (room >= margin).any():
         chosen = int(np.argmax(np.where(room >= margin, f2, -1.0)))

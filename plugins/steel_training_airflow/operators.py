@@ -8,6 +8,7 @@ can be run by hand. How a stage ends decides how its task ends:
 | 0, status `unchanged` | skipped, and with it all that follows |
 | 0 | success |
 | 3 (rejected) | success, with the reasons as a warning |
+| 3, status `refused` (no verdict can be measured) | failed, not retried: what follows would have nothing to judge |
 | 4, 5 (blocked by data, by the baseline check) | failed, not retried: the same data would fail again |
 | 2 (wrong use) | failed, not retried |
 | anything else, a signal, no result | failed, retried |
@@ -100,7 +101,7 @@ class StageOperator(BaseOperator):
         self.files_url = address(store, f"{RUNS}/{run_id}/{self.stage}/")
         result = _parsed(last)
         if result is not None:
-            if result.get("status") == Status.BLOCKED or "verdict" in result.get("outputs", {}):
+            if result.get("status") in (Status.BLOCKED, Status.REFUSED) or "verdict" in result.get("outputs", {}):
                 self.report_url = address(store, f"{RUNS}/{run_id}/{REPORT}")
             small = summary(result)
             context["ti"].xcom_push(key="return_value", value=small)
@@ -148,6 +149,8 @@ class StageOperator(BaseOperator):
             raise AirflowException(f"{self.stage} failed ({_how(code)}).\n{tail}")
         if result is None:
             raise AirflowException(f"{self.stage} ended without a result on its last line.\n{tail}")
+        if result.get("status") == Status.REFUSED:
+            raise AirflowFailException(f"REJECTED: {self.stage} refuses the model; nothing is published.\n{reasons}")
         if code == EXIT_REJECTED:
             self.log.warning("REJECTED: the model is not published.\n%s", reasons)
         if result.get("status") == Status.UNCHANGED:

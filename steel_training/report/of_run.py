@@ -10,7 +10,7 @@ import pandas as pd
 from steel_training.pixels import as_png, decode
 from steel_training.records import REPORT, SCORES, STAGES, dataset_of
 from steel_training.report.page import Example, render
-from steel_training.run import Run
+from steel_training.run import Run, Status
 from steel_training.splits import TEST
 from steel_training.verdict import Reason, Verdict
 
@@ -19,7 +19,12 @@ SHOWN_EXAMPLES = 24
 
 def write_report(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> str:
     """Renders the report from what the run has so far, and returns its address."""
-    results = {stage: result for stage in STAGES if (result := run.find_result(stage)) is not None}
+    # A refused model was not judged: it has no metrics, curves or examples to show.
+    results = {
+        stage: result
+        for stage in STAGES
+        if (result := run.find_result(stage)) is not None and result.status is not Status.REFUSED
+    }
     curves, scores, examples = None, None, None
     if "evaluate" in results:
         with run.folder("evaluate") as folder:

@@ -8,10 +8,13 @@ from steel_training.report import write_report
 from steel_training.run import Run, StageResult, Status
 from steel_training.verdict import Verdict
 
+_VERDICTS = {Status.BLOCKED: Verdict.BLOCKED, Status.REFUSED: Verdict.REJECTED}
 
-def may_block(run: Run, result: StageResult) -> StageResult:
-    """Returns the result; where it blocks, after report and record were left."""
-    if result.status is Status.BLOCKED:
-        write_report(run, Verdict.BLOCKED, result.reasons, None)
-        registry_of(run).record(run.run_id, Verdict.BLOCKED, result.reasons, facts(run, None))
+
+def may_end(run: Run, result: StageResult) -> StageResult:
+    """Returns the result; where it blocks the run or refuses its model, after report and record were left."""
+    verdict = _VERDICTS.get(result.status)
+    if verdict is not None:
+        write_report(run, verdict, result.reasons, None)
+        registry_of(run).record(run.run_id, verdict, result.reasons, facts(run, None))
     return result

@@ -17,8 +17,9 @@ from steel_training.dataset import fingerprint, groups_of, resolve_dataset
 from steel_training.records import PATCHES, PROFILE, config_of, dataset_of, table_of
 from steel_training.registry import Registry
 from steel_training.run import Run, StageResult, Status
+from steel_training.slices import slice_columns
 from steel_training.splits import SPLITS, CannotSplit, assign_splits
-from steel_training.stages.blocking import may_block
+from steel_training.stages.blocking import may_end
 from steel_training.verdict import Reason
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def resolve(run: Run, request: Request) -> StageResult:
 
     check_weights(request.config.model.weights, request.config.model.backbone)
     dataset = resolve_dataset(request.dataset, as_of=request.as_of)
+    slice_columns(dataset.manifest, request.config.slices.columns)  # a misspelt one is told now, not after hours
     identity = {
         "dataset": dataset.uri,
         "fingerprint": fingerprint(dataset),
@@ -112,7 +114,7 @@ def validate_patches(run: Run) -> StageResult:
         status = Status.DONE if outcome.success else Status.BLOCKED
         return StageResult("validate_patches", status=status, reasons=tuple(outcome.reasons), outputs=outcome.as_dict())
 
-    return may_block(run, run.perform("validate_patches", run.after("profile_patches"), work))
+    return may_end(run, run.perform("validate_patches", run.after("profile_patches"), work))
 
 
 def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict[str, Any] | None:

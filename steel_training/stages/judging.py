@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from steel_training.comparison import Contender
 from steel_training.features import PatchSet
+from steel_training.gate import Rival
+from steel_training.metrics import JUDGED, Estimate
 from steel_training.records import (
     BASELINE,
     MODEL,
@@ -22,37 +26,50 @@ from steel_training.records import (
     table_of,
     version_of,
 )
-from steel_training.run import Run, StageResult
+from steel_training.run import Run, StageResult, Status
 from steel_training.splits import TEST, VAL
+from steel_training.stages.blocking import may_end
+from steel_training.verdict import Reason, Verdict
 
 
 def evaluate(run: Run) -> StageResult:
-    """Reads the test part, once: threshold from validation, metrics with bounds, rivals on the same patches, export."""
+    """Reads the test part, once: threshold from validation, metrics with bounds, rivals on the same patches, export.
+
+    Where validation does not support a threshold, the run ends here as rejected: there is nothing to judge.
+    """
     champion_version, _ = registry_of(run).champion()
 
     def work(folder: Path) -> StageResult:
         import keras
 
         from steel_training import bundle
-        from steel_training.evaluation import curves, judge, operating_threshold, score
+        from steel_training.evaluation import against, curves, judge, operating_threshold, probabilities, score
+        from steel_training.threshold import NoOperatingThreshold
 
         config, parts = config_of(run), patch_sets(run)
         with run.folder("fine_tune") as tuned:
             network = keras.models.load_model(tuned / MODEL, compile=False, safe_mode=True)
         scores = {part: score(network, parts[part]) for part in (VAL, TEST)}
         val, test = (parts[VAL].labels, scores[VAL]), (parts[TEST].labels, scores[TEST])
-        judged = judge(config, val=val, test=test, groups=groups_in(run, TEST))
+        patches, groups = table_of(run, "resolve_dataset", PATCHES), groups_in(run, TEST)
+        tables = []
+        for part in (VAL, TEST):
+            rows = patches.loc[patches["part"] == part, ["patch_id", "path", "part", "group", "source_id"]]
+            made = {"label": parts[part].labels, "score": scores[part]}
+            tables.append(rows.assign(**made, probability=probabilities(config, scores[part])))
+        pd.concat(tables).to_parquet(folder / SCORES, index=False)
+        try:
+            judged = judge(config, val=val, test=test, groups=groups, rows=patches[patches["part"] == TEST])
+        except NoOperatingThreshold as error:
+            return _refusal(run, error.code, str(error), champion_version)
         with run.folder("check_baseline") as checked:
             small = keras.models.load_model(checked / BASELINE, compile=False, safe_mode=True)
         small_threshold = operating_threshold(config, parts[VAL].labels, score(small, parts[VAL])).value
-        patches = table_of(run, "resolve_dataset", PATCHES)
-        tables = []
-        for part in (VAL, TEST):
-            rows = patches[patches["part"] == part]
-            tables.append(
-                rows[["patch_id", "path", "part", "group"]].assign(label=parts[part].labels, score=scores[part])
-            )
-        pd.concat(tables).to_parquet(folder / SCORES, index=False)
+        ours = Contender(scores[TEST], judged.threshold.value)
+
+        def compared(theirs: Contender) -> dict[str, Any]:
+            return against(config, parts[TEST].labels, groups, ours=ours, theirs=theirs).as_dict()
+
         (folder / "curves.json").write_text(json.dumps(curves(val, test)), encoding="utf-8")
 
         exported = folder / "bundle"
@@ -63,20 +80,17 @@ def evaluate(run: Run) -> StageResult:
         return StageResult(
             "evaluate",
             outputs={
-                "threshold": {**judged.threshold.as_dict(), "margin": config.threshold.margin},
-                "metrics": {name: estimate.as_dict() for name, estimate in judged.metrics.items()},
-                "counts": judged.counts.as_dict(),
-                "targets": {name: getattr(config.gate, name) for name in ("recall", "f2", "precision", "auc")},
-                "baseline": _rival(small, parts[TEST], small_threshold),
-                "champion": _champion_on(run, champion_version, parts[TEST]),
+                **judged.as_dict(config),
+                "baseline": compared(Contender(score(small, parts[TEST]), small_threshold)),
+                "champion": _champion_on(run, champion_version, parts[TEST], compared),
                 "patches": len(parts[TEST]),
                 "defects": int(parts[TEST].labels.sum()),
-                "groups": len(set(groups_in(run, TEST))),
+                "groups": len(set(groups)),
                 "version": version_of(run),
             },
         )
 
-    return run.perform("evaluate", {**run.after("fine_tune"), "champion": champion_version}, work)
+    return may_end(run, run.perform("evaluate", {**run.after("fine_tune"), "champion": champion_version}, work))
 
 
 def verify_bundle(run: Run) -> StageResult:
@@ -97,19 +111,22 @@ def decide(run: Run) -> StageResult:
 
     def work(_: Path) -> StageResult:
         from steel_training import gate
-        from steel_training.metrics import Estimate
 
         judged = run.result("evaluate").outputs
-        counts = judged["counts"]
-        champion = judged["champion"]
+        counts, champion = judged["counts"], judged["champion"]
         decision = gate.decide(
-            {name: Estimate(_number(m["value"]), _number(m["lower"])) for name, m in judged["metrics"].items()},
+            _estimates(judged["metrics"]),
             config_of(run).gate,
-            baseline=gate.Rival("baseline CNN", auc=_number(judged["baseline"]["auc"])),
-            champion=gate.Rival(champion["version"], champion["recall"], champion["f2"], champion["auc"])
-            if champion
-            else None,
+            baseline=_rival("baseline CNN", judged["baseline"]),
+            champion=_rival(champion["version"], champion) if champion else None,
             alarms=(counts["tp"] + counts["fp"]) / max(1, judged["patches"]),
+            support=gate.Support(judged["defects"], judged["design_effect"]),
+            slices=[
+                gate.SliceRecall(
+                    each["column"], each["value"], each["defects"], each["supported"], _estimate(each["recall"])
+                )
+                for each in judged["slices"]
+            ],
         )
         return StageResult(
             "decide",
@@ -138,32 +155,45 @@ def _golden(run: Run, network: Any, exported: Path) -> None:
     bundle.write_golden(exported, samples, score(network, subset))
 
 
-def _rival(network: Any, test: PatchSet, threshold: float) -> dict[str, Any]:
-    from steel_training.evaluation import score
-    from steel_training.metrics import auc, average_precision, count
-
-    scores = score(network, test)
-    counts = count(test.labels, scores, threshold)
-    return {
-        "auc": auc(test.labels, scores),
-        "average_precision": average_precision(test.labels, scores),
-        "recall": counts.recall,
-        "f2": counts.f2,
-        "precision": 0.0 if np.isnan(counts.precision) else counts.precision,
+def _refusal(run: Run, code: str, message: str, champion: str | None) -> StageResult:
+    outputs = {
+        "verdict": str(Verdict.REJECTED),
+        "version": None,
+        "champion": champion,
+        "previous_champion": champion,
+        "metrics": {},
+        "targets": {name: getattr(config_of(run).gate, name) for name in JUDGED},
     }
+    return StageResult("evaluate", Status.REFUSED, (Reason(code, message),), outputs)
 
 
-def _champion_on(run: Run, version: str | None, test: PatchSet) -> dict[str, Any] | None:
+def _champion_on(
+    run: Run, version: str | None, test: PatchSet, compared: Callable[[Contender], dict[str, Any]]
+) -> dict[str, Any] | None:
     if version is None:
         return None
     import keras
 
     from steel_training import bundle
+    from steel_training.evaluation import score
 
     with registry_of(run).bundle(version) as (_, folder):
         network = keras.models.load_model(folder / bundle.KERAS_MODEL, compile=False, safe_mode=True)
         threshold = json.loads((folder / bundle.THRESHOLD).read_text(encoding="utf-8"))["threshold"]
-    return {"version": version, **_rival(network, test, threshold)}
+    return {"version": version, **compared(Contender(score(network, test), threshold))}
+
+
+def _rival(name: str, figures: Mapping[str, Any]) -> Rival:
+    values = {each: _number(figures[each]) for each in ("recall", "f2", "auc")}
+    return Rival(name, **values, difference=_estimates(figures["difference"]))
+
+
+def _estimates(metrics: Mapping[str, Any]) -> dict[str, Estimate]:
+    return {name: _estimate(values) for name, values in metrics.items()}
+
+
+def _estimate(values: Mapping[str, float | None]) -> Estimate:
+    return Estimate(_number(values["value"]), _number(values["bound"]))
 
 
 def _number(value: float | None) -> float:

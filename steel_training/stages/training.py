@@ -8,7 +8,7 @@ from typing import Any
 from steel_training.records import BASELINE, MODEL, PROFILE, config_of, groups_in, patch_sets, table_of
 from steel_training.run import Run, StageResult, Status
 from steel_training.splits import TRAIN, VAL
-from steel_training.stages.blocking import may_block
+from steel_training.stages.blocking import may_end
 
 
 def check_baseline(run: Run) -> StageResult:
@@ -39,7 +39,7 @@ def check_baseline(run: Run) -> StageResult:
         outputs = {"probes": [probe.as_dict() for probe in probes], "metrics": metrics, **training}
         return StageResult("check_baseline", Status.BLOCKED if reasons else Status.DONE, reasons, outputs)
 
-    return may_block(run, run.perform("check_baseline", run.after("validate_patches"), work))
+    return may_end(run, run.perform("check_baseline", run.after("validate_patches"), work))
 
 
 def train_head(run: Run) -> StageResult:
