@@ -1,6 +1,6 @@
 """How often the gate passes a model of known recall: the tables of the README, with the gate's own code.
 
-    python benchmarks/gate_power.py [--trials 4000] [--seed 0]
+    python benchmarks/gate_power.py [--trials 10000] [--seed 0]
 
 Draws what a test part would show of a model whose true recall is known, and puts it through the bound and the gate that
 runs use, once for either kind of evidence. In the first table every defect stands alone; in the second, photographs hold
@@ -81,7 +81,7 @@ def table(
 def main() -> None:
     """Prints both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=4000)
+    parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     for title, size, correlation in (

@@ -89,17 +89,28 @@ NUMBERS = st.floats(min_value=1e-9, max_value=1.0)
     rate=NUMBERS,
     weights=st.sampled_from(["auto", "none", "/a b/w.h5", "s3://b/ü'\"$x.h5", "true", "null", "# no", "a: b"]),
     auc=st.none() | st.floats(0, 1),
+    prevalence=st.none() | st.floats(0.001, 0.999),
+    columns=st.lists(st.sampled_from(["line", "defect type", "a: b", "null", "x,y", "ü'\"$"])),
     promote=st.booleans(),
 )
 @settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 def test_what_the_form_says_is_what_the_command_line_reads(
-    context: Callable[..., dict[str, Any]], epochs: int, rate: float, weights: str, auc: float | None, promote: bool
+    context: Callable[..., dict[str, Any]],
+    epochs: int,
+    rate: float,
+    weights: str,
+    auc: float | None,
+    prevalence: float | None,
+    columns: list[str],
+    promote: bool,
 ) -> None:
     chosen = {
         "training.head.epochs": epochs,
         "training.head.learning_rate": rate,
         "model.weights": weights,
         "gate.auc": auc,
+        "data.prevalence": prevalence,
+        "slices.columns": columns,
         "publish.promote": promote,
     }
     arguments = resolve_arguments(context(**{**form().dump(), **chosen}))

@@ -97,6 +97,7 @@ def test_a_finished_stage_pushes_its_single_values_and_no_more(
     [
         (result("x", "blocked", REASONS) + "sys.exit(4)", "data.unique_ids: 3 patch ids stand twice", False),
         (result("x", "blocked", REASONS) + "sys.exit(5)", "data.unique_ids: 3 patch ids stand twice", False),
+        (result("evaluate", "refused", REASONS) + "sys.exit(3)", r"REJECTED.*\n.*3 patch ids stand twice", False),
         ("print('no dataset: say --dataset', file=sys.stderr)\nsys.exit(2)", "say --dataset", False),
         ("print('S3 is gone', file=sys.stderr)\nsys.exit(1)", r"exit 1\)\.\nS3 is gone", True),
         ("sys.stdout.flush()\nos.kill(os.getpid(), 9)", "out of memory", True),

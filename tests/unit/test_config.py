@@ -122,3 +122,13 @@ def test_the_fingerprint_changes_with_what_can_change_a_model_and_with_nothing_e
 @pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")), ids=lambda f: f.name)
 def test_the_configurations_of_the_repository_are_valid(file: Path) -> None:
     load_config(file)
+
+
+def test_columns_to_slice_by_are_a_list_and_no_run_changes_anothers_default() -> None:
+    config = load_config(overrides=["slices.columns=[line, defect_type]", "data.prevalence=0.01"])
+    assert config.slices.columns == ["line", "defect_type"]
+    assert config.data.prevalence == 0.01
+    load_config().slices.columns.append("line")
+    assert load_config().slices.columns == []
+    with pytest.raises(ConfigError, match=r"slices\.columns.*valid list"):
+        load_config(overrides=["slices.columns=line"])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steel_training.metrics import count, sweep
-from steel_training.threshold import NoOperatingThreshold, choose_threshold
+from steel_training.threshold import NoOperatingThreshold, choose_threshold, resolving
 
 
 def scored(seed: int, *, defects: int = 260, clean: int = 720, shift: float = 2.9) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +20,7 @@ def scored(seed: int, *, defects: int = 260, clean: int = 720, shift: float = 2.
 
 @settings(max_examples=80, deadline=None)
 @given(
-    st.integers(0, 10_000), st.integers(5, 80), st.integers(5, 200), st.booleans(), st.sampled_from([0.0, 0.5, 1, 3])
+    st.integers(0, 10_000), st.integers(20, 80), st.integers(5, 200), st.booleans(), st.sampled_from([0.0, 0.5, 1, 3])
 )
 def test_the_chosen_threshold_meets_the_recall_target_on_validation(seed, defects, clean, ties, margin) -> None:
     random = np.random.default_rng(seed)
@@ -66,14 +66,27 @@ def test_where_precision_cannot_be_met_recall_comes_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "scores", "named"),
+    ("labels", "scores", "code", "named"),
     [
-        ([0, 0, 0], [0.1, 0.2, 0.3], "0 defects"),
-        ([1, 1, 1], [0.1, 0.2, 0.3], "3 defects among 3"),
-        ([0, 1, 1], [0.1, np.nan, 0.3], "not finite"),
-        ([0, 1, 1], [0.4, 0.4, 0.4], "collapsed"),
+        ([0, 0, 0], [0.1, 0.2, 0.3], "gate.not_enough_evidence", "0 defects"),
+        ([1, 1, 1], [0.1, 0.2, 0.3], "gate.not_enough_evidence", "3 defects among 3"),
+        ([0, 1, 1], [0.1, np.nan, 0.3], "gate.not_finite", "not finite"),
+        ([0, 1, 1], [0.4, 0.4, 0.4], "collapse.constant_score", "collapsed"),
+        ([0, 1, 1], [0.4, 0.5, 0.6], "gate.not_enough_evidence", "2 defects; with fewer than 20"),
     ],
 )
-def test_validation_that_cannot_support_a_threshold_is_refused(labels, scores, named) -> None:
-    with pytest.raises(NoOperatingThreshold, match=named):
+def test_validation_that_cannot_support_a_threshold_is_refused(labels, scores, code, named) -> None:
+    with pytest.raises(NoOperatingThreshold, match=named) as refused:
         choose_threshold(np.array(labels), np.array(scores), recall=0.95, precision=0.7, margin=1)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(("recall", "defects"), [(0.95, 20), (0.8, 5), (0.9, 10), (0.99, 100), (0.0, 1), (1.0, 1)])
+def test_so_many_defects_resolve_a_recall(recall: float, defects: int) -> None:
+    assert resolving(recall) == defects
+    labels = np.r_[np.ones(defects), np.zeros(50)].astype(int)
+    scores = np.linspace(1, 0, len(labels))
+    choose_threshold(labels, scores, recall=recall, precision=0.7, margin=1)
+    if defects > 1:
+        with pytest.raises(NoOperatingThreshold, match=f"fewer than {defects}"):
+            choose_threshold(labels[1:], scores[1:], recall=recall, precision=0.7, margin=1)
