@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from steel_training.cli import main
+from steel_training.conclusion import conclude
 from steel_training.records import BASELINE, MODEL, registry_of
 from steel_training.registry import VersionDamaged
 from steel_training.run import Run, StageResult
@@ -164,6 +165,9 @@ def test_a_model_without_a_threshold_is_rejected_with_report_and_record(
     registry = registry_of(run)
     assert [(d["verdict"], d["version"]) for d in registry.decisions()] == [(str(Verdict.REJECTED), None)]
     assert (registry.versions(), registry.champion()[0]) == ([], None)
+    concluded = conclude(run, run.result("evaluate"))
+    assert (concluded.verdict, concluded.version, concluded.metrics) == (Verdict.REJECTED, None, {})
+    assert code in concluded.told()
     # What follows has nothing to judge, and says why.
     assert main(["decide", "--run-id", "bad", "--store", str(tmp_path / "store")]) in (1, 2)
     assert main(["verify_bundle", "--run-id", "bad", "--store", str(tmp_path / "store")]) == 1
