@@ -75,7 +75,8 @@ def choose_band(
             + (f" with the margin; about {needed} would" if needed is not None else "")
         )
     sure = (standard_errors_above(precisions, precision, alarms) >= margin) & (precisions >= precision - 1e-12)
-    high = max(float(thresholds[sure].min()), threshold) if sure.any() else NOTHING_IS_REJECTED
+    sure &= thresholds >= threshold  # precision may fall again above a threshold that had it
+    high = float(thresholds[sure].min()) if sure.any() else NOTHING_IS_REJECTED
     if not sure.any():
         notes.append(f"nothing is rejected without a look: no score shows a precision of {precision:g} with the margin")
     return ReviewBand(low, high, "; ".join(notes) or "both ends meet their share on validation with the margin")
