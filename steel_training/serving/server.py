@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_BODY = 32 * 2**20
+READ_ON = 8 * MAX_BODY
 MAX_UNDER_WAY = 32
 SCORING_THREADS = 2
 LOOK_EVERY_S = 3.0
@@ -196,15 +197,16 @@ def _work(model: LoadedModel, body: bytes, header_length: str | None) -> tuple[I
 
 
 async def _body(request: Request) -> bytes:
-    told = request.headers.get("content-length", "0")
-    too_large = _Refused(413, f"The request is larger than {MAX_BODY:,} bytes; send fewer images in one.")
-    if told.isdigit() and int(told) > MAX_BODY:
-        raise too_large
-    body = bytearray()
+    """Returns the body. One that is too large is read on for a while and thrown away, so that its sender hears why."""
+    body, length = bytearray(), 0
     async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY:
-            raise too_large
+        length += len(piece)
+        if length <= MAX_BODY:
+            body += piece
+        elif length > READ_ON:
+            break
+    if length > MAX_BODY:
+        raise _Refused(413, f"The request is larger than {MAX_BODY:,} bytes; send fewer images in one.")
     return bytes(body)
 
 
