@@ -246,13 +246,14 @@ class Registry:
         return self.store.exists(self._key("versions", version, MARKER))
 
     def _judged_at(self, version: str) -> str:
-        """Returns when a version was judged, or the day that its name begins with."""
+        """Returns when a version was judged, or the day that its name begins with; empty where neither is known."""
         try:
             known = self.store.read_json(self._key("versions", version, "gate.json"))
         except (ObjectNotFound, ValueError):
             known = None
         told = known.get("judged_at") if isinstance(known, dict) else None
-        return str(told or f"{version[:4]}-{version[4:6]}-{version[6:8]}")
+        day = f"{version[:4]}-{version[4:6]}-{version[6:8]}" if version[:8].isdigit() else ""
+        return str(told or day)
 
     def _checksums(self, version: str) -> dict[str, str]:
         try:
