@@ -22,7 +22,7 @@ class ChampionFollower:
     """The champion of a registry, loaded.
 
     Attributes:
-        problem: why the champion of the pointer is not the one that serves; `None` where it is.
+        problem: why the champion of the pointer is not the one that serves; `None` where it is, or where there is none.
     """
 
     def __init__(self, registry: Registry, *, every: float) -> None:
@@ -30,6 +30,9 @@ class ChampionFollower:
         self.every = every
         self.problem: str | None = None
         self._model: LoadedModel | None = None
+        self._refused: str | None = None
+        self._pause = every
+        self._again_at = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="champion", daemon=True)
 
@@ -48,32 +51,36 @@ class ChampionFollower:
 
     def look(self) -> None:
         """Looks at the pointer once, and changes over where it names another version than the one that serves."""
+        champion: str | None = None
         try:
             champion, _ = self.registry.champion()
-            if self._model is None or champion not in (None, self._model.version):
-                started = time.monotonic()
-                with self.registry.bundle(champion) as (version, folder):
-                    model = LoadedModel(version, folder)
-                model.warm_up()
-                self._model = model
-                log.info(
-                    "serving %s, version %s (loaded in %.1f s)", self.registry.name, version, time.monotonic() - started
-                )
-            self.problem = None
+            if champion is None or (self._model is not None and champion == self._model.version):
+                self.problem = self._refused = None
+                return
+            # A version that cannot be loaded is not fetched again every few seconds; another one is, at once.
+            if champion == self._refused and time.monotonic() < self._again_at:
+                return
+            started = time.monotonic()
+            with self.registry.bundle(champion) as (version, folder):
+                model = LoadedModel(version, folder)
+            model.warm_up()
         except Exception as error:
-            self._note(f"{type(error).__name__}: {error}")
+            self._refuse(champion, f"{type(error).__name__}: {error}")
+        else:
+            self._model, self.problem, self._refused = model, None, None
+            log.info(
+                "serving %s, version %s (loaded in %.1f s)", self.registry.name, version, time.monotonic() - started
+            )
 
-    def _note(self, problem: str) -> None:
+    def _refuse(self, champion: str | None, problem: str) -> None:
         if problem != self.problem:
             serving = f"version {self._model.version} keeps serving" if self._model else "nothing is served yet"
             log.warning("%s; %s", problem, serving)
-        self.problem = problem
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_S) if champion == self._refused else self.every
+        self._again_at = time.monotonic() + self._pause
+        self.problem, self._refused = problem, champion
 
     def _follow(self) -> None:
-        pause = self.every
-        while True:
+        while not self._stop.is_set():
             self.look()
-            # A version that cannot be loaded is not fetched again every few seconds.
-            pause = min(2 * pause, max(LONGEST_PAUSE_S, self.every)) if self.problem and self._model else self.every
-            if self._stop.wait(pause):
-                return
+            self._stop.wait(self.every)

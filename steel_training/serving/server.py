@@ -179,7 +179,10 @@ class _Api:
             raise _Refused(404, f"There is no model {name!r} here; this server serves {self.registry.name}.")
         model = self.follower.model
         if model is None:
-            raise _Refused(503, self.follower.problem or "The champion is being loaded; try again in a moment.")
+            raise _Refused(
+                503,
+                self.follower.problem or "There is no champion yet, or it is just being loaded; try again in a moment.",
+            )
         if version is not None and version != model.version:
             raise _Refused(404, f"Version {version!r} is not served; the champion is {model.version}.")
         return model
