@@ -46,8 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from steel_training.ingest.commands import add_commands
+    from steel_training.ingest.commands import add_commands as add_ingest_commands
     from steel_training.records import STAGES
+    from steel_training.registry.commands import add_commands as add_registry_commands
+    from steel_training.serving.commands import add_commands as add_serving_commands
 
     parser = argparse.ArgumentParser(prog="steel-training", description=sys.modules["steel_training"].__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -70,30 +72,9 @@ def _parser() -> argparse.ArgumentParser:
             _add_request(single)
         single.set_defaults(func=_stage, stage=stage)
 
-    add_commands(commands)
-
-    models = commands.add_parser("models", help="published versions and the champion")
-    actions = models.add_subparsers(required=True, metavar="ACTION")
-    for name, text, needs_version in (
-        ("list", "every version and verdict", False),
-        ("show", "one version", True),
-        ("promote", "make a version the champion", True),
-        ("rollback", "go back to the champion before", False),
-    ):
-        action = actions.add_parser(name, help=text)
-        if needs_version:
-            action.add_argument("version")
-        _add_store(action)
-        action.add_argument("--name", default="steel-defects", help="model name in the registry")
-        action.set_defaults(func=_models, action=name)
-
-    predict = commands.add_parser("predict", help="score images with the champion")
-    predict.add_argument("images", nargs="+", metavar="IMAGE")
-    _add_store(predict)
-    predict.add_argument("--version", help="instead of the champion")
-    predict.add_argument("--name", default="steel-defects", help="model name in the registry")
-    predict.add_argument("--json", action="store_true", help="one JSON object an image")
-    predict.set_defaults(func=_predict)
+    add_ingest_commands(commands)
+    add_registry_commands(commands)
+    add_serving_commands(commands)
 
     listing = commands.add_parser("settings", help="every configuration key, its default and meaning")
     listing.set_defaults(func=_settings)
@@ -172,49 +153,6 @@ def _conclude(run: Run, result: StageResult) -> int:
     print(conclusion.told(), file=sys.stderr)
     print(json.dumps(conclusion.as_dict()))
     return _exit_code(result)
-
-
-def _models(options: argparse.Namespace) -> int:
-    from steel_training.registry import Registry
-
-    registry = Registry(open_storage(options.store), options.name)
-    if options.action == "list":
-        champion, _ = registry.champion()
-        for decision in registry.decisions():
-            mark = "*" if champion is not None and decision.get("version") == champion else " "
-            recall = decision["metrics"].get("recall", {}).get("value")
-            shown = f"recall {recall:.4f}" if recall is not None else "–"
-            print(
-                f"{mark} {decision['verdict']:<10} {decision.get('version') or '–':<18} {shown:<14} {decision['decided_at'][:19]}  {decision['run_id']}"
-            )
-        print(f"champion: {champion or 'none yet'}")
-    elif options.action == "show":
-        print(json.dumps(registry.metadata(options.version), indent=2))
-    elif options.action == "promote":
-        previous = registry.promote(options.version)
-        print(f"champion: {options.version} (before: {previous or 'none'})")
-    else:
-        left, now = registry.rollback()
-        print(f"champion: {now} (before: {left})")
-    return 0
-
-
-def _predict(options: argparse.Namespace) -> int:
-    from steel_training.registry import Registry
-    from steel_training.serving import predict
-
-    rows = predict(Registry(open_storage(options.store), options.name), options.images, version=options.version)
-    if options.json:
-        for row in rows:
-            print(json.dumps(row))
-        return 0
-    width = max(len(row["image"]) for row in rows)
-    print(
-        f"{'image':<{width}}  score   verdict    (threshold {rows[0]['threshold']:.4f}, version {rows[0]['version']})"
-    )
-    for row in rows:
-        print(f"{row['image']:<{width}}  {row['score']:.4f}  {'DEFECTIVE' if row['label'] else 'clean'}")
-    return 0
 
 
 def _settings(_: argparse.Namespace) -> int:

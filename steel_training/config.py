@@ -336,8 +336,8 @@ def _parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> Iterator[t
 
 def _scalar(text: str) -> Any:
     value = yaml.safe_load(text)
-    if isinstance(value, str):
-        # YAML 1.1 reads 1e-4 (no dot) as a string; people write rates so.
+    if isinstance(value, str) and not text.lstrip().startswith(("'", '"')):
+        # YAML 1.1 reads 1e-4 (no dot) as a string; people write rates so. What is quoted is meant as a string.
         try:
             return float(value)
         except ValueError:

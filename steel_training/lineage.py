@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from steel_training import bundle
-from steel_training.records import REPORT, config_of, version_of
+from steel_training import bundle, reproduction
+from steel_training.records import PROFILE, REPORT, config_of, table_of, version_of
 from steel_training.run import Run, StageResult
 
 
@@ -30,15 +30,23 @@ def facts(run: Run, version: str | None) -> dict[str, Any]:
 def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
     """Writes `gate.json` and the model card into a bundle that is about to be published."""
     record, judged = run.result("resolve_dataset").outputs, run.result("evaluate").outputs
+    trained = run.result("fine_tune")
+    again = reproduction.command(record["dataset"], config_of(run), trained.outputs["weights"])
     content = {
         **facts(run, version_of(run)),
         "run_id": run.run_id,
+        "judged_at": decided.finished_at,
+        "split_seed": config_of(run).data.seed,
+        "parts": record["parts"],
+        "test_part": reproduction.part_hash(table_of(run, "profile_patches", PROFILE)),
         "reasons": [reason.as_dict() for reason in decided.reasons],
         "threshold": judged["threshold"],
         "counts": judged["counts"],
-        "weights": run.result("fine_tune").outputs["weights"],
+        "weights": trained.outputs["weights"],
         "config": record["config"],
         "packages": record["packages"],
+        "machine": trained.outputs["machine"],
+        "reproduce": reproduction.command_line(again),
         "parent_champion": decided.outputs["champion"],
         "verification": dict(run.result("verify_bundle").outputs),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from steel_training import provenance
 from steel_training.records import BASELINE, MODEL, PROFILE, config_of, groups_in, patch_sets, table_of
 from steel_training.run import Run, StageResult, Status
 from steel_training.splits import TRAIN, VAL
@@ -72,6 +73,9 @@ def fine_tune(run: Run) -> StageResult:
             model = TransferLearningModel.load(head / MODEL, config.model, weights)
         training = trainer.fine_tune(model)
         model.scoring_model(flips=config.model.flips).save(folder / MODEL)
-        return StageResult("fine_tune", outputs={"weights": weights.as_dict(), **training.as_dict()})
+        return StageResult(
+            "fine_tune",
+            outputs={"weights": weights.as_dict(), "machine": provenance.machine(), **training.as_dict()},
+        )
 
     return run.perform("fine_tune", run.after("train_head"), work)

@@ -103,6 +103,14 @@ class Storage(ABC):
         """Replaces the folder at `prefix` by a local one; `last` is the file whose presence says that it is whole."""
 
     @abstractmethod
+    def remove_folder(self, prefix: str, *, first: str) -> None:
+        """Removes the folder at `prefix` and all below it; `first` is the file whose presence says that it is whole.
+
+        From the first moment on a reader finds the folder without that file. None there is no error; a removal that was
+        broken off is finished by doing it again.
+        """
+
+    @abstractmethod
     def local_folder(self, prefix: str) -> AbstractContextManager[Path]:
         """Gives the folder as a local path, fetched if need be. Read only: writing there reaches nobody.
 

@@ -125,6 +125,11 @@ class S3Storage(Storage):
             list(pool.map(upload, sorted(kept - {last})))
         upload(last)
 
+    def remove_folder(self, prefix: str, *, first: str) -> None:
+        self._delete(_join(prefix, first))
+        with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
+            list(pool.map(self._delete, [entry.key for entry in self.entries(prefix)]))
+
     def _delete(self, key: str) -> None:
         with self._explained(key):
             self.client.delete_object(Bucket=self.bucket, Key=self._key(key))

@@ -151,10 +151,59 @@ def test_images_are_built_from_targets_that_exist_and_only_workers_hold_tensorfl
         assert "apache-airflow" in packages
 
 
-def test_the_ui_is_all_that_answers_and_only_on_this_host() -> None:
+def test_only_the_ui_and_the_model_server_answer_and_only_on_this_host() -> None:
     published = {name: s["ports"] for name, s in SERVICES.items() if "ports" in s}
-    assert list(published) == ["api-server"]
-    assert all(port.startswith("127.0.0.1:") for port in published["api-server"])
+    assert list(published) == ["api-server", "tensorflow-serving"]
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_the_model_server_reads_what_the_watcher_places(environment_file: dict[str, str]) -> None:
+    from steel_training.cli import _parser
+
+    watcher, server = SERVICES["deploy"], SERVICES["tensorflow-serving"]
+    assert watcher["profiles"] == server["profiles"] == ["serving"]
+    program, *words = (re.sub(r"\$\{(\w+)[^}]*\}", lambda m: environment_file[m[1]], w) for w in watcher["command"])
+    assert program == "steel-training"
+    asked = _parser().parse_args(words)
+    environment = server["environment"]
+    assert asked.to == f"{environment['MODEL_BASE_PATH']}/{environment['MODEL_NAME']}"
+    assert asked.name == environment["MODEL_NAME"]
+    assert asked.watch < 300, "the health check wants a look every five minutes"
+    assert asked.store == environment_file["STEEL_TRAINING_STORE"]
+    writes, reads = (s["volumes"][0].split(":") for s in (watcher, server))
+    assert writes == ["served", environment["MODEL_BASE_PATH"]]
+    assert reads == [*writes, "ro"]
+    # A named volume takes its owner from the image's folder; the watcher is no root.
+    assert "-o airflow -g airflow" in (dockerfile := (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+    assert environment["MODEL_BASE_PATH"] in dockerfile
+    assert watcher["volumes"][1]["read_only"]
+
+
+def test_the_model_servers_health_check_tells_a_loaded_model_from_none(tmp_path: Path) -> None:
+    """The very words of the compose file, against a server that answers as TensorFlow Serving does."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    states = iter(["AVAILABLE", "LOADING"])
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.path == "/v1/models/steel-defects"
+            body = json.dumps({"model_version_status": [{"version": "1", "state": next(states)}]} if known else {})
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        _, *words = SERVICES["tensorflow-serving"]["healthcheck"]["test"]
+        words[-1] = words[-1].replace("/8501", f"/{server.server_port}")
+        codes = [subprocess.run(words, timeout=20, check=False).returncode for _ in range(2)]
+        server.shutdown()
+    assert codes == [0, 1]
 
 
 def test_whatever_runs_on_is_watched_restarted_and_pinned() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
 
 from steel_training.errors import UsageError
 from steel_training.storage import (
@@ -24,32 +22,6 @@ from steel_training.storage import (
     confined,
     open_storage,
 )
-
-
-@pytest.fixture(scope="session")
-def s3_address() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def s3(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An S3 server, and a bucket that is empty."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": s3_address,
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    client = S3Storage("steel").client
-    client.create_bucket(Bucket="steel")
-    for entry in S3Storage("steel").entries():
-        client.delete_object(Bucket="steel", Key=entry.key)
-    return "s3://steel"
 
 
 @pytest.fixture(params=["folder", "s3", "s3 at the root"])
@@ -149,6 +121,46 @@ def test_the_last_file_of_a_folder_is_never_there_before_the_others(s3: str, tmp
     assert order[0] == "delete"
     assert order[-1].endswith("result.json")
     assert sum("result.json" in step for step in order) == 1
+
+
+def test_a_removed_folder_is_gone_with_all_below_and_its_neighbours_stay(storage: Storage) -> None:
+    for key in ("models/v1/checksums.json", "models/v1/deep/er/a", "models/v10/a", "models/v1.json"):
+        storage.write(key, b"x")
+    storage.remove_folder("models/v1", first="checksums.json")
+    storage.remove_folder("models/v1", first="checksums.json")
+    storage.remove_folder("models/never/was", first="checksums.json")
+    assert {entry.key for entry in storage.entries()} == {"models/v10/a", "models/v1.json"}
+    assert storage.folders("models") == ["v10"]
+    with pytest.raises(PathEscapes):
+        storage.remove_folder("../models", first="checksums.json")
+
+
+def test_the_marker_of_a_folder_is_the_first_thing_to_go(s3: str) -> None:
+    storage = S3Storage("steel", "prefix")
+    for name in ("a", "checksums.json", "z"):
+        storage.write(f"v1/{name}", b"x")
+    order: list[str] = []
+    storage.client.meta.events.register(
+        "before-call.s3.DeleteObject", lambda params, **_: order.append(params["url_path"])
+    )
+    storage.remove_folder("v1", first="checksums.json")
+    assert order[0].endswith("v1/checksums.json")
+    assert len(order) == 3
+
+
+def test_a_removal_that_was_broken_off_leaves_no_folder_that_a_reader_finds(tmp_path: Path, monkeypatch) -> None:
+    storage = FolderStorage(tmp_path)
+    storage.write("v1/checksums.json", b"x")
+    storage.write("v1/a", b"x")
+
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("steel_training.storage.folder.shutil.rmtree", broken)
+    with pytest.raises(StorageError, match="v1 cannot be removed"):
+        storage.remove_folder("v1", first="checksums.json")
+    assert storage.folders() == []
+    assert list(storage.entries()) == []
 
 
 @pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", "a\0b", "a\\b", ".."])

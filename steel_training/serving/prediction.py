@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from steel_training.bundle import SAVED_MODEL
 from steel_training.errors import UsageError
 from steel_training.pixels import ImageUnreadable, without_tiff
 from steel_training.registry import Registry
-
-BATCH = 32
+from steel_training.serving.model import LoadedModel
 
 
 class ImageNotFound(UsageError):
@@ -23,36 +21,30 @@ def predict(registry: Registry, images: Sequence[str], *, version: str | None = 
 
     Args:
         registry: of the model.
-        images: paths of PNG, JPEG, BMP or TIFF files, 8-bit, grey or RGB.
+        images: paths of PNG, JPEG, BMP or TIFF files, 8-bit, grey or RGB,
+            at most `pixels.MAX_SIDE` pixels a side.
         version: instead of the champion.
 
     Returns:
         One row an image: `image`, `score`, `label` (0 clean, 1 defective), `threshold`, `version`.
 
     Raises:
-        ImageNotFound: a file is missing, no image, or neither 8-bit grey nor RGB; nothing is scored then.
+        ImageNotFound: a file is missing, no image, too large, or neither 8-bit grey nor RGB; nothing is scored then.
         VersionNotFound: there is no such version, or no champion.
     """
     files = [_read(image) for image in images]
     with registry.bundle(version) as (found, folder):
-        import tensorflow as tf
-
-        serve = tf.saved_model.load(str(folder / SAVED_MODEL)).signatures["serving_default"]
-        rows: list[dict[str, Any]] = []
-        for start in range(0, len(files), BATCH):
-            answer = serve(image_bytes=tf.constant(files[start : start + BATCH]))
-            columns = {name: answer[name].numpy() for name in ("score", "label", "threshold")}
-            rows += [
-                {
-                    "image": image,
-                    "score": round(float(columns["score"][i]), 6),
-                    "label": int(columns["label"][i]),
-                    "threshold": round(float(columns["threshold"][i]), 6),
-                    "version": found,
-                }
-                for i, image in enumerate(images[start : start + BATCH])
-            ]
-    return rows
+        model = LoadedModel(found, folder)
+    return [
+        {
+            "image": image,
+            "score": round(answer.score, 6),
+            "label": answer.label,
+            "threshold": round(answer.threshold, 6),
+            "version": answer.version,
+        }
+        for image, answer in zip(images, model.score(files), strict=True)
+    ]
 
 
 def _read(image: str) -> bytes:

@@ -1,0 +1,18 @@
+"""Published versions of a model, the pointer to the one that serves, and every verdict with its reasons.
+
+A version never changes: its checksums are written last, removed first, and checked by whoever reads it.
+"""
+
+from steel_training.registry.errors import ChampionMoved, ModelNameRefused, VersionDamaged, VersionNotFound
+from steel_training.registry.pointer import Pointer
+from steel_training.registry.registry import MARKER, Registry
+
+__all__ = [
+    "MARKER",
+    "ChampionMoved",
+    "ModelNameRefused",
+    "Pointer",
+    "Registry",
+    "VersionDamaged",
+    "VersionNotFound",
+]

@@ -1,0 +1,87 @@
+"""The champion pointer: which version serves, which served before it, and what may no longer serve. Pure.
+
+One small record, replaced as a whole by a conditional write. Because the way back is in the record itself, a rollback
+is one such write too, and a second one goes one step further back instead of forward again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+REMEMBERED = 100
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """The record in `champion.json`.
+
+    Attributes:
+        version: serves now.
+        moved_at: when the record was written, ISO 8601.
+        history: the champions before it, oldest first, at most `REMEMBERED`; a rollback takes the last one off.
+        retired: versions that `prune` removes or has removed, and that must not become champion meanwhile.
+    """
+
+    version: str
+    moved_at: str
+    history: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+
+    @property
+    def previous(self) -> str | None:
+        """The champion before this one."""
+        return self.history[-1] if self.history else None
+
+    def promoted(self, version: str, at: str) -> Pointer:
+        """Returns the record after a promotion of another version."""
+        return Pointer(version, at, (*self.history, self.version)[-REMEMBERED:], self.retired)
+
+    def rolled_back(self, whole: Collection[str], at: str) -> Pointer | None:
+        """Returns the record after a step back, past versions that are there no more; `None` where no step is left.
+
+        Args:
+            whole: the versions that the registry holds.
+            at: time of the move.
+        """
+        for place in range(len(self.history) - 1, -1, -1):
+            version = self.history[place]
+            if version in whole and version not in self.retired and version != self.version:
+                return Pointer(version, at, self.history[:place], self.retired)
+        return None
+
+    def retiring(self, versions: Collection[str], at: str) -> Pointer:
+        """Returns the record that keeps `versions` from becoming champion."""
+        return Pointer(self.version, at, self.history, tuple(sorted(versions)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the record as it is stored."""
+        return {
+            "version": self.version,
+            "previous": self.previous,
+            "moved_at": self.moved_at,
+            "history": list(self.history),
+            "retired": list(self.retired),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Pointer:
+        """Reads a record back; the first ones knew only `previous`."""
+        before = values.get("previous")
+        history = values.get("history", [before] if before else [])
+        return cls(values["version"], values["moved_at"], tuple(history), tuple(values.get("retired", ())))
+
+
+def surplus(versions: Collection[str], pointer: Pointer, keep: int) -> list[str]:
+    """Returns the versions that `prune` removes.
+
+    Args:
+        versions: that the registry holds, oldest first.
+        pointer: its champion and the champion to go back to are kept.
+        keep: how many of the newest are kept as well, at least 1.
+    """
+    ordered = list(versions)
+    back = pointer.rolled_back(ordered, pointer.moved_at)
+    kept = {pointer.version, *ordered[-keep:], *([back.version] if back else [])}
+    return [version for version in ordered if version not in kept]

@@ -1,0 +1,155 @@
+"""What the registry knows, as text for a person. Pure: from records to lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+SHOWN = {"recall": "recall", "precision": "precision", "f2": "F2", "auc": "AUC"}
+_NONE = "–"
+
+
+def listing(decisions: Sequence[Mapping[str, Any]], versions: Sequence[str], champion: str | None) -> str:
+    """Returns one line a verdict, newest last, and one for each version whose verdict is not recorded.
+
+    Args:
+        decisions: as `Registry.decisions` returns them, oldest first.
+        versions: that the registry holds; a published version that is not among them was pruned.
+        champion: is marked.
+    """
+    rows = [("", "version", "verdict", *SHOWN.values(), "day", "dataset", "run")]
+    for decision in decisions:
+        version = decision.get("version")
+        verdict = str(decision["verdict"])
+        rows.append(
+            (
+                "*" if champion is not None and version == champion else "",
+                version or _NONE,
+                f"{verdict}, pruned" if version and verdict == "published" and version not in versions else verdict,
+                *(_figure(_value(decision.get("metrics", {}), name)) for name in SHOWN),
+                str(decision["decided_at"])[:10],
+                _dataset(decision),
+                str(decision["run_id"]),
+            )
+        )
+    decided = {decision.get("version") for decision in decisions}
+    for version in versions:
+        if version not in decided:
+            mark = "*" if version == champion else ""
+            rows.append((mark, version, "no record", *[_NONE] * (len(SHOWN) + 2), _NONE))
+    told = _aligned(rows) if len(rows) > 1 else "no verdicts yet"
+    return f"{told}\nchampion: {champion or 'none yet'}"
+
+
+def summary(version: str, known: Mapping[str, Any], champion: str | None) -> str:
+    """Returns what `gate.json` says of a version, in a few lines."""
+    metrics = known.get("metrics", {})
+    rows = [("metric", "test", "bound")]
+    rows += [
+        (SHOWN.get(name, name), _figure(_value(metrics, name)), _figure(_bound(metrics, name))) for name in metrics
+    ]
+    counts, test = known.get("counts"), known.get("parts", {}).get("test")
+    lines = [f"{version}{'  (champion)' if version == champion else ''}"]
+    lines += list(_facts(known))
+    if test:
+        lines.append(
+            f"judged on    {test['clean'] + test['defective']:,} patches ({test['defective']:,} defective) of "
+            f"{test['groups']:,} groups, never seen in training"
+        )
+    if counts:
+        lines.append(
+            f"             {counts['fn']} of {counts['tp'] + counts['fn']} defects missed, {counts['fp']} false alarms"
+        )
+    if known.get("threshold"):
+        lines.append(f"threshold    {known['threshold']['value']:.4f}")
+    if metrics:
+        lines += ["", _aligned(rows)]
+    for reason in known.get("reasons", ()):
+        lines.append(f"{reason['code']}: {reason['message']}")
+    if known.get("reproduce"):
+        lines += ["", "made again by:", f"  {known['reproduce']}"]
+    return "\n".join(lines)
+
+
+def comparison(a: str, first: Mapping[str, Any], b: str, second: Mapping[str, Any]) -> str:
+    """Returns two versions' figures side by side, what each was judged on, and a warning where that differs."""
+    rows = [("", a, b, "difference")]
+    ours, theirs = first.get("metrics", {}), second.get("metrics", {})
+    for name in dict.fromkeys((*ours, *theirs)):
+        x, y = _value(ours, name), _value(theirs, name)
+        between = f"{y - x:+.4f}" if x is not None and y is not None else _NONE
+        rows.append((SHOWN.get(name, name), _figure(x), _figure(y), between))
+    for title, read in _SIDES.items():
+        left, right = read(first), read(second)
+        rows.append((title, left, right, "" if left == right else "differs"))
+    told = _aligned(rows)
+    if not first.get("test_part") or not second.get("test_part"):
+        told += "\nWarning: it is not recorded whether both were judged on the same test patches; the figures may not compare."
+    elif first["test_part"] != second["test_part"]:
+        told += (
+            "\nWarning: the test parts differ, so the figures do not compare. For a fair comparison train both on one "
+            "dataset version, or look at what the newer run says of the champion of its day on its own test part."
+        )
+    return told
+
+
+_SIDES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "threshold": lambda known: _figure(known.get("threshold", {}).get("value")),
+    "dataset": lambda known: str(known.get("dataset", _NONE)),
+    "fingerprint": lambda known: str(known.get("fingerprint", _NONE))[:16],
+    "split seed": lambda known: str(known.get("split_seed", _NONE)),
+    "test patches": lambda known: _sizes(known.get("parts", {}).get("test")),
+    "backbone": lambda known: str(known.get("config", {}).get("model", {}).get("backbone", _NONE)),
+    "configuration": lambda known: str(known.get("configuration", _NONE))[:16],
+    "code": lambda known: str(known.get("code", _NONE)),
+}
+
+
+def _facts(known: Mapping[str, Any]) -> Iterator[str]:
+    machine, packages = known.get("machine") or {}, known.get("packages") or {}
+    made = [
+        *(f"{name} {packages[name]}" for name in ("tensorflow", "keras") if name in packages),
+        *([f"Python {machine['python']}, {machine['cores']} cores, {machine['platform']}"] if machine else []),
+    ]
+    for title, value in (
+        ("judged", str(known.get("judged_at", ""))[:19].replace("T", " ")),
+        ("run", known.get("run_id")),
+        ("dataset", known.get("dataset")),
+        ("fingerprint", str(known.get("fingerprint", ""))[:16]),
+        ("weights", (known.get("weights") or {}).get("detail")),
+        ("code", known.get("code")),
+        ("made with", ", ".join(made)),
+        ("champion", f"{known['parent_champion']} (met by this one)" if known.get("parent_champion") else None),
+    ):
+        if value:
+            yield f"{title:<12} {value}"
+
+
+def _dataset(decision: Mapping[str, Any]) -> str:
+    dated = decision.get("dataset_version")
+    return str(dated or str(decision.get("dataset") or _NONE).rstrip("/").rsplit("/", 1)[-1])
+
+
+def _value(metrics: Mapping[str, Any], name: str) -> float | None:
+    found: float | None = (metrics.get(name) or {}).get("value")
+    return found
+
+
+def _bound(metrics: Mapping[str, Any], name: str) -> float | None:
+    found: float | None = (metrics.get(name) or {}).get("bound")
+    return found
+
+
+def _sizes(part: Mapping[str, int] | None) -> str:
+    return f"{part['clean']} clean, {part['defective']} defective" if part else _NONE
+
+
+def _figure(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.4f}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -1,0 +1,151 @@
+"""Two small published versions that answer differently, and a real server process."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from steel_training.registry import Registry
+from steel_training.storage import open_storage
+
+SIZE = 32
+
+
+def noise(seed: int, shape: tuple[int, ...] = (40, 40), kind: str = "PNG") -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)).save(data, format=kind)
+    return data.getvalue()
+
+
+@pytest.fixture(scope="session")
+def picture() -> Callable[..., bytes]:
+    """Makes an image file of noise: picture(seed, shape, kind)."""
+    return noise
+
+
+@pytest.fixture(scope="session")
+def bomb() -> bytes:
+    """A valid grey PNG of 30,000 × 30,000 black pixels in less than a megabyte; made in no time, by repetition."""
+    side, rows = 30_000, 1_000
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    piece = packer.compress(bytes(rows * (side + 1))) + packer.flush(zlib.Z_FULL_FLUSH)
+    size = side * (side + 1)
+    # Adler-32 of so many zeros: the first sum stays 1, the second counts them.
+    pixels = b"\x78\xda" + piece * (side // rows) + b"\x03\x00" + struct.pack(">HH", size % 65521, 1)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    made = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    assert len(made) < 1_000_000
+    return made
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Bundles v1 and v2 of two networks of stock layers."""
+    import keras
+
+    from steel_training import bundle
+
+    found = {}
+    for number, version in enumerate(("v1", "v2")):
+        keras.utils.set_random_seed(number)
+        pixels = keras.Input((SIZE, SIZE, 3))
+        x = keras.layers.Conv2D(8, 5, activation="relu")(keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels))
+        x = keras.layers.Dense(1, activation="sigmoid")(keras.layers.GlobalMaxPooling2D()(x))
+        folder = tmp_path_factory.mktemp(version)
+        bundle.export(keras.Model(pixels, x), folder, threshold=0.4 + 0.1 * number, input_size=SIZE, version=version)
+        (folder / "gate.json").write_text(json.dumps({"judged_at": f"2026-11-2{number}"}), encoding="utf-8")
+        found[version] = folder
+    return found
+
+
+@pytest.fixture
+def registry(exported: dict[str, Path], tmp_path: Path) -> Registry:
+    """Holds v1 and v2; v1 is the champion."""
+    found = Registry(open_storage(tmp_path / "store"), "steel-defects")
+    for version, folder in exported.items():
+        shutil.copytree(folder, tmp_path / "made" / version)
+        found.publish(tmp_path / "made" / version, version)
+    found.promote("v1")
+    return found
+
+
+@dataclass
+class Server:
+    process: subprocess.Popen[str]
+    address: str
+    log: Path
+
+    def ask(
+        self, path: str, body: bytes | dict[str, Any] | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any, Any]:
+        """Returns status, answer (parsed where it is JSON), and headers."""
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        request = urllib.request.Request(self.address + path, data=data, headers=headers or {})
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+                content, status, told = answer.read(), answer.status, answer.headers
+        except urllib.error.HTTPError as error:
+            content, status, told = error.read(), error.code, error.headers
+        return status, json.loads(content) if told["Content-Type"] == "application/json" else content, told
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            assert self.process.poll() is None, self.log.read_text(encoding="utf-8")
+            try:
+                if holds():
+                    return
+            except urllib.error.URLError:
+                pass  # not listening yet
+            time.sleep(0.2)
+        raise AssertionError(self.log.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[Registry], Server]]:
+    """Starts `steel-training serve` on a free port."""
+    started: list[Server] = []
+
+    def start(registry: Registry) -> Server:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = tmp_path / "serve.log"
+        words = [sys.executable, "-m", "steel_training", "serve", "--store", registry.store.uri]
+        words += ["--name", registry.name, "--port", str(port), "--every", "0.3"]
+        with open(log, "w", encoding="utf-8") as out:
+            process = subprocess.Popen(words, stdout=out, stderr=out, text=True, env=dict(os.environ))
+        started.append(Server(process, f"http://127.0.0.1:{port}", log))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.process.send_signal(signal.SIGTERM)
+        try:
+            server.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()

@@ -1,0 +1,130 @@
+"""A request is taken apart exactly as the protocol says, or refused with a reason; nothing else comes out."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import struct
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from steel_training.serving.model import Answer
+from steel_training.serving.protocol import MAX_IMAGES, OUTPUTS, BadRequest, Inference, answer
+
+FILE = base64.b64encode(b"file").decode()
+
+
+def body(**changed: object) -> bytes:
+    tensor = {"name": "image_bytes", "shape": [1], "datatype": "BYTES", "data": [FILE], **changed}
+    return json.dumps({"inputs": [tensor]}).encode()
+
+
+@given(st.lists(st.binary(max_size=50), min_size=1, max_size=5), st.booleans())
+def test_files_arrive_as_they_were_sent(files: list[bytes], column: bool) -> None:
+    data: list = [base64.b64encode(file).decode() for file in files]
+    if column:
+        data = [[text] for text in data]
+    assert Inference(body(shape=[len(files), 1] if column else [len(files)], data=data)).files == files
+    tail = b"".join(struct.pack("<I", len(file)) + file for file in files)
+    text = body(shape=[len(files)], data=None, parameters={"binary_data_size": len(tail)})
+    assert Inference(text + tail, str(len(text))).files == files
+
+
+@pytest.mark.parametrize(
+    ("request_body", "said"),
+    [
+        (b"", "no JSON"),
+        (b"\xff", "no JSON"),
+        (b"[]", "type list"),
+        (b"{}", "list of one tensor"),
+        (b'{"inputs": [{}, {}]}', "list of one tensor"),
+        (body(name="pixels"), "takes 'image_bytes' of BYTES"),
+        (body(datatype="FP32"), "takes 'image_bytes' of BYTES"),
+        (body(shape=[2]), "says 2 images, but the data has 1"),
+        (body(shape=[]), "expected [n]"),
+        (body(shape=[True]), "expected [n]"),
+        (body(shape=[1, 3]), "expected [n]"),
+        (body(shape="1"), "expected [n]"),
+        (body(shape=[0], data=[]), "from 1 to"),
+        (body(shape=[MAX_IMAGES + 1], data=[FILE] * (MAX_IMAGES + 1)), "from 1 to"),
+        (body(data=None), "no 'data'"),
+        (body(data=["é"]), "Image 0 is no base64"),
+        (body(data=["a"]), "Image 0 is no base64"),
+        (body(data=[1]), "Image 0 is no base64"),
+        (body(parameters=3), "must be an object"),
+        (body(parameters={"binary_data_size": 3}), "but 0 bytes follow"),
+        (json.dumps({**json.loads(body()), "outputs": [{"name": "accuracy"}]}).encode(), "no output 'accuracy'"),
+        (json.dumps({**json.loads(body()), "outputs": [{"name": ["x"]}]}).encode(), "no output"),
+        (json.dumps({**json.loads(body()), "outputs": "score"}).encode(), "list of objects"),
+    ],
+)
+def test_a_wrong_request_is_refused_with_its_reason(request_body: bytes, said: str) -> None:
+    with pytest.raises(BadRequest) as told:
+        Inference(request_body)
+    assert said in str(told.value)
+
+
+@pytest.mark.parametrize("length", ["", "-1", "1e3", "99999", "²", "9" * 30])
+def test_a_wrong_length_of_the_json_is_refused(length: str) -> None:
+    with pytest.raises(BadRequest, match="Inference-Header-Content-Length"):
+        Inference(body(), length)
+
+
+@given(st.binary(max_size=40), st.integers(0, 60))
+def test_whatever_follows_the_json_is_taken_apart_or_refused(tail: bytes, count: int) -> None:
+    text = body(shape=[max(count, 1)], parameters={"binary_data_size": len(tail)})
+    try:
+        files = Inference(text + tail, str(len(text))).files
+    except BadRequest:
+        return
+    assert b"".join(struct.pack("<I", len(file)) + file for file in files) == tail
+
+
+WORDS = st.sampled_from(["", "binary_data_size", "binary_data", "name", "score", FILE])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.floats(width=16) | WORDS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=2),
+    max_leaves=4,
+)
+TENSOR = st.fixed_dictionaries({}, optional=dict.fromkeys(("shape", "data", "parameters"), JSON))
+
+
+@given(
+    st.fixed_dictionaries(
+        {"inputs": st.lists(TENSOR, min_size=1, max_size=1)},
+        optional={"outputs": JSON, "parameters": JSON, "id": JSON},
+    )
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_json_makes_it_fail_in_another_way(request_json: dict) -> None:
+    for tensor in request_json["inputs"]:
+        tensor.update({"name": "image_bytes", "datatype": "BYTES"})
+    with contextlib.suppress(BadRequest):
+        Inference(json.dumps(request_json).encode())
+
+
+def test_an_answer_repeats_the_id_and_holds_the_tensors_that_were_asked_for() -> None:
+    asked = json.loads(body())
+    asked.update({"id": "42", "outputs": [{"name": "label"}, {"name": "version"}]})
+    content, headers = answer("steel", Inference(json.dumps(asked).encode()), [Answer(0.25, 1, 0.5, "v1")])
+    assert json.loads(content) == {
+        "model_name": "steel",
+        "model_version": "v1",
+        "id": "42",
+        "outputs": [
+            {"name": "label", "datatype": "INT32", "shape": [1], "data": [1]},
+            {"name": "version", "datatype": "BYTES", "shape": [1], "data": ["v1"]},
+        ],
+    }
+    assert headers == {"Content-Type": "application/json"}
+
+
+def test_a_client_that_wants_everything_binary_gets_it_so() -> None:
+    asked = {**json.loads(body()), "parameters": {"binary_data_output": True}}
+    content, headers = answer("steel", Inference(json.dumps(asked).encode()), [Answer(0.25, 1, 0.5, "v1")])
+    length = int(headers["Inference-Header-Content-Length"])
+    assert [tensor["name"] for tensor in json.loads(content[:length])["outputs"]] == list(OUTPUTS)
+    assert content[length:] == struct.pack("<fif", 0.25, 1, 0.5) + b"\x02\x00\x00\x00v1"

@@ -1,0 +1,157 @@
+"""A real server process answers as `predict` does, changes over without losing a request, and refuses what would hurt it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import threading
+from pathlib import Path
+
+import pytest
+
+from steel_training.serving import predict
+
+MODEL = "/v2/models/steel-defects"
+INFER = f"{MODEL}/infer"
+
+
+def ready(server) -> bool:
+    return server.ask("/v2/health/ready")[0] == 200
+
+
+def request(*files: bytes, **more: object) -> dict:
+    data = [base64.b64encode(file).decode() for file in files]
+    return {"inputs": [{"name": "image_bytes", "shape": [len(files)], "datatype": "BYTES", "data": data}], **more}
+
+
+def outputs(answer: dict) -> dict[str, list]:
+    return {tensor["name"]: tensor["data"] for tensor in answer["outputs"]}
+
+
+def peak_memory(pid: int) -> int:
+    """Returns the most memory that the process ever held, in bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError
+
+
+def test_the_server_answers_as_predict_refuses_what_would_hurt_and_follows_the_champion(
+    registry, serve, picture, bomb, tmp_path: Path
+) -> None:
+    files = [picture(1), picture(2, (40, 50, 3), "JPEG"), picture(3, (64, 64), "BMP"), picture(4, kind="TIFF")]
+    for number, data in enumerate(files):
+        (tmp_path / f"{number}.img").write_bytes(data)
+    expected = predict(registry, [str(tmp_path / f"{number}.img") for number in range(len(files))])
+    server = serve(registry)
+    server.wait_until(lambda: ready(server))
+
+    # What it says of itself.
+    assert server.ask("/v2")[1]["name"] == "steel-training"
+    assert server.ask("/v2/health/live")[:2] == (200, {"live": True})
+    assert server.ask(f"{MODEL}/ready")[:2] == (200, {"name": "steel-defects", "ready": True})
+    about = server.ask(f"{MODEL}/versions/v1")[1]
+    assert about["versions"] == ["v1"]
+    assert [tensor["name"] for tensor in about["outputs"]] == ["score", "label", "threshold", "version"]
+
+    # The same figures as predict, as JSON and as binary data.
+    status, answer, _ = server.ask(INFER, request(*files, id="7"))
+    assert (status, answer["id"], answer["model_version"]) == (200, "7", "v1")
+    found = outputs(answer)
+    assert [round(score, 6) for score in found["score"]] == [row["score"] for row in expected]
+    assert found["label"] == [row["label"] for row in expected]
+    assert found["version"] == ["v1"] * len(files)
+    text, tail = binary(files)
+    headers = {"Inference-Header-Content-Length": str(len(text))}
+    status, raw, told = server.ask(INFER, text + tail, headers)
+    assert status == 200
+    length = int(told["Inference-Header-Content-Length"])
+    tensors = json.loads(raw[:length])["outputs"]
+    assert [tensor["parameters"]["binary_data_size"] for tensor in tensors] == [16, 24]
+    assert list(struct.unpack_from("<4f", raw, length)) == pytest.approx(found["score"], abs=1e-6)
+    assert raw[length + 16 :] == b"\x02\x00\x00\x00v1" * 4
+
+    # What it refuses, and with how little memory.
+    before = peak_memory(server.process.pid)
+    status, answer, _ = server.ask(INFER, request(bomb))
+    assert (status, "900000000 pixels" in answer["error"]) == (400, True)
+    assert peak_memory(server.process.pid) - before < 50e6, "decoded it would be 900 MB"
+    for body, status, said in (
+        (request(files[0], files[1][:200]), 400, "Image 1 cannot be scored"),
+        (request(b"no image"), 400, "no PNG"),
+        (b"{", 400, "no JSON"),
+        (b"[" * 100_000, 400, "no JSON"),
+        (b" " * (32 * 2**20 + 1), 413, "larger"),
+    ):
+        found_status, answer, _ = server.ask(INFER, body)
+        assert (found_status, said in answer["error"]) == (status, True), answer
+    for path, body, status in (
+        ("/v2/models/other", None, 404),
+        ("/v2/models/other/infer", request(files[0]), 404),
+        (f"{MODEL}/versions/v2/infer", request(files[0]), 404),
+        ("/v1", None, 404),
+        (INFER, None, 405),
+    ):
+        found_status, answer, _ = server.ask(path, body)
+        assert (found_status, list(answer)) == (status, ["error"]), path
+
+    # A damaged new champion is told of; the old one serves on. A good one takes over under load, no request lost.
+    damaged = Path(registry.store.uri) / "models/steel-defects/versions/v2/saved_model/saved_model.pb"
+    whole = damaged.read_bytes()
+    damaged.write_bytes(b"torn")
+    registry.store.write_json("models/steel-defects/champion.json", {"version": "v2", "moved_at": "now"})
+    server.wait_until(lambda: "parameters" in server.ask(MODEL)[1])
+    about = server.ask(MODEL)[1]
+    assert (about["versions"], "saved_model.pb of version v2" in about["parameters"]["problem"]) == (["v1"], True)
+    assert server.ask(INFER, request(files[0]))[1]["model_version"] == "v1"
+    assert "version v1 keeps serving" in server.log.read_text(encoding="utf-8")
+    damaged.write_bytes(whole)
+    changes_over_without_losing_a_request(server, files[0])
+
+
+def binary(files: list[bytes]) -> tuple[bytes, bytes]:
+    tail = b"".join(struct.pack("<I", len(file)) + file for file in files)
+    tensor = {"name": "image_bytes", "shape": [len(files)], "datatype": "BYTES"}
+    tensor["parameters"] = {"binary_data_size": len(tail)}
+    wanted = [{"name": name, "parameters": {"binary_data": True}} for name in ("score", "version")]
+    return json.dumps({"inputs": [tensor], "outputs": wanted}).encode(), tail
+
+
+def changes_over_without_losing_a_request(server, file: bytes) -> None:
+    answers: list[tuple[int, str, float]] = []
+    enough = threading.Event()
+
+    def load() -> None:
+        while not enough.is_set():
+            status, answer, _ = server.ask(INFER, request(file))
+            told = outputs(answer) if status == 200 else {"version": [str(answer)], "threshold": [0.0]}
+            answers.append((status, told["version"][0], round(told["threshold"][0], 3)))
+            enough.wait(0.02)
+
+    callers = [threading.Thread(target=load) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    try:
+        server.wait_until(lambda: server.ask(MODEL)[1]["versions"] == ["v2"])
+        enough.wait(1)
+    finally:
+        enough.set()
+        for caller in callers:
+            caller.join(timeout=60)
+    assert {status for status, _, _ in answers} == {200}
+    # Every answer is one version's whole answer; both served while it went on.
+    assert {(version, threshold) for _, version, threshold in answers} == {("v1", 0.4), ("v2", 0.5)}
+
+
+def test_without_a_champion_it_lives_is_not_ready_and_takes_the_first_one_up(registry, serve, picture) -> None:
+    pointer = "models/steel-defects/champion.json"
+    Path(registry.store.uri, pointer).unlink()
+    server = serve(registry)
+    server.wait_until(lambda: server.ask("/v2/health/live")[0] == 200)
+    assert server.ask("/v2/health/ready")[:2] == (503, {"ready": False})
+    status, answer, _ = server.ask(INFER, request(picture(1)))
+    assert (status, "champion" in answer["error"]) == (503, True)
+    registry.promote("v2")
+    server.wait_until(lambda: ready(server))
+    assert server.ask(INFER, request(picture(1)))[1]["model_version"] == "v2"
