@@ -6,6 +6,7 @@ While a bar stands, log lines go above it (`tqdm.contrib.logging`), so that neit
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,8 +60,11 @@ def _bar(total: int, unit: str, **options: Any) -> Iterator[Any]:
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
+    # A terminal that does not know its size (`docker run -t`, `script`) says 0 × 0, and tqdm would draw nothing.
+    known = all(os.get_terminal_size(sys.stderr.fileno()))
+    size = {"dynamic_ncols": True} if known else {"ncols": 100, "nrows": 24}
     with (
-        tqdm(total=total, unit=f" {unit}", file=sys.stderr, leave=False, dynamic_ncols=True, **options) as bar,
+        tqdm(total=total, unit=f" {unit}", file=sys.stderr, leave=False, **size, **options) as bar,
         logging_redirect_tqdm(),
     ):
         yield bar

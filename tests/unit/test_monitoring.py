@@ -233,9 +233,10 @@ def patches(tmp_path):
     return tmp_path
 
 
-def test_on_a_terminal_a_bar_moves_and_log_lines_stand_whole_above_it(patches):
+@pytest.mark.parametrize("size", [(40, 160), (0, 0)], ids=["a window", "a terminal of unknown size"])
+def test_on_a_terminal_a_bar_moves_and_log_lines_stand_whole_above_it(patches, size):
     terminal, theirs = os.openpty()
-    termios.tcsetwinsize(theirs, (40, 160))
+    termios.tcsetwinsize(theirs, size)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     process = subprocess.Popen(
         child(patches, patches / "cache"), stdout=subprocess.PIPE, stderr=theirs, env=environment, text=True
