@@ -36,7 +36,7 @@ def epoch_bar(stage: str, *, epochs: int, steps: int, validation_steps: int) -> 
         return
     import keras
 
-    with _bar(steps + validation_steps, "batches") as bar:
+    with _bar(steps + validation_steps, "batches", desc=stage) as bar:
 
         class Bar(keras.callbacks.Callback):  # type: ignore[misc]
             def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes them by name
