@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from steel_training.weights import LoadedWeights, load_weights
 log = logging.getLogger(__name__)
 
 POOLED, SCORE = "pooled_taps", "score"
-PROGRESS_EVERY = 512
 
 
 @dataclass(frozen=True)
@@ -178,7 +176,10 @@ class TransferLearningModel:
 
 
 class ModelTrainer:
-    """Trains the networks on the training part, choosing epochs by the validation part. It never sees the test part."""
+    """Trains the networks on the training part, choosing epochs by the validation part. It never sees the test part.
+
+    With `logs`, a folder a training, it leaves `results.csv` and TensorBoard's files there (see `monitoring`).
+    """
 
     def __init__(
         self,
@@ -282,10 +283,10 @@ class ModelTrainer:
         key = {"trunk": network_digest(trunk)}
 
         def cached(part: PatchSet, name: str, views: int) -> Cached:
-            progress = _progress(f"{stage}  features of {name}")
-            pooled, *boundary = self.cache.arrays(
-                part, forward, key=key, size=model.input_size, views=views, progress=progress
-            )
+            with monitoring.counting(f"{stage}  features of {name}", len(part)) as progress:
+                pooled, *boundary = self.cache.arrays(
+                    part, forward, key=key, size=model.input_size, views=views, progress=progress
+                )
             return Cached([pooled], boundary)
 
         return cached(self.train, "train", self.config.training.views), cached(self.val, "val", 1)
@@ -301,26 +302,34 @@ class ModelTrainer:
         *,
         class_weights: tuple[float, float] | None,
     ) -> Training:
-        with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch:
+        weights = np.array(class_weights or (1.0, 1.0), np.float32)
+        training = _cached_views(train, self.train.labels, batch_size, weights=weights, seed=self.config.data.seed)
+        validation = _cached_views(val, self.val.labels, 256, weights=weights, seed=None)
+        if self.logs is not None:
+            log.info("%s  watch it: tensorboard --logdir %s", stage, self.logs)
+        with (
+            tempfile.TemporaryDirectory(prefix="steel-training-") as scratch,
+            monitoring.epoch_bar(stage, epochs=epochs, steps=len(training), validation_steps=len(validation)) as bar,
+        ):
             checkpoint = Path(scratch, "best.weights.h5")
             callbacks, history = monitoring.callbacks(
                 stage=stage,
                 epochs=epochs,
                 patience=self.config.training.patience,
+                precision=self._precision,
                 checkpoint=checkpoint,
                 averaged=bool(network.optimizer.use_ema),
-                tensorboard=self.logs / stage if self.logs else None,
+                logs=self.logs,
             )
-            weights = np.array(class_weights or (1.0, 1.0), np.float32)
-            network.fit(
-                _cached_views(train, self.train.labels, batch_size, weights=weights, seed=self.config.data.seed),
-                validation_data=_cached_views(val, self.val.labels, 256, weights=weights, seed=None),
-                epochs=epochs,
-                callbacks=callbacks,
-                verbose=0,
-            )
+            network.fit(training, validation_data=validation, epochs=epochs, callbacks=[*callbacks, *bar], verbose=0)
             network.load_weights(checkpoint)
         best = int(np.argmax(history[monitoring.RANKED])) + 1
+        if self.logs is not None:
+            scores = network.predict(validation, verbose=0)[:, 0]
+            worst = monitoring.worst_pictures(
+                self.val, scores, precision=self._precision, heading=f"{stage}, epoch {best}"
+            )
+            monitoring.write_worst(self.logs, worst, best)
         return Training(history, best, "epochs" if len(history["loss"]) == epochs else "early")
 
 
@@ -388,15 +397,3 @@ def _loss(config: TrainingConfig) -> Any:
 
 def _class_weights(config: TrainingConfig) -> tuple[float, float]:
     return config.class_weights.clean, config.class_weights.defective
-
-
-def _progress(what: str) -> Callable[[int, int], None]:
-    shown = 0
-
-    def report(done: int, total: int) -> None:
-        nonlocal shown
-        if done - shown >= PROGRESS_EVERY or done == total:
-            shown = done
-            log.info("%s  %s/%s patches", what, f"{done:,}", f"{total:,}")
-
-    return report

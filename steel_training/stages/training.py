@@ -28,7 +28,7 @@ def check_baseline(run: Run) -> StageResult:
             from steel_training.model_trainer import BaselineCNN, ModelTrainer
 
             parts = patch_sets(run)
-            trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder / "tensorboard")
+            trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder)
             baseline = BaselineCNN(config.baseline)
             trained = trainer.train_baseline(baseline)
             scores = score(baseline.keras_model, parts[VAL])
@@ -50,7 +50,7 @@ def train_head(run: Run) -> StageResult:
         from steel_training.model_trainer import ModelTrainer, TransferLearningModel
 
         config, parts = config_of(run), patch_sets(run)
-        trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder / "tensorboard")
+        trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder)
         model = TransferLearningModel.build(config.model, config.data.input_size)
         training = trainer.train_head(model)
         model.keras_model.save(folder / MODEL)
@@ -68,7 +68,7 @@ def fine_tune(run: Run) -> StageResult:
 
         config, parts = config_of(run), patch_sets(run)
         weights = LoadedWeights(**run.result("train_head").outputs["weights"])
-        trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder / "tensorboard")
+        trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder)
         with run.folder("train_head") as head:
             model = TransferLearningModel.load(head / MODEL, config.model, weights)
         training = trainer.fine_tune(model)
