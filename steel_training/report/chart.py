@@ -28,12 +28,14 @@ class Chart:
         x: (label, low, high) of the horizontal axis.
         y: the same of the vertical one.
         log_y: whether the vertical axis is logarithmic; `y` then starts above 0.
+        whole_x: whether only whole numbers are written along the horizontal axis.
     """
 
     title: str
     x: tuple[str, float, float]
     y: tuple[str, float, float]
     log_y: bool = False
+    whole_x: bool = False
     _drawn: list[str] = field(default_factory=list, init=False)
     _legend: list[tuple[str, str, str]] = field(default_factory=list, init=False)
 
@@ -102,7 +104,7 @@ class Chart:
     def _axes(self) -> str:
         made = []
         bottom = _HEIGHT - _BOTTOM
-        for tick in ticks(self.x[1], self.x[2]):
+        for tick in ticks(self.x[1], self.x[2], whole=self.whole_x):
             at = self._at_x(tick)
             made.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{bottom}"/>')
             made.append(f'<text x="{at:.1f}" y="{bottom + 17}" text-anchor="middle">{tick:g}</text>')
@@ -143,13 +145,14 @@ def marker(x: float, y: float, color: str, shape: str = "circle") -> str:
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5.5" fill="{fill}" stroke="{color}" stroke-width="2"/>'
 
 
-def ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
     """Returns about five round numbers between low and high."""
     span = high - low
     if span <= 0:
         return [low]
     step = 10.0 ** math.floor(math.log10(span / 5))
     step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 6)
+    step = max(1.0, step) if whole else step
     first = math.ceil(low / step - 1e-9)
     return [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 

@@ -32,7 +32,10 @@ def metrics(evaluated: _Outputs) -> Section:
         if name in measured
     ]
     rows = []
-    for name, estimate in measured.items():
+    for name in [*JUDGED, *(name for name in NAMES if name not in JUDGED)]:
+        if name not in measured:
+            continue
+        estimate = measured[name]
         value, target = estimate["value"], targets.get(name)
         met = "" if target is None else "✓ met" if is_number(value) and value >= target else "✗ not met"
         goal = "none" if target is None else f"≥ {target:g}"
@@ -93,13 +96,13 @@ def confusion(evaluated: _Outputs) -> Section:
         blocks.append(Details("Metrics of photographs", [Table("", ("Metric", "Test", "One-sided bound"), rows)]))
     band = evaluated.get("review")
     if band:
-        rows = [
+        bands = [
             ("Passed", f"{band['passed']:,}", f"score below {number(band['low'])}", f"{band['missed_below']} defects among them"),
             ("Seen by a person", f"{band['reviewed']:,}", f"{number(band['low'])} to {number(band['high'])}", percent(band["share"])),
             ("Rejected", f"{band['rejected']:,}", f"from {number(band['high'])}", f"{band['false_above']} clean among them"),
         ]  # fmt: skip
         blocks += [
-            Table("Review band", ("", "Test patches", "Score", ""), rows, numeric=False),
+            Table("Review band", ("", "Test patches", "Score", ""), bands, numeric=False),
             Text(band.get("note") or ""),
         ]
     return Section("confusion", "Confusion matrix", blocks)

@@ -16,7 +16,7 @@ HEADLINES = {
     Verdict.UNCHANGED: "Unchanged: nothing to do",
     None: "Not decided yet",
 }
-SIGNS = {Verdict.PUBLISHED: "✓", Verdict.REJECTED: "✗", Verdict.BLOCKED: "■"}
+SIGNS: dict[Verdict | None, str] = {Verdict.PUBLISHED: "✓", Verdict.REJECTED: "✗", Verdict.BLOCKED: "■"}
 
 
 def render(record: RunRecord) -> str:
@@ -36,7 +36,7 @@ def render(record: RunRecord) -> str:
     evaluated = record.outputs("evaluate")
     return environment.get_template("report.html.j2").render(
         headline=HEADLINES[record.verdict],
-        sign=SIGNS.get(record.verdict, "○"),  # type: ignore[call-overload]
+        sign=SIGNS.get(record.verdict, "○"),
         tone=str(record.verdict or ""),
         record=record,
         sentence=judged.headline(evaluated) if evaluated else "",

@@ -116,8 +116,10 @@ def history(stage: str, values: Mapping[str, Sequence[float]], best: int) -> lis
     epochs = range(1, len(values["loss"]) + 1)
     last = max(2, len(epochs))
     losses = [v for name in ("loss", "val_loss") for v in values.get(name, ())]
-    loss = Chart(f"Loss by epoch, {stage}", ("epoch", 1, last), ("loss", 0, max(losses, default=1) * 1.05))
-    watched = Chart(f"Validation by epoch, {stage}", ("epoch", 1, last), ("on validation", 0, 1))
+    loss = Chart(
+        f"Loss by epoch, {stage}", ("epoch", 1, last), ("loss", 0, max(losses, default=1) * 1.05), whole_x=True
+    )
+    watched = Chart(f"Validation by epoch, {stage}", ("epoch", 1, last), ("on validation", 0, 1), whole_x=True)
     for chart, names in (
         (loss, (("loss", "training", BLUE), ("val_loss", "validation", ORANGE))),
         (watched, (("val_recall", "recall at the precision target", BLUE), ("val_pr_auc", "average precision", ORANGE), ("val_auc", "AUC", GREEN))),
@@ -125,7 +127,7 @@ def history(stage: str, values: Mapping[str, Sequence[float]], best: int) -> lis
         for key, name, color in names:
             if key in values:
                 chart.line(list(epochs), values[key], color, name)
-                chart.point(1 if len(values[key]) == 1 else best, values[key][max(best, 1) - 1], color)
+                chart.point(max(best, 1), values[key][max(best, 1) - 1], color)
         if best:
             chart.vertical(best, f"kept: epoch {best}")
     return [Figure(loss.svg(), f"{stage}: loss"), Figure(watched.svg(), f"{stage}: validation")]

@@ -12,6 +12,7 @@ from steel_training.report import plots
 from steel_training.report.blocks import Block, Code, Details, Figures, Link, Section, Table, Text
 from steel_training.report.record import RunRecord
 from steel_training.report.wording import NAMES, number
+from steel_training.splits import SPLITS
 
 _TRAININGS = (("check_baseline", "Baseline CNN"), ("train_head", "Head"), ("fine_tune", "Fine-tuning"))
 _UNITS = {"brightness": "grey value", "contrast": "grey value", "sharpness": "variance of the Laplacian"}
@@ -42,7 +43,8 @@ def data(record: RunRecord) -> list[Section]:
         return []
     rows = [
         (part, f"{p['clean']:,}", f"{p['defective']:,}", f"{p['groups']:,}")
-        for part, p in resolved.get("parts", {}).items()
+        for part in SPLITS
+        if (p := resolved.get("parts", {}).get(part))
     ]
     blocks: list[Block] = [Table("Patches by part", ("Part", "Clean", "Defective", "Groups"), rows)]
     if resolved.get("split_problem"):

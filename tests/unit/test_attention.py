@@ -70,7 +70,6 @@ def test_the_map_lies_on_the_defect_far_more_than_chance(drawn: Drawn, flips: bo
     on_defect = (maps * masks).sum(axis=(1, 2)) / maps.sum(axis=(1, 2))
     ratio = float(on_defect.mean() / masks.mean())
     hit = np.mean([mask.flat[found.argmax()] for mask, found in zip(masks, maps, strict=True)])
-    print(f"flips={flips}: {len(masks)} defects, {ratio:.2f} times chance, strongest place on the defect in {hit:.0%}")
     assert ratio > 1.5
     assert hit > 2 * masks.mean()
 
