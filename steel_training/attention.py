@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,8 @@ def attention_maps(network: Any, pixels: np.ndarray) -> np.ndarray:
         for down, across in flips:
             found[start : start + _BATCH] += looked(batch[:, ::down, ::across])[:, ::down, ::across] / len(flips)
     strongest = found.max(axis=(1, 2), keepdims=True)
-    return np.divide(found, strongest, out=np.zeros_like(found), where=strongest > 0)
+    scaled: np.ndarray = np.divide(found, strongest, out=np.zeros_like(found), where=strongest > 0)
+    return scaled
 
 
 def overlay(patch: np.ndarray, attention: np.ndarray) -> np.ndarray:
@@ -113,14 +114,15 @@ def overlay(patch: np.ndarray, attention: np.ndarray) -> np.ndarray:
     import matplotlib as mpl
 
     grey = patch.astype(np.float32).mean(axis=2, keepdims=True) * np.ones(3, np.float32)
-    colour = mpl.colormaps["inferno"](0.25 + 0.7 * attention)[..., :3] * 255
-    opacity = (0.7 * np.sqrt(attention))[..., None]
+    colour = mpl.colormaps["inferno"](0.4 + 0.55 * attention)[..., :3] * 255
+    opacity = (0.8 * attention)[..., None]
     mixed = (1 - opacity) * grey + opacity * colour
     inside = attention >= 0.5
     shrunk = np.pad(inside, 1)
     shrunk = shrunk[1:-1, 1:-1] & shrunk[:-2, 1:-1] & shrunk[2:, 1:-1] & shrunk[1:-1, :-2] & shrunk[1:-1, 2:]
     mixed[inside & ~shrunk] = 255
-    return np.clip(mixed, 0, 255).astype(np.uint8)
+    shown: np.ndarray = np.clip(mixed, 0, 255).astype(np.uint8)
+    return shown
 
 
 def keep_attention(
@@ -138,11 +140,12 @@ def keep_attention(
     folder.mkdir(parents=True)
     worst = _worst(table, threshold)
     paths = [patches.paths[place] for place, _ in worst]
-    kept, batches = [], list(read_batches(patches.storage, paths, _BATCH))
+    kept: list[Looked] = []
+    batches = list(read_batches(patches.storage, paths, _BATCH))
     size = int(network.input_shape[1])
-    maps = (
-        attention_maps(network, np.concatenate([np.asarray(resize(batch, size)) for batch in batches])) if worst else []
-    )
+    maps: Iterable[np.ndarray] = ()
+    if worst:
+        maps = attention_maps(network, np.concatenate([np.asarray(resize(batch, size)) for batch in batches]))
     originals = (pixels for batch in batches for pixels in batch)
     for (place, kind), pixels, attention in zip(worst, originals, maps, strict=True):
         shown = _shrunk(pixels)

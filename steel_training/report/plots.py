@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -23,8 +24,8 @@ def dots_and_bounds(rows: Sequence[tuple[str, str, float | None, float | None, f
     Args:
         rows: (key, name, value, bound, target), between 0 and 1; None where undefined or without target.
     """
-    known = [v for _, _, *values in rows for v in values if is_number(v)]
-    low = min(0.9, np.floor(min(known, default=0.0) * 10) / 10)
+    known = [float(v) for _, _, *values in rows for v in values if v is not None and is_number(v)]
+    low = min(0.9, math.floor(min(known, default=0.0) * 10) / 10)
 
     def at(value: float) -> float:
         return 12 + 416 * (min(max(value, low), 1) - low) / (1 - low)
