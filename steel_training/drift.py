@@ -72,8 +72,8 @@ def summarise(profile: pd.DataFrame) -> dict[str, Any]:
     """
     histograms = {}
     for name, edges in EDGES.items():
-        known = profile[name] if name in profile else pd.Series(dtype=float)
-        values = pd.to_numeric(known, errors="coerce").dropna().to_numpy(float)
+        column = profile[name] if name in profile else pd.Series(dtype=float)
+        values = pd.to_numeric(column, errors="coerce").dropna().to_numpy(float)
         histograms[name] = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0].tolist()
     shares = {"class": _counts(profile, "label"), "format": _counts(profile, "format"), "size": {}}
     if {"width", "height"} <= set(profile):
