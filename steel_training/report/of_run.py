@@ -4,56 +4,91 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from steel_training.pixels import as_png, decode
-from steel_training.records import REPORT, SCORES, STAGES, dataset_of
-from steel_training.report.page import Example, render
+from steel_training import attention
+from steel_training.lineage import facts
+from steel_training.records import PROFILE, REPORT, SCORES, STAGES
+from steel_training.report.blocks import Picture
+from steel_training.report.page import render
+from steel_training.report.record import Mistake, RunRecord
+from steel_training.report.wording import number
 from steel_training.run import Run, Status
-from steel_training.splits import TEST
 from steel_training.verdict import Reason, Verdict
 
-SHOWN_EXAMPLES = 24
+DRIFT = "drift.json"
+_PROFILED = ("part", "brightness", "contrast", "sharpness", "width", "height", "mode", "format")
+_SAID = {attention.MISSED: "Missed defect", attention.FALSE_ALARM: "False alarm"}
 
 
 def write_report(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> str:
     """Renders the report from what the run has so far, and returns its address."""
+    page = render(read_record(run, verdict, reasons, version))
+    run.store.write(run.key(REPORT), page.encode())
+    return run.store.location(run.key(REPORT))
+
+
+def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> RunRecord:
+    """Reads what a run's stages left, as far as they got."""
     # A refused model was not judged: it has no metrics, curves or examples to show.
     results = {
         stage: result
         for stage in STAGES
         if (result := run.find_result(stage)) is not None and result.status is not Status.REFUSED
     }
-    curves, scores, examples = None, None, None
+    profile = None
+    if "profile_patches" in results:
+        with run.folder("profile_patches") as folder:
+            profile = pd.read_parquet(folder / PROFILE)
+        profile = profile[[name for name in _PROFILED if name in profile]]
+    judged: dict[str, Any] = {}
     if "evaluate" in results:
         with run.folder("evaluate") as folder:
-            curves = json.loads((folder / "curves.json").read_text(encoding="utf-8"))
-            scores = pd.read_parquet(folder / SCORES)
-        examples = _examples(run, scores, results["evaluate"].outputs["threshold"]["value"])
-    page = render(
-        results,
+            judged = {
+                "curves": json.loads((folder / "curves.json").read_text(encoding="utf-8")),
+                "scores": pd.read_parquet(folder / SCORES, columns=["part", "label", "score"]),
+                "mistakes": _mistakes(folder / attention.FOLDER),
+                "drift": _json(folder / DRIFT),
+            }
+    reproduce = facts(run, version).get("reproduce") if "resolve_dataset" in results else None
+    return RunRecord(
         run_id=run.run_id,
         verdict=verdict,
         reasons=reasons,
-        curves=curves,
-        scores=scores,
-        examples=examples,
         version=version,
+        results=results,
+        profile=profile,
+        reproduce=reproduce,
+        **judged,
     )
-    run.store.write(run.key(REPORT), page.encode())
-    return run.store.location(run.key(REPORT))
 
 
-def _examples(run: Run, scores: pd.DataFrame, threshold: float) -> list[Example]:
-    test = scores[scores["part"] == TEST]
-    missed = test[(test["label"] == 1) & (test["score"] < threshold)].sort_values("score")
-    false = test[(test["label"] == 0) & (test["score"] >= threshold)].sort_values("score", ascending=False)
-    storage = dataset_of(run)
+def _mistakes(folder: Path) -> list[Mistake]:
     return [
-        Example(
-            row["patch_id"], as_png(decode(storage.read(row["path"]))), int(row["label"]), float(row["score"]), kind
+        Mistake(
+            looked["kind"],
+            Picture(
+                patch=(folder / looked["patch"]).read_bytes(),
+                overlay=(folder / looked["overlay"]).read_bytes(),
+                alt=f"{_SAID[looked['kind']]}, patch {looked['patch_id']}",
+                lines=_lines(looked),
+            ),
         )
-        for kind, rows in (("missed", missed), ("false_alarm", false))
-        for _, row in rows.head(SHOWN_EXAMPLES).iterrows()
+        for looked in _json(folder / attention.INDEX) or ()
     ]
+
+
+def _lines(looked: dict[str, Any]) -> list[str]:
+    lines = [f"score {number(looked['score'], 3)}", looked["patch_id"]]
+    if looked["probability"] is not None:
+        lines[0] += f" · probability {number(looked['probability'], 3)}"
+    if looked["defect_type"]:
+        lines.insert(1, looked["defect_type"])
+    return lines
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

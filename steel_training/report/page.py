@@ -1,59 +1,28 @@
-"""Renders a run's results as one self-contained HTML page, verdict first."""
+"""Renders a run as one self-contained HTML page, verdict first."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from steel_training.metrics import JUDGED
-from steel_training.report import plots
-from steel_training.run import StageResult
-from steel_training.verdict import Reason, Verdict
+from steel_training.report import judged, process
+from steel_training.report.blocks import Section
+from steel_training.report.record import RunRecord
+from steel_training.verdict import Verdict
 
 HEADLINES = {
     Verdict.PUBLISHED: "Published",
     Verdict.REJECTED: "Rejected: this model is not published",
-    Verdict.BLOCKED: "Blocked: nothing was trained",
+    Verdict.BLOCKED: "Blocked: the run ended before a model was judged",
     Verdict.UNCHANGED: "Unchanged: nothing to do",
     None: "Not decided yet",
 }
+SIGNS: dict[Verdict | None, str] = {Verdict.PUBLISHED: "✓", Verdict.REJECTED: "✗", Verdict.BLOCKED: "■"}
 
 
-@dataclass(frozen=True)
-class Example:
-    """One patch of the gallery: PNG bytes, label (0 or 1), score, and `missed` or `false_alarm`."""
+def render(record: RunRecord) -> str:
+    """Renders the report from the stages that have finished; a section appears when its data does.
 
-    patch_id: str
-    png: bytes
-    label: int
-    score: float
-    kind: str
-
-    @property
-    def uri(self) -> str:
-        """The image as a data URI."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
-
-
-def render(
-    results: Mapping[str, StageResult],
-    *,
-    run_id: str,
-    verdict: Verdict | None,
-    reasons: Sequence[Reason],
-    curves: Mapping[str, Any] | None,
-    scores: pd.DataFrame | None,
-    examples: Sequence[Example] | None,
-    version: str | None,
-) -> str:
-    """Renders the report from the stages that have finished; a section appears when its stage has.
-
-    Everything that comes from manifests is escaped.
+    The page fetches nothing and runs nothing. Everything that comes from manifests is escaped.
     """
     import jinja2
 
@@ -61,27 +30,36 @@ def render(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    outputs = {stage: result.outputs for stage, result in results.items()}
-    evaluated = outputs.get("evaluate")
-    figures = {}
-    if evaluated is not None and curves is not None:
-        figures = plots.curves(curves, evaluated)
-    if scores is not None and evaluated is not None:
-        figures["Scores on the test part"] = plots.score_histogram(scores, evaluated["threshold"]["value"])
-    for stage in ("check_baseline", "train_head", "fine_tune"):
-        if outputs.get(stage, {}).get("history"):
-            figures[f"Training: {stage}"] = plots.history(outputs[stage]["history"])
+    evaluated = record.outputs("evaluate")
     return environment.get_template("report.html.j2").render(
-        headline=HEADLINES[verdict],
-        verdict=verdict,
-        run_id=run_id,
-        version=version,
-        reasons=reasons,
-        results=results,
-        outputs=outputs,
-        evaluated=evaluated,
-        judged=JUDGED,
-        figures=figures,
-        examples=examples or (),
+        headline=HEADLINES[record.verdict],
+        sign=SIGNS.get(record.verdict, "○"),
+        tone=str(record.verdict or ""),
+        record=record,
+        sentence=judged.headline(evaluated) if evaluated else "",
+        sections=sections(record),
     )
+
+
+def sections(record: RunRecord) -> list[Section]:
+    """Returns what there is to tell, most urgent first: for a run that was blocked, the evidence for that."""
+    evidence = [
+        *process.probes(record.outputs("check_baseline")),
+        *process.validation(record.outputs("validate_patches")),
+    ]
+    told: list[Section] = []
+    if record.verdict is Verdict.BLOCKED:
+        told, evidence = evidence, []
+    evaluated = record.outputs("evaluate")
+    if evaluated:
+        told += [judged.metrics(evaluated), *judged.mistakes(record.mistakes, evaluated), judged.confusion(evaluated)]
+        if record.curves is not None:
+            told.append(judged.curves(record.curves, evaluated, record.scores))
+        told += [judged.rivals(evaluated), *judged.slices(evaluated)]
+    told += [*process.training(record), *process.data(record), *evidence]
+    if record.outputs("verify_bundle"):
+        told.append(judged.bundle(record.outputs("verify_bundle")))
+    return [*told, *process.time(record), *process.lineage(record)]

@@ -1,77 +1,175 @@
-"""The report's figures as inline SVG, the same bytes for the same numbers."""
+"""The charts of the report, each from plain numbers."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#888888"
+from steel_training.report.blocks import Figure
+from steel_training.report.chart import BLUE, GREEN, GREY, ORANGE, PINK, Chart, marker
+from steel_training.report.wording import duration, is_number, metric, number
+
+PARTS = (("train", BLUE), ("val", ORANGE), ("test", GREEN))
+_ROW = 46
 
 
-def _figure(title_x: str, title_y: str) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
+def dots_and_bounds(rows: Sequence[tuple[str, str, float | None, float | None, float | None]]) -> str:
+    """Draws every metric as a dot with a whisker to its bound, and its target as a bar; rows read from top to bottom.
 
-    figure = Figure(figsize=(4.6, 3.1), layout="constrained")
-    axes = figure.subplots()
-    axes.set_xlabel(title_x)
-    axes.set_ylabel(title_y)
-    axes.grid(alpha=0.3)
-    return figure, axes
+    Args:
+        rows: (key, name, value, bound, target), between 0 and 1; None where undefined or without target.
+    """
+    known = [float(v) for _, _, *values in rows for v in values if v is not None and is_number(v)]
+    low = min(0.9, math.floor(min(known, default=0.0) * 10) / 10)
+
+    def at(value: float) -> float:
+        return 12 + 416 * (min(max(value, low), 1) - low) / (1 - low)
+
+    made, said = [], []
+    for place, (key, name, value, bound, target) in enumerate(rows):
+        y = 30 + _ROW * place
+        met = is_number(value) and is_number(target) and value >= target  # type: ignore[operator]
+        color = GREY if target is None else BLUE if met else ORANGE
+        goal = "" if target is None else f" · target {target:g} {'✓ met' if met else '✗ not met'}"
+        said.append(f"{name} {metric(key, value)}{goal}")
+        made.append(
+            f'<text x="12" y="{y - 10}"><tspan font-weight="700">{escape(name)} {metric(key, value)}</tspan>{goal}</text>'
+        )
+        made.append(f'<line class="grid" x1="12" x2="428" y1="{y + 6}" y2="{y + 6}"/>')
+        if is_number(value) and is_number(bound):
+            a, b = at(bound), at(value)  # type: ignore[arg-type]
+            made.append(
+                f'<path d="M{a:.1f} {y}v12M{a:.1f} {y + 6}H{b:.1f}" stroke="{color}" stroke-width="2.5" fill="none"/>'
+            )
+        if is_number(target):
+            made.append(f'<path d="M{at(target):.1f} {y - 4}v20" stroke="#222" stroke-width="3"/>')  # type: ignore[arg-type]
+        if is_number(value):
+            made.append(marker(at(value), y + 6, color, "circle" if met or target is None else "diamond"))  # type: ignore[arg-type]
+    height = 30 + _ROW * len(rows)
+    made += [f'<text x="{at(v):.1f}" y="{height}" text-anchor="middle">{v:g}</text>' for v in (low, (low + 1) / 2)]
+    made.append(f'<text x="428" y="{height}" text-anchor="end">1</text>')
+    title = escape("; ".join(said))
+    return f'<svg viewBox="0 0 440 {height + 8}" role="img" aria-label="{title}"><title>{title}</title>{"".join(made)}</svg>'
 
 
-def _svg(figure: Any) -> str:
-    import matplotlib as mpl
-
-    text = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "steel-training"}):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]
-
-
-def curves(points: Mapping[str, Any], evaluated: Mapping[str, Any]) -> dict[str, str]:
+def curves(points: Mapping[str, Any], evaluated: Mapping[str, Any]) -> list[Figure]:
     """Draws precision-recall and ROC of the test part, and the threshold sweep of validation."""
-    metrics, targets = evaluated["metrics"], evaluated["targets"]
-    made = {}
-    figure, axes = _figure("recall", "precision")
-    axes.plot(points["pr"]["recall"], points["pr"]["precision"], color=BLUE)
-    axes.plot([metrics["recall"]["value"]], [metrics["precision"]["value"]], "o", color=ORANGE, label="operating point")
-    if targets["recall"] is not None:
-        axes.axvline(targets["recall"], color=GREY, linestyle=":", label="recall target")
-    axes.legend()
-    made["Precision and recall on the test part"] = _svg(figure)
-    figure, axes = _figure("false alarms among clean", "defects found")
-    axes.plot([0, *points["roc"]["fpr"]], [0, *points["roc"]["tpr"]], color=BLUE)
-    made["ROC on the test part"] = _svg(figure)
-    figure, axes = _figure("threshold", "on validation")
-    for name, color in (("recall", BLUE), ("precision", ORANGE), ("f2", GREY)):
-        axes.plot(points["sweep"]["threshold"], points["sweep"][name], color=color, label=name)
-    axes.axvline(evaluated["threshold"]["value"], color="black", linestyle=":", label="chosen")
-    axes.legend()
-    made["Choice of the threshold"] = _svg(figure)
-    return made
+    counts, targets, threshold = evaluated["counts"], evaluated["targets"], evaluated["threshold"]["value"]
+    recall, precision = (_value(evaluated, name) for name in ("recall", "precision"))
+    clean = max(1, counts["fp"] + counts["tn"])
+    pr = Chart("Precision against recall on the test part", ("recall", 0, 1), ("precision", 0, 1))
+    pr.line(points["pr"]["recall"], points["pr"]["precision"], BLUE, "this model")
+    if targets.get("recall") is not None:
+        pr.vertical(targets["recall"], f"recall target {targets['recall']:g}")
+    if targets.get("precision") is not None:
+        pr.horizontal(targets["precision"], f"precision target {targets['precision']:g}")
+    pr.point(recall, precision, ORANGE, "at the operating threshold", "diamond")
+    roc = Chart(
+        "Defects found against false alarms on the test part",
+        ("false alarms among clean", 0, 1),
+        ("defects found", 0, 1),
+    )
+    roc.line([0, *points["roc"]["fpr"]], [0, *points["roc"]["tpr"]], BLUE, "this model")
+    roc.line([0, 1], [0, 1], GREY, "guessing")
+    roc.point(counts["fp"] / clean, recall, ORANGE, "at the operating threshold", "diamond")
+    sweep = Chart("Recall, precision and F2 by threshold on validation", ("threshold", 0, 1), ("on validation", 0, 1))
+    for name, color in (("recall", BLUE), ("precision", ORANGE), ("f2", GREEN)):
+        sweep.line(points["sweep"]["threshold"], points["sweep"][name], color, {"f2": "F2"}.get(name, name))
+    sweep.vertical(threshold, f"chosen: {number(threshold)}")
+    return [
+        Figure(pr.svg(), "Precision and recall (test)"),
+        Figure(roc.svg(), "ROC (test)"),
+        Figure(sweep.svg(), "Choice of the threshold (validation)"),
+    ]
 
 
-def score_histogram(scores: pd.DataFrame, threshold: float) -> str:
+def scores_by_class(scores: pd.DataFrame, threshold: float) -> Figure:
     """Draws the test scores of clean and defective patches, logarithmic counts."""
-    figure, axes = _figure("score", "patches")
     test = scores[scores["part"] == "test"]
-    for label, name, color in ((0, "clean", BLUE), (1, "defective", ORANGE)):
-        axes.hist(test.loc[test["label"] == label, "score"], bins=40, range=(0, 1), alpha=0.6, label=name, color=color)
-    axes.set_yscale("log")
-    axes.axvline(threshold, color="black", linestyle=":")
-    axes.legend()
-    return _svg(figure)
+    edges = np.linspace(0, 1, 41)
+    by = {c: np.histogram(test.loc[test["label"] == c, "score"], edges)[0] for c in (0, 1)}
+    top = max(10, *(int(counts.max()) for counts in by.values()))
+    chart = Chart("Scores of clean and defective test patches", ("score", 0, 1), ("patches", 0.8, top), log_y=True)
+    chart.steps(edges.tolist(), by[0].tolist(), BLUE, "clean")
+    chart.steps(edges.tolist(), by[1].tolist(), ORANGE, "defective")
+    chart.vertical(threshold, f"threshold {number(threshold)}")
+    return Figure(chart.svg(), "Scores on the test part: defects left of the threshold are missed")
 
 
-def history(values: Mapping[str, list[float]]) -> str:
-    """Draws loss and the watched recall by epoch."""
-    figure, axes = _figure("epoch", "")
+def reliability(calibration: Mapping[str, Any]) -> Figure:
+    """Draws how often patches of a probability were defective."""
+    chart = Chart("Observed share of defects by predicted probability", ("predicted", 0, 1), ("observed", 0, 1))
+    known = [b for b in calibration["bins"] if is_number(b["predicted"]) and is_number(b["observed"])]
+    chart.line([0, 1], [0, 1], GREY, "perfect")
+    chart.line([b["predicted"] for b in known], [b["observed"] for b in known], BLUE, "this model")
+    for b in known:
+        chart.point(b["predicted"], b["observed"], BLUE)
+    return Figure(chart.svg(), f"Calibration: expected error {number(calibration['ece'], 3)}")
+
+
+def history(stage: str, values: Mapping[str, Sequence[float]], best: int) -> list[Figure]:
+    """Draws the loss, and what validation says, by epoch; the kept epoch is marked."""
     epochs = range(1, len(values["loss"]) + 1)
-    for name, color in (("loss", GREY), ("val_loss", ORANGE), ("val_recall", BLUE), ("val_auc", "black")):
-        axes.plot(epochs, values[name], color=color, label=name)
-    axes.legend()
-    return _svg(figure)
+    last = max(2, len(epochs))
+    losses = [v for name in ("loss", "val_loss") for v in values.get(name, ())]
+    loss = Chart(
+        f"Loss by epoch, {stage}", ("epoch", 1, last), ("loss", 0, max(losses, default=1) * 1.05), whole_x=True
+    )
+    watched = Chart(f"Validation by epoch, {stage}", ("epoch", 1, last), ("on validation", 0, 1), whole_x=True)
+    for chart, names in (
+        (loss, (("loss", "training", BLUE), ("val_loss", "validation", ORANGE))),
+        (watched, (("val_recall", "recall at the precision target", BLUE), ("val_pr_auc", "average precision", ORANGE), ("val_auc", "AUC", GREEN))),
+    ):  # fmt: skip
+        for key, name, color in names:
+            if key in values:
+                chart.line(list(epochs), values[key], color, name)
+                chart.point(max(best, 1), values[key][max(best, 1) - 1], color)
+        if best:
+            chart.vertical(best, f"kept: epoch {best}")
+    return [Figure(loss.svg(), f"{stage}: loss"), Figure(watched.svg(), f"{stage}: validation")]
+
+
+def by_part(profile: pd.DataFrame, name: str, *, unit: str) -> Figure:
+    """Draws how a measured property is distributed in each part, as shares of the part."""
+    known = pd.to_numeric(profile[name], errors="coerce").astype(float)
+    finite = known.dropna()
+    low, high = (float(v) for v in np.quantile(finite, [0.002, 0.998])) if len(finite) else (0.0, 1.0)
+    edges = np.linspace(low, high if high > low else low + 1, 31)
+    shares = {}
+    for part, _ in PARTS:
+        values = known[profile["part"] == part].dropna().clip(edges[0], edges[-1])
+        if len(values):
+            shares[part] = 100 * np.histogram(values, edges)[0] / len(values)
+    top = max((float(share.max()) for share in shares.values()), default=1.0)
+    chart = Chart(
+        f"{name} by part", (f"{name} ({unit})", float(edges[0]), float(edges[-1])), ("% of the part", 0, top * 1.05)
+    )
+    for part, color in PARTS:
+        if part in shares:
+            chart.steps(edges.tolist(), shares[part].tolist(), color, part)
+    return Figure(chart.svg(), name.capitalize())
+
+
+def seconds(rows: Sequence[tuple[str, float]]) -> Figure:
+    """Draws how long every stage took, one bar a stage."""
+    longest = max((taken for _, taken in rows), default=1) or 1
+    made = []
+    for place, (stage, taken) in enumerate(rows):
+        y = 14 + 26 * place
+        made.append(f'<text x="0" y="{y}">{escape(stage)}</text>')
+        width = max(1.0, 190 * taken / longest)
+        made.append(f'<rect x="130" y="{y - 11}" width="{width:.1f}" height="14" fill="{PINK}"/>')
+        made.append(f'<text x="{136 + width:.1f}" y="{y}">{duration(taken)}</text>')
+    title = escape("Time of every stage: " + ", ".join(f"{stage} {duration(taken)}" for stage, taken in rows))
+    svg = f'<svg viewBox="0 0 440 {26 * len(rows)}" role="img" aria-label="{title}"><title>{title}</title>{"".join(made)}</svg>'
+    return Figure(svg, f"{duration(sum(taken for _, taken in rows))} in all")
+
+
+def _value(evaluated: Mapping[str, Any], name: str) -> float:
+    value = evaluated["metrics"].get(name, {}).get("value")
+    return float(value) if is_number(value) else float("nan")

@@ -26,6 +26,7 @@ from steel_training.records import (
     table_of,
     version_of,
 )
+from steel_training.report.evidence import look_and_compare
 from steel_training.run import Run, StageResult, Status
 from steel_training.splits import TEST, VAL
 from steel_training.stages.blocking import may_end
@@ -77,6 +78,7 @@ def evaluate(run: Run) -> StageResult:
         threshold, size = judged.threshold.value, config.data.input_size
         bundle.export(network, exported, threshold=threshold, input_size=size, version=version_of(run))
         _golden(run, network, exported)
+        look_and_compare(run, network, parts[TEST], judged.threshold.value, folder, champion_version)
         return StageResult(
             "evaluate",
             outputs={

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,62 +13,156 @@ import pytest
 
 from steel_training.evaluation import curves
 from steel_training.pixels import as_png
-from steel_training.report import Example, render
+from steel_training.report import Mistake, RunRecord, render
+from steel_training.report.blocks import Picture
 from steel_training.report.terminal import summary
 from steel_training.run import StageResult, Status
 from steel_training.verdict import Reason, Verdict
 
-RANDOM = np.random.default_rng(0)
-LABELS = (np.arange(300) % 3 == 0).astype(int)
-SCORES = np.clip(0.3 + 0.4 * LABELS + 0.2 * RANDOM.standard_normal(300), 0, 1)
-HISTORY = {name: [0.5, 0.6] for name in ("loss", "val_loss", "recall", "val_recall", "auc", "val_auc", "val_pr_auc")}
 EVIL = "<script>alert('x')</script>"
+STAGES = (
+    "resolve_dataset",
+    "profile_patches",
+    "validate_patches",
+    "check_baseline",
+    "train_head",
+    "fine_tune",
+    "evaluate",
+    "verify_bundle",
+)
+HISTORY = {name: [0.5, 0.6] for name in ("loss", "val_loss", "recall", "val_recall", "auc", "val_auc", "val_pr_auc")}
+METRIC = {"value": 0.9712, "bound": 0.9523}
+METRICS = dict.fromkeys(("recall", "f2", "precision", "auc", "average_precision", "specificity"), METRIC)
+ALARMS = {"value": 55.0, "bound": 70.1}
+DIFFERENCE = {"recall": {"value": 0.02, "bound": -0.005}}
+SLICE = {
+    "column": "line",
+    "value": EVIL,
+    "patches": 40,
+    "defects": 12,
+    "supported": True,
+    "recall": {"value": 0.8333, "bound": 0.61},
+    "precision": METRIC,
+    "false_alarms_per_1000": ALARMS,
+}
+LITE = {
+    "included": False,
+    "reason": "its recall drops by 0.8 points",
+    "bytes": 4_300_000,
+    "max_difference": 0.04,
+    "labels_differ": 2,
+    "recall_drop": 0.008,
+    "latency_ms": {"p50": 9.0, "p95": 12.0},
+}
 
 
-def results(**evaluated: object) -> dict[str, StageResult]:
-    metric = {"value": 0.9712, "bound": 0.9523}
-    names = ("recall", "f2", "precision", "auc", "average_precision", "specificity")
-    stages = {
+def stages() -> dict[str, dict[str, Any]]:
+    """What every stage leaves, all of the contract."""
+    trained = {"history": HISTORY, "best_epoch": 2, "weights": {"source": "none", "detail": "random", "random": True}}
+    return {
         "resolve_dataset": {
-            "dataset": f"s3://steel/{EVIL}", "fingerprint": "f" * 64, "code": "c0de", "config": {"data": {"seed": 20}},
+            "dataset": f"s3://steel/{EVIL}", "version": None, "fingerprint": "f" * 64, "code": "c0de", "split_problem": None,
+            "config": {"data": {"seed": 20}}, "packages": {"tensorflow": "2.21"},
             "parts": {"train": {"clean": 1, "defective": 2, "groups": 3}},
         },
+        "profile_patches": {"patches": 300, "undecodable": 0},
         "validate_patches": {
             "data_docs": "data_docs/index.html",
-            "expectations": [{"success": False, "severity": "warning", "code": "data.contrast", "title": "t", "message": EVIL}],
+            "expectations": [{"success": False, "severity": "critical", "code": "data.contrast", "title": "t", "message": EVIL, "examples": ["p1"]}],
         },
         "check_baseline": {
-            "probes": [{"passed": True, "code": "leak.group", "message": "none"}], "history": HISTORY, "metrics": {"auc": 0.9},
+            "probes": [{"passed": False, "code": "leak.group", "message": "two parts", "statistic": 2, "threshold": 0, "evidence": {"groups": ["coil7"]}}],
+            "history": HISTORY, "best_epoch": 1, "metrics": {"auc": 0.9},
         },
-        "train_head": {"history": HISTORY, "weights": {"source": "none", "detail": "random", "random": True}},
-        "fine_tune": {"history": HISTORY, "weights": {"source": "none", "detail": "random", "random": True}},
+        "train_head": trained,
+        "fine_tune": trained,
         "evaluate": {
-            "threshold": {"value": 0.41, "recall": 0.96, "precision": 0.8, "f2": 0.9, "note": "meets recall"},
-            "metrics": dict.fromkeys(names, metric),
+            "threshold": {"value": 0.41, "note": "meets recall"},
+            "review": {"low": 0.2, "high": 0.7, "passed": 150, "reviewed": 60, "rejected": 90, "share": 0.2, "missed_below": 1, "false_above": 2, "note": "n"},
+            "metrics": {**METRICS, "false_alarms_per_1000": ALARMS},
             "counts": {"tp": 97, "fn": 3, "fp": 11, "tn": 189},
+            "sources": {"sources": 60, "defective": 30, "counts": {"tp": 29, "fn": 1, "fp": 4, "tn": 26}, "metrics": METRICS},
             "targets": {"recall": 0.95, "f2": 0.85, "precision": 0.7, "auc": None},
-            "baseline": {"auc": 0.91, "recall": 0.93, "precision": 0.61, "f2": 0.84},
-            "champion": None,
-            **evaluated,
+            "prevalence": {"declared": 0.02, "precision": {"value": 0.2613, "bound": 0.19}},
+            "calibration": {"shift": 1.39, "ece": 0.031, "bins": [{"low": 0, "high": 0.5, "predicted": 0.1, "observed": 0.12, "patches": 200}, {"low": 0.5, "high": 1, "predicted": None, "observed": None, "patches": 0}]},
+            "slices": [SLICE], "worst_slice": SLICE,
+            "baseline": {"auc": 0.91, "average_precision": 0.8, "recall": 0.93, "precision": 0.61, "f2": 0.84, "difference": DIFFERENCE},
+            "champion": {"version": "20261101-old", "auc": 0.91, "average_precision": 0.8, "recall": 0.95, "precision": 0.61, "f2": 0.84, "difference": DIFFERENCE},
+            "patches": 300, "defects": 100, "groups": 20, "version": "20261124-abc",
+        },
+        "verify_bundle": {
+            "golden": 16, "max_difference": 2e-6, "labels_differ": 0, "corrupt_image": "refused", "odd_size_image": "scored",
+            "latency_ms": {"p50": 21.0, "p95": 30.0}, "throughput_per_s": 70.0, "memory_mb": 900.0, "lite": {"int8": LITE},
         },
     }  # fmt: skip
-    return {name: StageResult(name, Status.DONE, outputs=outputs, seconds=1.5) for name, outputs in stages.items()}
 
 
-def page(verdict: Verdict | None = Verdict.REJECTED, only: int | None = None, **evaluated: object) -> str:
-    found = dict(list(results(**evaluated).items())[:only])
-    judged = "evaluate" in found
-    example = Example(EVIL, as_png(np.zeros((8, 8, 3), np.uint8)), 1, 0.2, "missed")
-    return render(
-        found,
+def as_of_old(outputs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What a run of the first version left: no bounds by that name, and none of the later blocks."""
+    judged = outputs["evaluate"]
+    kept = {key: judged[key] for key in ("threshold", "counts", "targets", "patches")}
+    metrics = {name: {"value": 0.9712, "lower": 0.9523} for name in METRICS}
+    rival = {"auc": 0.91, "recall": 0.93, "precision": 0.61, "f2": 0.84}
+    return {
+        **outputs,
+        "evaluate": {**kept, "metrics": metrics, "baseline": rival, "champion": None},
+        "verify_bundle": {"golden": 16},
+    }
+
+
+def profile(patches: int) -> pd.DataFrame:
+    random = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "part": random.choice(["train", "val", "test"], patches),
+            "brightness": random.normal(120, 10, patches), "contrast": random.normal(20, 4, patches),
+            "sharpness": random.lognormal(5, 0.5, patches), "width": 64, "height": 64, "mode": "L", "format": "PNG",
+        }
+    )  # fmt: skip
+
+
+def record(
+    verdict: Verdict | None = Verdict.REJECTED,
+    *,
+    only: int = len(STAGES),
+    outputs: dict[str, dict[str, Any]] | None = None,
+    patches: int = 300,
+    pictures: int = 1,
+) -> RunRecord:
+    left = dict(list((outputs or stages()).items())[:only])
+    judged = "evaluate" in left
+    random = np.random.default_rng(0)
+    labels = (np.arange(patches) % 3 == 0).astype(int)
+    scores = np.clip(0.3 + 0.4 * labels + 0.2 * random.standard_normal(patches), 0, 1)
+    picture = as_png(random.integers(0, 255, (128, 128, 3)).astype(np.uint8))
+    drift = [{"name": "brightness", "psi": 0.31, "chance": 0.03, "reading": "drifted"}]
+    return RunRecord(
         run_id="r1",
         verdict=verdict,
         reasons=[Reason("gate.recall", f"recall is 0.93; the target is 0.95 {EVIL}")],
-        curves=curves((LABELS, SCORES), (LABELS, SCORES)) if judged else None,
-        scores=pd.DataFrame({"part": "test", "label": LABELS, "score": SCORES}) if judged else None,
-        examples=[example] if judged else None,
         version="20261124-abc" if verdict is Verdict.PUBLISHED else None,
+        results={name: StageResult(name, Status.DONE, outputs=o, seconds=1.5) for name, o in left.items()},
+        curves=curves((labels, scores), (labels, scores)) if judged else None,
+        scores=pd.DataFrame({"part": "test", "label": labels, "score": scores}) if judged else None,
+        profile=profile(patches) if only > 1 else None,
+        mistakes=[
+            Mistake(kind, Picture(picture, picture, f"{kind} {EVIL}", [EVIL]))
+            for kind in ("missed", "false_alarm")
+            for _ in range(pictures)
+        ]
+        if judged
+        else (),
+        drift={"champion": "20261101-old", "note": "", "properties": drift} if judged else None,
+        reproduce="steel-training run s3://steel --set data.seed=20",
     )
+
+
+def page(verdict: Verdict | None = Verdict.REJECTED, **how: Any) -> str:
+    return render(record(verdict, **how))
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html.split("<body>")[1]))
 
 
 class Checker(HTMLParser):
@@ -109,40 +205,84 @@ def test_what_comes_from_a_manifest_is_escaped() -> None:
     ],
 )
 def test_the_verdict_and_its_reasons_come_first(verdict: Verdict | None, said: str) -> None:
-    html = page(verdict)
-    body = re.sub(r"<[^>]+>", " ", html.split("<body>")[1])
-    assert body.split()[0].startswith(said.split()[0])
-    assert body.index("gate.recall") < body.index("0.9712")
+    body = words(page(verdict))
+    assert said in body[:30]
+    assert body.index("Missed 3 of 100 defects") < body.index("gate.recall") < body.index("0.9712")
     assert ("20261124-abc" in body) == (verdict is Verdict.PUBLISHED)
 
 
-@pytest.mark.parametrize("stages", [0, 1, 2, 3, 4, 5])
-def test_a_run_that_ended_early_has_a_report_of_what_there_is(stages: int) -> None:
-    html = page(Verdict.BLOCKED, only=stages)
-    assert "Confusion" not in html
-    assert ("leak.group" in html) == (stages >= 3)
+def test_missed_defects_stand_right_after_the_figures() -> None:
+    titles = re.findall(r"<h2>(.*?)</h2>", page())
+    assert titles[:4] == [
+        "On photographs never seen in training",
+        "Missed defects",
+        "Worst false alarms",
+        "Confusion matrix",
+    ]
+
+
+@pytest.mark.parametrize("finished", range(len(STAGES) + 1))
+def test_a_run_that_ended_early_has_a_report_of_what_there_is(finished: int) -> None:
+    html = page(Verdict.BLOCKED, only=finished)
+    assert ("Confusion" in html) == (finished >= 7)
+    assert ("leak.group" in html) == (finished >= 4)
+    assert ("Golden samples" in html) == (finished >= 8)
+
+
+def test_a_blocked_run_shows_its_evidence_before_anything_else() -> None:
+    html = page(Verdict.BLOCKED, only=4)
+    assert re.findall(r"<h2>(.*?)</h2>", html)[:2] == ["Baseline check", "Data validation"]
+    assert "coil7" in html
+
+
+def test_a_run_of_the_first_version_still_has_a_report() -> None:
+    text = words(page(outputs=as_of_old(stages())))
+    assert "0.9523" in text
+    assert "Slices" not in text
 
 
 def test_missed_defects_false_alarms_and_bounds_are_told_in_numbers() -> None:
-    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page()))
-    assert "Missed 3 of 100 defects" in text
-    assert "11 false alarms among 200 clean patches" in text
-    assert "0.9523" in text
+    text = words(page())
+    for said in (
+        "Missed 3 of 100 defects", "11 false alarms among 200 clean patches", "0.9523", "70.1", "29 found", "Where 2.0 % of patches",
+        "0.2613", "Worst: line = ", "20261101-old", "+0.0200", "-0.0050", "kept: epoch 2", "its recall drops by 0.8 points", "✗ drifted",
+        "steel-training run s3://steel", "60 0.2000 to 0.7000 20.0 %",
+    ):  # fmt: skip
+        assert said in text, said
     assert "accuracy" not in text.lower()
 
 
 def test_random_weights_and_undefined_figures_are_said() -> None:
-    undefined = {
-        name: {"value": None, "bound": None}
-        for name in ("recall", "f2", "precision", "auc", "average_precision", "specificity")
-    }
-    html = page(metrics=undefined)
+    outputs = stages()
+    outputs["evaluate"]["metrics"] = {name: {"value": None, "bound": None} for name in METRICS}
+    html = page(outputs=outputs)
     assert "random" in html
     assert "undefined" in html
+    assert "nan" not in re.sub(r"base64,[^\"]+", "", html).lower()
+
+
+def test_a_screen_reader_gets_language_headings_and_a_text_for_every_picture() -> None:
+    html = page()
+    assert '<html lang="en">' in html
+    assert len(re.findall("<h1", html)) == 1
+    assert "<h3" not in html
+    assert not re.findall(r'alt=""', html)
+    assert len(re.findall("<svg", html)) == len(re.findall(r'<svg[^>]* role="img" aria-label="[^"]+', html))
+
+
+def test_a_hundred_thousand_patches_stay_small_and_quick() -> None:
+    # Full galleries of noise, which no PNG makes small: 48 patches at the largest size that is shown, twice each.
+    large = record(patches=100_000, pictures=24)
+    started = time.monotonic()
+    html = render(large)
+    seconds, size = time.monotonic() - started, len(html.encode())
+    assert size < 10e6
+    assert size - len(page(pictures=24).encode()) < 50_000, "curves and histograms do not grow with the patches"
+    assert seconds < 20
 
 
 def test_the_terminal_says_the_same_in_a_few_lines() -> None:
-    judged = results()["evaluate"].outputs
+    judged = stages()["evaluate"]
     text = summary(
         Verdict.REJECTED, [Reason("gate.f2", "low")], {**judged["metrics"], "f2": {"value": 0.8}}, judged["targets"],
         "/store/report.html", None, {"random": True, "detail": "random"},
