@@ -27,11 +27,19 @@ def facts(run: Run, version: str | None) -> dict[str, Any]:
     }
 
 
+def reproduce(run: Run) -> str | None:
+    """Returns the command that makes this run's model again; `None` before its backbone has been chosen."""
+    trained = run.find_result("train_head")
+    if trained is None:
+        return None
+    dataset = run.result("resolve_dataset").outputs["dataset"]
+    return reproduction.command_line(reproduction.command(dataset, config_of(run), trained.outputs["weights"]))
+
+
 def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
     """Writes `gate.json` and the model card into a bundle that is about to be published."""
     record, judged = run.result("resolve_dataset").outputs, run.result("evaluate").outputs
     trained = run.result("fine_tune")
-    again = reproduction.command(record["dataset"], config_of(run), trained.outputs["weights"])
     content = {
         **facts(run, version_of(run)),
         "run_id": run.run_id,
@@ -46,7 +54,7 @@ def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
         "config": record["config"],
         "packages": record["packages"],
         "machine": trained.outputs["machine"],
-        "reproduce": reproduction.command_line(again),
+        "reproduce": reproduce(run),
         "parent_champion": decided.outputs["champion"],
         "verification": dict(run.result("verify_bundle").outputs),
     }

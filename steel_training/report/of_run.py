@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from steel_training import attention
-from steel_training.lineage import facts
+from steel_training.lineage import reproduce
 from steel_training.records import PROFILE, REPORT, SCORES, STAGES
 from steel_training.report.blocks import Picture
 from steel_training.report.page import render
@@ -53,7 +53,6 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
                 "mistakes": _mistakes(folder / attention.FOLDER),
                 "drift": _json(folder / DRIFT),
             }
-    reproduce = facts(run, version).get("reproduce") if "resolve_dataset" in results else None
     return RunRecord(
         run_id=run.run_id,
         verdict=verdict,
@@ -61,7 +60,7 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
         version=version,
         results=results,
         profile=profile,
-        reproduce=reproduce,
+        reproduce=reproduce(run),
         **judged,
     )
 
