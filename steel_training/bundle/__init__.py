@@ -19,21 +19,24 @@ from steel_training.bundle.layout import (
     THRESHOLD,
     TOLERANCE,
 )
-from steel_training.bundle.lite import export_lite
+from steel_training.bundle.lite import CHECKED_PATCHES, REPRESENTATIVE_PATCHES, balanced, export_lite
 from steel_training.bundle.verify import ExportDiffers, verify
 
 __all__ = [
     "CARD",
+    "CHECKED_PATCHES",
     "GATE",
     "GOLDEN",
     "GOLDEN_SAMPLES",
     "KERAS_MODEL",
     "LITE",
     "LITE_RECORD",
+    "REPRESENTATIVE_PATCHES",
     "SAVED_MODEL",
     "THRESHOLD",
     "TOLERANCE",
     "ExportDiffers",
+    "balanced",
     "choose_golden",
     "export",
     "export_lite",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from steel_training.features import PatchSet
+from steel_training.features import PatchSet, resize
+from steel_training.pixels import read_batches
 from steel_training.records import (
     BASELINE,
     MODEL,
@@ -23,7 +25,7 @@ from steel_training.records import (
     version_of,
 )
 from steel_training.run import Run, StageResult
-from steel_training.splits import TEST, VAL
+from steel_training.splits import TEST, TRAIN, VAL
 
 
 def evaluate(run: Run) -> StageResult:
@@ -59,7 +61,7 @@ def evaluate(run: Run) -> StageResult:
         exported.mkdir()
         threshold, size = judged.threshold.value, config.data.input_size
         bundle.export(network, exported, threshold=threshold, input_size=size, version=version_of(run))
-        _golden(run, network, exported)
+        _golden_and_lite(run, network, exported, threshold, scores)
         return StageResult(
             "evaluate",
             outputs={
@@ -120,22 +122,47 @@ def decide(run: Run) -> StageResult:
     return run.perform("decide", run.after("verify_bundle"), work)
 
 
-def _golden(run: Run, network: Any, exported: Path) -> None:
+def _golden_and_lite(
+    run: Run, network: Any, exported: Path, threshold: float, scores: Mapping[str, np.ndarray]
+) -> None:
+    """Puts golden samples of the test part into the bundle, and the LiteRT files that decide as the network does."""
     from steel_training import bundle
     from steel_training.evaluation import score
     from steel_training.pixels import without_tiff
 
-    test = patch_sets(run)[TEST]
-    order = np.argsort(test.labels, kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, min(bundle.GOLDEN_SAMPLES, len(order))).astype(int)]
+    parts = patch_sets(run)
+    test, val = parts[TEST], parts[VAL]
+    chosen = bundle.choose_golden(test.labels, scores[TEST], threshold)
     samples = []
     for number, index in enumerate(chosen):
         original = test.storage.read(test.paths[index])
         data = without_tiff(original)
         suffix = Path(test.paths[index]).suffix if data is original else ".png"
         samples.append((f"{number:02d}{suffix}", data))
-    subset = PatchSet(test.storage, tuple(test.paths[i] for i in chosen), test.labels[chosen], test.fingerprint)
-    bundle.write_golden(exported, samples, score(network, subset))
+    golden = score(network, _some(test, chosen))
+    bundle.write_golden(exported, samples, golden)
+    size = int(network.input_shape[1])
+    checked = bundle.balanced(val.labels, bundle.CHECKED_PATCHES)
+    representative = bundle.balanced(parts[TRAIN].labels, bundle.REPRESENTATIVE_PATCHES)
+    bundle.export_lite(
+        network,
+        exported,
+        threshold=threshold,
+        representative=_pixels(_some(parts[TRAIN], representative), size),
+        validation=(_pixels(_some(val, checked), size), val.labels[checked], scores[VAL][checked]),
+        golden=(_pixels(_some(test, chosen), size), golden),
+    )
+
+
+def _some(patches: PatchSet, chosen: np.ndarray) -> PatchSet:
+    return PatchSet(
+        patches.storage, tuple(patches.paths[i] for i in chosen), patches.labels[chosen], patches.fingerprint
+    )
+
+
+def _pixels(patches: PatchSet, size: int) -> np.ndarray:
+    batches = read_batches(patches.storage, patches.paths, 64)
+    return np.concatenate([np.asarray(resize(batch, size)) for batch in batches])
 
 
 def _rival(network: Any, test: PatchSet, threshold: float) -> dict[str, Any]:
