@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from steel_training.bundle.layout import LITE, LITE_RECORD, LITE_TOLERANCE
 log = logging.getLogger(__name__)
 
 RECALL_DROP, SPECIFICITY_DROP = 0.005, 0.02
-CHECKED_PATCHES, REPRESENTATIVE_PATCHES = 2000, 200
+CHECKED_PATCHES, REPRESENTATIVE_PATCHES = 1000, 200
 SECONDS = 60.0
 """After this long no further quantisation is tried."""
+CALIBRATION_SECONDS = 15.0
+"""After this long the ranges seen so far must do: patches past the first dozens hardly widen them."""
 
 _INT8_KINDS = ("full int8", "dynamic range")
 
@@ -215,9 +217,17 @@ def _convert(frozen: Any, kind: str, representative: np.ndarray) -> bytes | str:
     if kind != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "full int8":
-        converter.representative_dataset = lambda: ([patch[None]] for patch in representative)
+        converter.representative_dataset = lambda: _for_a_while(representative)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     try:
         return bytes(converter.convert())
     except Exception as error:
         return f"cannot be converted ({str(error).strip().splitlines()[0][:200]})"
+
+
+def _for_a_while(patches: np.ndarray) -> Iterator[list[np.ndarray]]:
+    started = time.monotonic()
+    for patch in np.random.default_rng(0).permutation(patches):
+        yield [patch[None]]
+        if time.monotonic() - started > CALIBRATION_SECONDS:
+            return
