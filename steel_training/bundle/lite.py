@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from steel_training.bundle.layout import LITE, LITE_RECORD, LITE_TOLERANCE
 log = logging.getLogger(__name__)
 
 RECALL_DROP, SPECIFICITY_DROP = 0.005, 0.02
+ROUNDING = 1e-5
+"""The operating threshold is the score of a validation patch: the last bit of a float must not decide about that one."""
 CHECKED_PATCHES, REPRESENTATIVE_PATCHES = 1000, 200
 SECONDS = 60.0
 """After this long no further quantisation is tried."""
@@ -88,10 +91,11 @@ def compare(
     if not (np.all(np.isfinite(lite)) and np.all(np.isfinite(golden_lite))):
         return LiteCheck(quantisation, 1.0, 1.0, 1.0, len(golden_lite))
     defects, clean = labels == 1, labels == 0
+    from_here = threshold - ROUNDING
     return LiteCheck(
         quantisation,
-        recall_drop=float(np.mean(keras[defects] >= threshold) - np.mean(lite[defects] >= threshold)),
-        specificity_drop=float(np.mean(keras[clean] < threshold) - np.mean(lite[clean] < threshold)),
+        recall_drop=float(np.mean(keras[defects] >= from_here) - np.mean(lite[defects] >= from_here)),
+        specificity_drop=float(np.mean(keras[clean] < from_here) - np.mean(lite[clean] < from_here)),
         max_difference=float(np.max(np.abs(golden_lite - golden_keras))),
         labels_differ=int(np.sum((golden_lite >= threshold) != (golden_keras >= threshold))),
     )
@@ -185,7 +189,10 @@ def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function from pixels (n, size, size, 3), float32, to scores (n,), patch by patch, of a LiteRT file."""
     import tensorflow as tf
 
-    interpreter = tf.lite.Interpreter(model_content=data, num_threads=2)
+    with warnings.catch_warnings():
+        # TensorFlow says that its interpreter moves to a package of its own; the one of the pinned version is here.
+        warnings.simplefilter("ignore", UserWarning)
+        interpreter = tf.lite.Interpreter(model_content=data, num_threads=2)
     interpreter.allocate_tensors()
     taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
@@ -220,7 +227,10 @@ def _convert(frozen: Any, kind: str, representative: np.ndarray) -> bytes | str:
         converter.representative_dataset = lambda: _for_a_while(representative)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     try:
-        return bytes(converter.convert())
+        with warnings.catch_warnings():
+            # Float pixels go into a quantised file on purpose; the converter would rather be told their statistics.
+            warnings.simplefilter("ignore", UserWarning)
+            return bytes(converter.convert())
     except Exception as error:
         return f"cannot be converted ({str(error).strip().splitlines()[0][:200]})"
 

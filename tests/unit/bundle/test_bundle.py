@@ -82,6 +82,12 @@ def test_a_clean_process_without_this_package_gives_the_same_scores(exported: Pa
     assert lite["latency_ms"]["p50"] > 0
 
 
+def test_the_memory_of_whoever_starts_the_check_is_not_counted(exported: Path) -> None:
+    held = np.ones(2_500_000_000 // 8)
+    measured = bundle.verify(exported)
+    assert measured["memory_mb"] < held.nbytes / 2**20
+
+
 def test_a_lite_file_that_differs_or_is_gone_is_never_verified(exported: Path, tmp_path: Path) -> None:
     import shutil
 
@@ -124,6 +130,34 @@ def test_an_export_that_differs_is_never_verified(exported: Path, tmp_path: Path
         bundle.verify(copy)
     if what == "threshold":
         assert "its threshold is 0.01" in str(told.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flips", [False, True])
+def test_the_real_network_is_exported_and_what_is_included_answers_alike(tmp_path: Path, flips: bool) -> None:
+    from steel_training.config import ModelConfig
+    from steel_training.model_trainer import TransferLearningModel
+
+    network = TransferLearningModel.build(ModelConfig(weights="steel"), 128).scoring_model(flips=flips)
+    files = {f"{number:02d}.png": encoded(picture(number, (128, 128))) for number in range(16)}
+    pixels = np.stack([np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float32) for data in files.values()])
+    scores = np.asarray(network.predict(pixels, verbose=0))[:, 0]
+    threshold = float(np.sort(scores)[7:9].mean())
+    bundle.export(network, tmp_path, threshold=threshold, input_size=128, version="v1")
+    bundle.write_golden(tmp_path, list(files.items()), scores)
+    labels = (scores >= threshold).astype(int)
+    record = bundle.export_lite(
+        network,
+        tmp_path,
+        threshold=threshold,
+        representative=pixels,
+        validation=(pixels, labels, scores),
+        golden=(pixels, scores),
+    )
+    measured = bundle.verify(tmp_path)
+    assert measured["labels_differ"] == 0
+    assert measured["lite"]["float"]["included"]
+    assert record["int8"]["included"] or record["int8"]["reason"]
 
 
 @pytest.fixture

@@ -35,6 +35,14 @@ def test_a_file_that_calls_everything_one_class_or_nothing_cannot_pass(broken: n
     assert check.objection(2.0) is not None
 
 
+def test_a_patch_that_the_threshold_was_taken_from_is_not_lost_to_a_rounding() -> None:
+    labels, scores = np.array([0, 1] * 4), np.array([0.1, 0.9] * 4)
+    check = compare(labels, scores, scores - 2e-6, scores[:2], scores[:2] - 2e-6, threshold=0.9, quantisation="none")
+    assert check.recall_drop == 0
+    check = compare(labels, scores, scores - 2e-3, scores[:2], scores[:2] - 2e-3, threshold=0.9, quantisation="none")
+    assert check.recall_drop == 1
+
+
 def test_golden_samples_are_of_both_classes_and_reach_from_the_threshold_to_the_far_ends() -> None:
     scores = np.linspace(0, 1, 200)
     labels = (np.arange(200) % 4 == 0).astype(int)
