@@ -59,25 +59,4 @@ def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
         "verification": dict(run.result("verify_bundle").outputs),
     }
     (folder / bundle.GATE).write_text(json.dumps(content, indent=2, allow_nan=False), encoding="utf-8")
-    rows = "\n".join(
-        f"| {name} | {m['value']:.4f} | {m['bound']:.4f} |"
-        for name, m in judged["metrics"].items()
-        if m["value"] is not None
-    )
-    counts = judged["counts"]
-    card = f"""# {config_of(run).model.name} {version_of(run)}
-
-Tells clean from defective steel surface patches. Trained by run `{run.run_id}` on `{record["dataset"]}`
-(fingerprint `{record["fingerprint"][:16]}`), backbone weights: {run.result("fine_tune").outputs["weights"]["detail"]}.
-
-On {judged["patches"]} test patches of {judged["groups"]} groups never seen in training it missed {counts["fn"]} of
-{judged["defects"]} defects and raised {counts["fp"]} false alarms, at threshold {judged["threshold"]["value"]:.4f}.
-
-| metric | test | one-sided bound |
-|---|---|---|
-{rows}
-
-The score is not a probability: training weighs defective patches more. Not for surfaces, cameras or lamps other than
-those of the dataset.
-"""
-    (folder / bundle.CARD).write_text(card, encoding="utf-8")
+    (folder / bundle.CARD).write_text(bundle.model_card(content, judged), encoding="utf-8")

@@ -31,7 +31,7 @@ STAGES = (
 
 REPORT = "report.html"
 PATCHES, PROFILE, SCORES = "patches.parquet", "profile.parquet", "scores.parquet"
-BASELINE, MODEL = "baseline.keras", "model.keras"
+BASELINE, MODEL, BUNDLE = "baseline.keras", "model.keras", "bundle"
 
 
 def version_of(run: Run) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from steel_training import attention, drift
 from steel_training.features import PatchSet
-from steel_training.records import PATCHES, PROFILE, SCORES, registry_of, table_of
+from steel_training.records import BUNDLE, PATCHES, PROFILE, SCORES, registry_of, table_of
 from steel_training.registry import VersionDamaged, VersionNotFound
 from steel_training.report.of_run import DRIFT
 from steel_training.run import Run
@@ -39,7 +39,7 @@ def look_and_compare(
     table = table.merge(known, on="patch_id", how="left", validate="one_to_one")
     attention.keep_attention(network, test, table, threshold, folder / attention.FOLDER)
     ours = drift.summarise(table_of(run, "profile_patches", PROFILE))
-    (folder / "bundle" / drift.SUMMARY).write_text(json.dumps(ours), encoding="utf-8")
+    (folder / BUNDLE / drift.SUMMARY).write_text(json.dumps(ours), encoding="utf-8")
     (folder / DRIFT).write_text(json.dumps(_against(run, champion, ours)), encoding="utf-8")
 
 

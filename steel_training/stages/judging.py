@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from steel_training.comparison import Contender
@@ -16,6 +15,7 @@ from steel_training.gate import Rival
 from steel_training.metrics import JUDGED, Estimate
 from steel_training.records import (
     BASELINE,
+    BUNDLE,
     MODEL,
     PATCHES,
     SCORES,
@@ -30,6 +30,7 @@ from steel_training.report.evidence import look_and_compare
 from steel_training.run import Run, StageResult, Status
 from steel_training.splits import TEST, VAL
 from steel_training.stages.blocking import may_end
+from steel_training.stages.exporting import export_bundle
 from steel_training.verdict import Reason, Verdict
 
 
@@ -43,7 +44,6 @@ def evaluate(run: Run) -> StageResult:
     def work(folder: Path) -> StageResult:
         import keras
 
-        from steel_training import bundle
         from steel_training.evaluation import against, curves, judge, operating_threshold, probabilities, score
         from steel_training.threshold import NoOperatingThreshold
 
@@ -73,11 +73,7 @@ def evaluate(run: Run) -> StageResult:
 
         (folder / "curves.json").write_text(json.dumps(curves(val, test)), encoding="utf-8")
 
-        exported = folder / "bundle"
-        exported.mkdir()
-        threshold, size = judged.threshold.value, config.data.input_size
-        bundle.export(network, exported, threshold=threshold, input_size=size, version=version_of(run))
-        _golden(run, network, exported)
+        export_bundle(run, network, folder / BUNDLE, threshold=judged.threshold.value, scores=scores)
         look_and_compare(run, network, parts[TEST], judged.threshold.value, folder, champion_version)
         return StageResult(
             "evaluate",
@@ -102,7 +98,7 @@ def verify_bundle(run: Run) -> StageResult:
         from steel_training import bundle
 
         with run.folder("evaluate") as evaluated:
-            measured = bundle.verify(evaluated / "bundle")
+            measured = bundle.verify(evaluated / BUNDLE)
         return StageResult("verify_bundle", outputs=measured)
 
     return run.perform("verify_bundle", run.after("evaluate"), work)
@@ -137,24 +133,6 @@ def decide(run: Run) -> StageResult:
         )
 
     return run.perform("decide", run.after("verify_bundle"), work)
-
-
-def _golden(run: Run, network: Any, exported: Path) -> None:
-    from steel_training import bundle
-    from steel_training.evaluation import score
-    from steel_training.pixels import without_tiff
-
-    test = patch_sets(run)[TEST]
-    order = np.argsort(test.labels, kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, min(bundle.GOLDEN_SAMPLES, len(order))).astype(int)]
-    samples = []
-    for number, index in enumerate(chosen):
-        original = test.storage.read(test.paths[index])
-        data = without_tiff(original)
-        suffix = Path(test.paths[index]).suffix if data is original else ".png"
-        samples.append((f"{number:02d}{suffix}", data))
-    subset = PatchSet(test.storage, tuple(test.paths[i] for i in chosen), test.labels[chosen], test.fingerprint)
-    bundle.write_golden(exported, samples, score(network, subset))
 
 
 def _refusal(run: Run, code: str, message: str, champion: str | None) -> StageResult:

@@ -8,7 +8,7 @@ from pathlib import Path
 from steel_training.errors import SteelTrainingError
 from steel_training.features import scratch_folder
 from steel_training.lineage import facts, write_lineage
-from steel_training.records import REPORT, config_of, registry_of, version_of
+from steel_training.records import BUNDLE, REPORT, config_of, registry_of, version_of
 from steel_training.report import write_report
 from steel_training.run import Run, StageResult
 from steel_training.verdict import Verdict
@@ -32,7 +32,7 @@ def publish_model(run: Run) -> StageResult:
             made = scratch_folder() / "publishing" / f"{run.run_id}-{version}"
             shutil.rmtree(made, ignore_errors=True)
             try:
-                shutil.copytree(evaluated / "bundle", made)
+                shutil.copytree(evaluated / BUNDLE, made)
                 (made / REPORT).write_bytes(run.store.read(run.key(REPORT)))
                 write_lineage(run, made, decided)
                 registry.publish(made, version)

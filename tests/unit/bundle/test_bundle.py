@@ -55,6 +55,16 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # One size a batch is the contract of a dataset; golden samples here are of several.
     scores = np.concatenate([score(network, PatchSet(store, (name,), np.zeros(1, int), "f")) for name in files])
     bundle.write_golden(folder, list(files.items()), scores)
+    pixels = np.random.default_rng(5).integers(0, 256, (40, SIZE, SIZE, 3)).astype(np.float32)
+    expected = np.asarray(network(pixels))[:, 0]
+    bundle.export_lite(
+        network,
+        folder,
+        threshold=THRESHOLD,
+        representative=pixels,
+        validation=(pixels, (expected > np.median(expected)).astype(int), expected),
+        golden=(pixels[:16], expected[:16]),
+    )
     return folder
 
 
@@ -63,7 +73,43 @@ def test_a_clean_process_without_this_package_gives_the_same_scores(exported: Pa
     assert (measured["golden"], measured["labels_differ"], measured["foreign_modules"]) == (16, 0, [])
     assert measured["max_difference"] <= 1e-4
     assert measured["corrupt_image"] == "refused"
+    assert measured["odd_size_image"] == "scored"
     assert 0 < measured["latency_ms"]["p50"] <= measured["latency_ms"]["p95"]
+    assert measured["throughput_per_s"] > 0
+    assert measured["memory_mb"] > 100
+    lite = measured["lite"]["float"]
+    assert (lite["included"], lite["reason"], lite["labels_differ"]) == (True, None, 0)
+    assert lite["latency_ms"]["p50"] > 0
+
+
+def test_the_memory_of_whoever_starts_the_check_is_not_counted(exported: Path) -> None:
+    held = np.ones(2_500_000_000 // 8)
+    measured = bundle.verify(exported)
+    assert measured["memory_mb"] < held.nbytes / 2**20
+
+
+def test_a_lite_file_that_differs_or_is_gone_is_never_verified(exported: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "bundle"
+    shutil.copytree(exported, copy)
+    (copy / "model.tflite").unlink()
+    with pytest.raises(bundle.ExportDiffers, match="LiteRT float"):
+        bundle.verify(copy)
+
+
+def test_nothing_in_a_bundle_can_run_code(exported: Path) -> None:
+    import zipfile
+
+    import keras
+
+    names = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
+    assert not [name for name in names if name.endswith((".pkl", ".pickle", ".py", ".joblib", ".npy"))]
+    keras.models.load_model(exported / "model.keras", compile=False, safe_mode=True)
+    with zipfile.ZipFile(exported / "model.keras") as archive:
+        assert set(archive.namelist()) == {"config.json", "metadata.json", "model.weights.h5"}
+        assert "Lambda" not in archive.read("config.json").decode()
+    assert not list((exported / "saved_model").glob("assets/*"))
 
 
 @pytest.mark.parametrize("what", ["scores", "threshold", "model"])
@@ -84,6 +130,34 @@ def test_an_export_that_differs_is_never_verified(exported: Path, tmp_path: Path
         bundle.verify(copy)
     if what == "threshold":
         assert "its threshold is 0.01" in str(told.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flips", [False, True])
+def test_the_real_network_is_exported_and_what_is_included_answers_alike(tmp_path: Path, flips: bool) -> None:
+    from steel_training.config import ModelConfig
+    from steel_training.model_trainer import TransferLearningModel
+
+    network = TransferLearningModel.build(ModelConfig(weights="steel"), 128).scoring_model(flips=flips)
+    files = {f"{number:02d}.png": encoded(picture(number, (128, 128))) for number in range(16)}
+    pixels = np.stack([np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float32) for data in files.values()])
+    scores = np.asarray(network.predict(pixels, verbose=0))[:, 0]
+    threshold = float(np.sort(scores)[7:9].mean())
+    bundle.export(network, tmp_path, threshold=threshold, input_size=128, version="v1")
+    bundle.write_golden(tmp_path, list(files.items()), scores)
+    labels = (scores >= threshold).astype(int)
+    record = bundle.export_lite(
+        network,
+        tmp_path,
+        threshold=threshold,
+        representative=pixels,
+        validation=(pixels, labels, scores),
+        golden=(pixels, scores),
+    )
+    measured = bundle.verify(tmp_path)
+    assert measured["labels_differ"] == 0
+    assert measured["lite"]["float"]["included"]
+    assert record["int8"]["included"] or record["int8"]["reason"]
 
 
 @pytest.fixture

@@ -1,0 +1,125 @@
+"""Image files to pixels inside the exported graph: takes what training reads, and refuses the rest before decoding it.
+
+TensorFlow's own decoders take more than that, and wrongly: a 16-bit PNG loses its low byte, a BMP's palette is ignored,
+of an animation only the first frame is seen, and a file of 140 kB may unfold to gigabytes. So kind, bit depth and size are
+read from the header first, in graph operations, and a file that does not fit is an `InvalidArgumentError`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steel_training.pixels import MAX_SIDE
+
+EXPECTED = f"expected an 8-bit grey or RGB PNG, JPEG or BMP file of at most {MAX_SIDE} pixels a side"
+
+_PNG, _BMP = b"\x89PNG\r\n\x1a\n", b"BM"
+_BMP_HEADER = 54
+_PNG_HEADER = 33
+
+
+def decode(data: Any) -> Any:
+    """Returns the pixels of an image file, uint8, (height, width, 3); grey is repeated over the channels.
+
+    Args:
+        data: string tensor (), the content of a PNG, JPEG or BMP file.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when the graph runs: no such file, damaged, of another depth or with alpha or
+            palette, or more than `MAX_SIDE` pixels a side.
+    """
+    import tensorflow as tf
+
+    def unknown() -> Any:
+        with tf.control_dependencies([tf.debugging.Assert(False, [EXPECTED])]):
+            return tf.zeros((1, 1, 3), tf.uint8)
+
+    image = tf.case(
+        [
+            (tf.io.is_jpeg(data), lambda: _jpeg(data)),
+            (_starts_with(data, _PNG), lambda: _png(data)),
+            (_starts_with(data, _BMP), lambda: _bmp(data)),
+        ],
+        default=unknown,
+    )
+    image.set_shape((None, None, 3))
+    return image
+
+
+def _jpeg(data: Any) -> Any:
+    import tensorflow as tf
+
+    shape = tf.io.extract_jpeg_shape(data)
+    with _only_if(_fits(shape[0], shape[1]) & ((shape[2] == 1) | (shape[2] == 3))):
+        # TensorFlow's own choice is the fast, inexact transform: up to 7 grey levels off what training read.
+        return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _png(data: Any) -> Any:
+    import tensorflow as tf
+
+    header = _bytes(data, 0, _PNG_HEADER)
+    width, height = _big_endian(header[16:20]), _big_endian(header[20:24])
+    depth, colour = header[24], header[25]
+    # Colour type 0 is grey, 2 is RGB; Pillow and TensorFlow spread 2 and 4 bits of grey over 0-255 alike.
+    readable = (depth == 8) & ((colour == 0) | (colour == 2)) | (colour == 0) & ((depth == 2) | (depth == 4))
+    with _only_if(readable & _fits(height, width)):
+        return tf.io.decode_png(data, channels=3)
+
+
+def _bmp(data: Any) -> Any:
+    import tensorflow as tf
+
+    header = _bytes(data, 0, _BMP_HEADER)
+    start, size = _little_endian(header[10:14]), _little_endian(header[14:18])
+    width, height = _little_endian(header[18:22]), tf.abs(_little_endian(header[22:26]))
+    bits, compression = header[28] + 256 * header[29], _little_endian(header[30:34])
+    grey = (bits == 8) & _is_grey_palette(data, 14 + size, start)
+    readable = (size >= 40) & (compression == 0) & (grey | (bits == 24) | (bits == 32))
+    with _only_if(readable & _fits(height, width)):
+        # 32 bits are blue, green, red and nothing: decode_bmp does not drop a channel that it was not asked for.
+        pixels = tf.io.decode_image(data, channels=0, expand_animations=False)
+        return tf.cond(bits == 8, lambda: tf.repeat(pixels[..., :1], 3, axis=-1), lambda: pixels[..., :3])
+
+
+def _is_grey_palette(data: Any, begin: Any, end: Any) -> Any:
+    """Whether entry i of a BMP's palette is the grey i, which is the only palette that TensorFlow reads rightly."""
+    import tensorflow as tf
+
+    length = tf.clip_by_value(end - begin, 0, 1024)
+    palette = tf.cast(tf.io.decode_raw(tf.strings.substr(data, tf.maximum(begin, 0), length), tf.uint8), tf.int32)
+    entries = tf.reshape(palette[: tf.size(palette) // 4 * 4], (-1, 4))[:, :3]
+    return (tf.shape(entries)[0] > 0) & tf.reduce_all(entries == tf.range(tf.shape(entries)[0])[:, None])
+
+
+def _fits(height: Any, width: Any) -> Any:
+    return (height > 0) & (width > 0) & (height <= MAX_SIDE) & (width <= MAX_SIDE)
+
+
+def _only_if(condition: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.control_dependencies([tf.debugging.Assert(condition, [EXPECTED])])
+
+
+def _starts_with(data: Any, prefix: bytes) -> Any:
+    import tensorflow as tf
+
+    length = tf.minimum(len(prefix), tf.strings.length(data))
+    return tf.strings.substr(data, 0, length) == tf.constant(prefix)
+
+
+def _bytes(data: Any, begin: int, length: int) -> Any:
+    """Returns bytes as int32 (length,); zeros, which no check lets pass, where the file is shorter."""
+    import tensorflow as tf
+
+    held = tf.strings.substr(data, begin, tf.minimum(length, tf.strings.length(data) - begin))
+    return tf.cast(tf.io.decode_raw(tf.strings.join([held, b"\0" * length]), tf.uint8), tf.int32)[:length]
+
+
+def _big_endian(four: Any) -> Any:
+    return ((four[0] * 256 + four[1]) * 256 + four[2]) * 256 + four[3]
+
+
+def _little_endian(four: Any) -> Any:
+    return _big_endian(four[::-1])

@@ -1,0 +1,11 @@
+"""Names of what lies in a bundle, and how far an answer may differ from the trained model's."""
+
+SAVED_MODEL, KERAS_MODEL = "saved_model", "model.keras"
+THRESHOLD, GATE, GOLDEN, CARD = "threshold.json", "gate.json", "golden", "model_card.md"
+LITE = {"float": "model.tflite", "int8": "model_int8.tflite"}
+LITE_RECORD = "lite.json"
+"""Which LiteRT files are in the bundle, and why not where one is left out."""
+
+GOLDEN_SAMPLES = 16
+TOLERANCE = 1e-4
+LITE_TOLERANCE = {"float": 1e-4, "int8": 0.05}

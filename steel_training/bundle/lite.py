@@ -1,0 +1,243 @@
+"""LiteRT files for small devices, float and int8, each included only when it decides as the trained model does.
+
+A file takes pixels 0-255, float32 (n, size, size, 3), and gives the score (n, 1). It is checked on validation patches at the
+operating threshold, because a network that keeps its ranking may still slip under a threshold that was chosen for another.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steel_training.bundle.layout import LITE, LITE_RECORD, LITE_TOLERANCE
+
+log = logging.getLogger(__name__)
+
+RECALL_DROP, SPECIFICITY_DROP = 0.005, 0.02
+ROUNDING = 1e-5
+"""The operating threshold is the score of a validation patch: the last bit of a float must not decide about that one."""
+CHECKED_PATCHES, REPRESENTATIVE_PATCHES = 1000, 200
+SECONDS = 60.0
+"""After this long no further quantisation is tried."""
+CALIBRATION_SECONDS = 15.0
+"""After this long the ranges seen so far must do: patches past the first dozens hardly widen them."""
+
+_INT8_KINDS = ("full int8", "dynamic range")
+
+
+@dataclass(frozen=True)
+class LiteCheck:
+    """A LiteRT file against the Keras model.
+
+    Attributes:
+        quantisation: `none`, `full int8` or `dynamic range`.
+        recall_drop: share of the validation defects lost at the operating threshold; negative where some are won.
+        specificity_drop: the same of clean patches.
+        max_difference: largest difference of a golden sample's score.
+        labels_differ: golden samples with another label.
+    """
+
+    quantisation: str
+    recall_drop: float
+    specificity_drop: float
+    max_difference: float
+    labels_differ: int
+
+    def objection(self, tolerance: float) -> str | None:
+        """Returns why the file is left out, or `None`."""
+        if not self.recall_drop <= RECALL_DROP + 1e-9:
+            return f"recall on validation drops by {100 * self.recall_drop:.1f} points; at most {100 * RECALL_DROP} are allowed"
+        if not self.specificity_drop <= SPECIFICITY_DROP + 1e-9:
+            return (
+                f"specificity on validation drops by {100 * self.specificity_drop:.1f} points; "
+                f"at most {100 * SPECIFICITY_DROP:g} are allowed"
+            )
+        if not self.max_difference <= tolerance:
+            return f"a golden score differs by {self.max_difference:.4f}; at most {tolerance:g} is allowed"
+        if self.labels_differ:
+            return f"{self.labels_differ} golden labels differ"
+        return None
+
+
+def compare(
+    labels: np.ndarray,
+    keras: np.ndarray,
+    lite: np.ndarray,
+    golden_keras: np.ndarray,
+    golden_lite: np.ndarray,
+    *,
+    threshold: float,
+    quantisation: str,
+) -> LiteCheck:
+    """Compares scores (n,) of both models on validation patches and golden samples. NaN in `lite` is never alike.
+
+    Args:
+        labels: of the validation patches, 0 or 1.
+        keras: their scores by the Keras model.
+        lite: their scores by the LiteRT file.
+        golden_keras: scores of the golden samples by the Keras model.
+        golden_lite: the same by the LiteRT file.
+        threshold: operating threshold.
+        quantisation: how the file was made.
+    """
+    if not (np.all(np.isfinite(lite)) and np.all(np.isfinite(golden_lite))):
+        return LiteCheck(quantisation, 1.0, 1.0, 1.0, len(golden_lite))
+    defects, clean = labels == 1, labels == 0
+    from_here = threshold - ROUNDING
+    return LiteCheck(
+        quantisation,
+        recall_drop=float(np.mean(keras[defects] >= from_here) - np.mean(lite[defects] >= from_here)),
+        specificity_drop=float(np.mean(keras[clean] < from_here) - np.mean(lite[clean] < from_here)),
+        max_difference=float(np.max(np.abs(golden_lite - golden_keras))),
+        labels_differ=int(np.sum((golden_lite >= threshold) != (golden_keras >= threshold))),
+    )
+
+
+def balanced(labels: np.ndarray, most: int) -> np.ndarray:
+    """Returns indices, ascending, of defective patches and as many clean ones, `most` at most, spread over the part."""
+    chosen = []
+    defects = min(most // 2, int(np.sum(labels == 1)))
+    for label in (1, 0):
+        members = np.flatnonzero(labels == label)
+        count = min(len(members), max(1, defects))
+        chosen.append(members[np.linspace(0, max(0, len(members) - 1), count).astype(int)])
+    return np.sort(np.concatenate(chosen))
+
+
+def export_lite(
+    network: Any,
+    folder: Path,
+    *,
+    threshold: float,
+    representative: np.ndarray,
+    validation: tuple[np.ndarray, np.ndarray, np.ndarray],
+    golden: tuple[np.ndarray, np.ndarray],
+) -> dict[str, Any]:
+    """Writes the LiteRT files that pass their check, and `lite.json` with why another is left out.
+
+    Full int8 is tried first; where it fails its check, dynamic range (int8 weights, float arithmetic). The record says which.
+
+    Args:
+        network: Keras model, pixels 0-255 (n, size, size, 3) → score (n, 1).
+        folder: the bundle.
+        threshold: operating threshold.
+        representative: training pixels (n, size, size, 3), float32, both classes; ranges of activations come from them.
+        validation: pixels, labels (n,), scores (n,) by the Keras model.
+        golden: pixels and scores of the golden samples.
+
+    Returns:
+        For `float` and `int8`: `included`, `reason`, `bytes`, and the fields of `LiteCheck`.
+    """
+    started = time.monotonic()
+    pixels, labels, expected = validation
+    frozen = _frozen(network)
+    record: dict[str, Any] = {}
+    for name, kinds in (("float", ("none",)), ("int8", _INT8_KINDS)):
+        reasons: list[str] = []
+        entry: dict[str, Any] = {}
+        objection: str | None
+        for kind in kinds:
+            if reasons and time.monotonic() - started > SECONDS:
+                reasons.append(f"{kind}: not tried, {SECONDS:.0f} s were used up")
+                break
+            data = _convert(frozen, kind, representative)
+            if isinstance(data, str):
+                entry, objection = {"quantisation": kind}, data
+            else:
+                answer = lite_scorer(data)
+                check = compare(
+                    labels,
+                    expected,
+                    answer(pixels),
+                    golden[1],
+                    answer(golden[0]),
+                    threshold=threshold,
+                    quantisation=kind,
+                )
+                entry, objection = {"bytes": len(data), **asdict(check)}, check.objection(LITE_TOLERANCE[name])
+                if objection is None:
+                    (folder / LITE[name]).write_bytes(data)
+                    break
+            reasons.append(f"{kind}: {objection}" if name == "int8" else str(objection))
+        included = (folder / LITE[name]).exists()
+        record[name] = {**_NOTHING_MEASURED, **entry, "included": included, "reason": "; ".join(reasons) or None}
+        log.info("LiteRT %s: %s", name, "included" if included else f"left out ({record[name]['reason']})")
+    record["seconds"] = round(time.monotonic() - started, 1)
+    (folder / LITE_RECORD).write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
+    return record
+
+
+_NOTHING_MEASURED: Mapping[str, Any] = {
+    "bytes": None,
+    "recall_drop": None,
+    "specificity_drop": None,
+    "max_difference": None,
+    "labels_differ": None,
+    "quantisation": None,
+}
+
+
+def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function from pixels (n, size, size, 3), float32, to scores (n,), patch by patch, of a LiteRT file."""
+    import tensorflow as tf
+
+    with warnings.catch_warnings():
+        # TensorFlow says that its interpreter moves to a package of its own; the one of the pinned version is here.
+        warnings.simplefilter("ignore", UserWarning)
+        interpreter = tf.lite.Interpreter(model_content=data, num_threads=2)
+    interpreter.allocate_tensors()
+    taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def one(pixels: np.ndarray) -> float:
+        interpreter.set_tensor(taken, pixels[None].astype(np.float32))
+        interpreter.invoke()
+        return float(interpreter.get_tensor(given).ravel()[0])
+
+    return lambda pixels: np.array([one(patch) for patch in pixels])
+
+
+def _frozen(network: Any) -> Any:
+    """Returns the network as a graph of constants: the converter does not find the variables of Keras 3 by itself."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    shape = [None, *network.input_shape[1:]]
+    forward = tf.function(lambda pixels: network(pixels, training=False))
+    return convert_variables_to_constants_v2(
+        forward.get_concrete_function(tf.TensorSpec(shape, tf.float32, name="pixels"))
+    )
+
+
+def _convert(frozen: Any, kind: str, representative: np.ndarray) -> bytes | str:
+    """Returns the file, or why it cannot be made."""
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    if kind != "none":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "full int8":
+        converter.representative_dataset = lambda: _for_a_while(representative)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    try:
+        with warnings.catch_warnings():
+            # Float pixels go into a quantised file on purpose; the converter would rather be told their statistics.
+            warnings.simplefilter("ignore", UserWarning)
+            return bytes(converter.convert())
+    except Exception as error:
+        return f"cannot be converted ({str(error).strip().splitlines()[0][:200]})"
+
+
+def _for_a_while(patches: np.ndarray) -> Iterator[list[np.ndarray]]:
+    started = time.monotonic()
+    for patch in np.random.default_rng(0).permutation(patches):
+        yield [patch[None]]
+        if time.monotonic() - started > CALIBRATION_SECONDS:
+            return

@@ -1,0 +1,134 @@
+"""Replays a bundle's golden samples and prints what it measured, as one line of JSON.
+
+Run by `verify` in a process of its own that has TensorFlow and not this package (`python -I replay.py BUNDLE`), so it
+imports nothing of it: what is proved is that the bundle needs nothing of us.
+"""
+
+import io
+import json
+import struct
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+WARM_UP, CALLS, BATCH, BATCHES = 5, 40, 32, 4
+
+
+def main(folder: Path) -> dict[str, Any]:
+    """Returns the measurements of `verify_bundle`."""
+    import numpy as np
+    import tensorflow as tf
+
+    serve = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
+    expected = json.loads((folder / "golden" / "scores.json").read_text(encoding="utf-8"))
+    settings = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
+    threshold, names = settings["threshold"], sorted(expected)
+    files = [(folder / "golden" / name).read_bytes() for name in names]
+    wanted = np.array([expected[name] for name in names])
+    answer = serve(image_bytes=tf.constant(files))
+    measured: dict[str, Any] = {
+        "golden": len(names),
+        **differences(answer["score"].numpy(), wanted, threshold),
+        "threshold_difference": float(np.max(np.abs(answer["threshold"].numpy() - threshold))),
+        "corrupt_image": of_image(tf, serve, files[0][: len(files[0]) // 2]),
+        "no_image": of_image(tf, serve, b"no image"),
+        "odd_size_image": of_image(tf, serve, odd_png()),
+    }
+    measured["latency_ms"] = latency(lambda i: serve(image_bytes=tf.constant([files[i % len(files)]])))
+    batch = tf.constant([files[i % len(files)] for i in range(BATCH)])
+    serve(image_bytes=batch)
+    started = time.monotonic()
+    for _ in range(BATCHES):
+        serve(image_bytes=batch)
+    measured["throughput_per_s"] = BATCH * BATCHES / (time.monotonic() - started)
+    measured["memory_mb"] = peak_memory()
+    measured["lite"] = {
+        name: of_lite(tf, np, folder / file, files, settings["input_size"], wanted, threshold)
+        for name, file in (("float", "model.tflite"), ("int8", "model_int8.tflite"))
+        if (folder / file).exists()
+    }
+    measured["foreign_modules"] = sorted(m for m in sys.modules if m.split(".")[0] == "steel_training")
+    return measured
+
+
+def differences(scores: Any, wanted: Any, threshold: float) -> dict[str, Any]:
+    """Compares scores (n,) with the recorded ones."""
+    return {
+        "max_difference": float(abs(scores - wanted).max()),
+        "labels_differ": int(((scores >= threshold) != (wanted >= threshold)).sum()),
+    }
+
+
+def latency(call: Callable[[int], object]) -> dict[str, float]:
+    """Returns median and 95th percentile of single calls after warm-up, milliseconds."""
+    for number in range(WARM_UP):
+        call(number)
+    milliseconds = []
+    for number in range(CALLS):
+        started = time.monotonic()
+        call(number)
+        milliseconds.append(1000 * (time.monotonic() - started))
+    milliseconds.sort()
+    return {"p50": milliseconds[CALLS // 2], "p95": milliseconds[int(CALLS * 0.95)]}
+
+
+def peak_memory() -> float:
+    """Returns the largest resident size of this process, MiB.
+
+    Not `ru_maxrss`: on Linux a child inherits that of the process that started it.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("/proc/self/status has no VmHWM: the peak memory cannot be measured here")
+
+
+def of_image(tf: Any, serve: Any, data: bytes) -> str:
+    """Returns what the SavedModel does with a file: `refused`, `scored`, or `not finite`."""
+    try:
+        score = float(serve(image_bytes=tf.constant([data]))["score"].numpy()[0])
+    except tf.errors.InvalidArgumentError:
+        return "refused"
+    return "scored" if 0 <= score <= 1 else "not finite"
+
+
+def of_lite(
+    tf: Any, np: Any, path: Path, files: list[bytes], size: int, wanted: Any, threshold: float
+) -> dict[str, Any]:
+    """Replays the golden samples through a LiteRT file; pixels are decoded here as a caller would."""
+    from PIL import Image
+
+    interpreter = tf.lite.Interpreter(model_path=str(path), num_threads=2)
+    interpreter.allocate_tensors()
+    taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def pixels(data: bytes) -> Any:
+        image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float32)[None]
+        return tf.image.resize(image, (size, size), method="bilinear", antialias=True).numpy()
+
+    def score(patch: Any) -> float:
+        interpreter.set_tensor(taken, patch)
+        interpreter.invoke()
+        return float(interpreter.get_tensor(given).ravel()[0])
+
+    patches = [pixels(data) for data in files]
+    found = differences(np.array([score(patch) for patch in patches]), wanted, threshold)
+    return {**found, "latency_ms": latency(lambda i: score(patches[i % len(patches)]))}
+
+
+def odd_png(width: int = 37, height: int = 101) -> bytes:
+    """Returns a grey PNG of a size that no patch has."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes((x * y) % 251 for x in range(width)) for y in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n" + json.dumps(main(Path(sys.argv[1]))) + "\n")

@@ -1,0 +1,92 @@
+"""Shows that a bundle answers as the trained model did, in a process that has TensorFlow and not this package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from steel_training.bundle.layout import LITE_RECORD, LITE_TOLERANCE, THRESHOLD, TOLERANCE
+from steel_training.errors import SteelTrainingError
+
+_NO_LITE = {"included": False, "reason": "not exported", "bytes": None, "recall_drop": None}
+
+
+class ExportDiffers(SteelTrainingError):
+    """The exported model could not be loaded, or answers otherwise than the trained one."""
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Replays the golden samples in a clean process that cannot import this package.
+
+    Returns:
+        What the process measured (see docs/bundle.md): differences of scores, labels and threshold, what it does with a
+        corrupt and an odd-sized image, latency in milliseconds, throughput at batch 32 in images a second, peak memory in
+        MiB, and the same of each LiteRT file.
+
+    Raises:
+        ExportDiffers: it cannot be loaded there, gives other scores, labels or threshold than were recorded, scores a
+            file that is no image, or does not score one of an odd size.
+    """
+    # -I: no PYTHONPATH and no current folder, so that only installed packages count.
+    script = Path(__file__).with_name("replay.py")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", str(script), str(folder)], capture_output=True, text=True, timeout=600, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ExportDiffers("The exported model did not answer within 600 s in a clean process.") from None
+    if done.returncode != 0:
+        raise ExportDiffers(f"The exported model cannot be used in a clean process:\n{done.stderr[-2000:]}")
+    measured: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    measured["lite"] = _with_record(folder, measured["lite"])
+    found = differences(measured)
+    if found:
+        raise ExportDiffers(
+            f"bundle.differs: the exported model answers otherwise than the trained one: {'; '.join(found)}. "
+            "Do not publish it; train again, and if it happens again look for a change of TensorFlow or of the bundle."
+        )
+    return {**measured, "tolerance": TOLERANCE}
+
+
+def differences(measured: Mapping[str, Any]) -> list[str]:
+    """Returns in words what of a replay is not as it must be; nothing where all is well."""
+    found = []
+    # A difference that is not a number is no small one.
+    if not measured["max_difference"] <= TOLERANCE:
+        found.append(f"scores differ by up to {measured['max_difference']:.6f} (at most {TOLERANCE})")
+    if measured["labels_differ"]:
+        found.append(f"{measured['labels_differ']} of {measured['golden']} labels differ")
+    if not measured["threshold_difference"] <= TOLERANCE:
+        found.append(f"its threshold is {measured['threshold_difference']:.6f} off {THRESHOLD}")
+    if measured["foreign_modules"]:
+        found.append(f"it needs {', '.join(measured['foreign_modules'])}")
+    if measured["corrupt_image"] != "refused" or measured["no_image"] != "refused":
+        found.append("it scores a file that is torn or no image")
+    if measured["odd_size_image"] != "scored":
+        found.append(f"an image of an odd size is {measured['odd_size_image']}")
+    for name, lite in measured["lite"].items():
+        if not lite["included"]:
+            continue
+        if lite["max_difference"] is None or not lite["max_difference"] <= LITE_TOLERANCE[name]:
+            found.append(f"LiteRT {name}: scores differ by {lite['max_difference']} (at most {LITE_TOLERANCE[name]})")
+        if lite["labels_differ"]:
+            found.append(f"LiteRT {name}: {lite['labels_differ']} labels differ")
+    return found
+
+
+def _with_record(folder: Path, replayed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Joins what the export recorded of the LiteRT files with what the replay measured of those that are there."""
+    path = folder / LITE_RECORD
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    unmeasured = {"max_difference": None, "labels_differ": None, "latency_ms": None}
+    joined = {}
+    for name in LITE_TOLERANCE:
+        recorded = record.get(name, _NO_LITE)
+        # A file that was recorded as included and is gone has no difference, which is never within tolerance.
+        measured = {**unmeasured, **replayed.get(name, {})} if recorded["included"] else {"latency_ms": None}
+        joined[name] = {**unmeasured, **recorded, **measured}
+    return joined

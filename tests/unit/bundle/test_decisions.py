@@ -1,0 +1,100 @@
+"""When a LiteRT file is left out, which samples are golden, and what the card says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from steel_training.bundle import balanced, choose_golden, model_card
+from steel_training.bundle.lite import LiteCheck, compare
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        (LiteCheck("none", 0.0, 0.0, 0.0, 0), None),
+        (LiteCheck("none", 0.005, 0.02, 0.05, 0), None),
+        (LiteCheck("none", -0.1, 0.0, 0.0, 0), None),
+        (LiteCheck("none", 0.006, 0.0, 0.0, 0), "recall"),
+        (LiteCheck("none", -0.1, 0.03, 0.0, 0), "specificity"),
+        (LiteCheck("none", 0.0, 0.0, 0.06, 0), "0.0600"),
+        (LiteCheck("none", 0.0, 0.0, 0.0, 1), "1 golden labels"),
+        (LiteCheck("none", float("nan"), 0.0, 0.0, 0), "recall"),
+        (LiteCheck("none", 0.0, 0.0, float("nan"), 0), "golden score"),
+    ],
+)
+def test_a_lite_file_is_left_out_when_it_decides_otherwise(check: LiteCheck, said: str | None) -> None:
+    objection = check.objection(0.05)
+    assert objection is None if said is None else said in str(objection)
+
+
+@pytest.mark.parametrize("broken", [np.ones(8), np.zeros(8), np.full(8, np.nan)])
+def test_a_file_that_calls_everything_one_class_or_nothing_cannot_pass(broken: np.ndarray) -> None:
+    labels, scores = np.array([0, 1] * 4), np.array([0.1, 0.9] * 4)
+    check = compare(labels, scores, broken, scores, broken, threshold=0.5, quantisation="none")
+    assert check.objection(2.0) is not None
+
+
+def test_a_patch_that_the_threshold_was_taken_from_is_not_lost_to_a_rounding() -> None:
+    labels, scores = np.array([0, 1] * 4), np.array([0.1, 0.9] * 4)
+    check = compare(labels, scores, scores - 2e-6, scores[:2], scores[:2] - 2e-6, threshold=0.9, quantisation="none")
+    assert check.recall_drop == 0
+    check = compare(labels, scores, scores - 2e-3, scores[:2], scores[:2] - 2e-3, threshold=0.9, quantisation="none")
+    assert check.recall_drop == 1
+
+
+def test_golden_samples_are_of_both_classes_and_reach_from_the_threshold_to_the_far_ends() -> None:
+    scores = np.linspace(0, 1, 200)
+    labels = (np.arange(200) % 4 == 0).astype(int)
+    chosen = choose_golden(labels, scores, 0.4)
+    assert len(set(chosen)) == 16
+    assert labels[chosen].sum() == 8
+    for label in (0, 1):
+        away = np.abs(scores - 0.4)
+        members = labels == label
+        assert away[chosen][labels[chosen] == label].min() == away[members].min()
+        assert away[chosen][labels[chosen] == label].max() == away[members].max()
+
+
+@pytest.mark.parametrize(("defects", "patches"), [(0, 20), (20, 20), (3, 40), (3, 10)])
+def test_a_rare_class_is_made_up_for_by_the_other(defects: int, patches: int) -> None:
+    labels = (np.arange(patches) < defects).astype(int)
+    assert len(set(choose_golden(labels, np.linspace(0, 1, patches), 0.5))) == min(16, patches)
+
+
+def test_a_balanced_choice_holds_every_defect_and_as_many_clean_patches_up_to_its_size() -> None:
+    labels = (np.arange(1000) % 10 == 0).astype(int)
+    assert (labels[balanced(labels, 400)] == 1).sum() == 100
+    assert len(balanced(labels, 400)) == 200
+    assert len(balanced(labels, 40)) == 40
+
+
+def card(**changed: object) -> str:
+    metric = {"value": 0.96, "bound": 0.94}
+    left_out = {"included": False, "reason": "recall on validation drops by 2.0 points"}
+    content = {
+        "version": "v1", "run_id": "r", "dataset": "d", "fingerprint": "f" * 64, "weights": {"detail": "steel"},
+        "config": {"model": {"name": "steel-defects", "backbone": "EfficientNetB0"}, "data": {"input_size": 128}},
+        "verification": {
+            "golden": 16, "max_difference": 1e-6, "corrupt_image": "refused", "odd_size_image": "scored",
+            "latency_ms": {"p50": 9.0, "p95": 11.0}, "throughput_per_s": 150.0, "memory_mb": 900.0,
+            "lite": {"float": left_out, "int8": left_out},
+        },
+        **changed,
+    }  # fmt: skip
+    judged = {
+        "counts": {"tp": 96, "fn": 4, "fp": 9, "tn": 291}, "patches": 400, "defects": 100, "groups": 40,
+        "metrics": {"recall": metric, "auc": {"value": None, "bound": None}}, "targets": {"recall": 0.95, "f2": None},
+        "threshold": {"value": 0.31, "val_recall": 0.97, "val_precision": 0.8, "note": "best F2"},
+    }  # fmt: skip
+    return model_card(content, judged)
+
+
+def test_the_card_tells_figures_targets_speed_and_why_a_file_is_missing() -> None:
+    text = card()
+    assert "missed 4 of 100 defects" in text
+    assert "| recall | 0.9600 | 0.9400 | 0.9500 |" in text
+    assert "`model_int8.tflite` is left out: recall on validation drops by 2.0 points" in text
+    assert "9.0 ms an image" in text
+    assert "To make it again" not in text
+    assert "steel-training run d" in card(reproduce="steel-training run d")
