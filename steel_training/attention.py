@@ -183,9 +183,10 @@ def _looker(network: Any) -> Callable[[np.ndarray], np.ndarray]:
     import keras
     import tensorflow as tf
 
+    tap = _lowest_tap(network)
     last = network.get_layer(SCORE)
     # The logit, not the score: where the sigmoid is flat the gradient of the score is nothing but rounding.
-    paths = keras.Model(network.input, [network.get_layer(_lowest_tap(network)).output, last.input])
+    paths = keras.Model(network.input, [network.get_layer(tap).output, last.input])
     size = int(network.input_shape[1])
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]

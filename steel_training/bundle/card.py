@@ -47,7 +47,7 @@ def _figures(judged: Mapping[str, Any]) -> str:
     rows = []
     for name, measured in judged["metrics"].items():
         if measured["value"] is not None:
-            bound = measured.get("bound", measured.get("lower"))
+            bound = measured["bound"]
             rows.append(
                 f"| {_TITLES.get(name, name)} | {_number(measured['value'])} | {_number(bound)} | "
                 f"{_number(targets.get(name))} |"

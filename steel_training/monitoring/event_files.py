@@ -11,8 +11,6 @@ from steel_training.monitoring.ranking import THRESHOLDS, TIE_BREAK
 
 FOLDER = "tensorboard"
 PR_CURVE = "validation"
-PR_EVERY = 3
-"""Of the metric's thresholds every third is drawn: 334, evenly spaced from 0 to 1 as the plugin wants them."""
 
 
 def event_files(logs: Path) -> Any:
@@ -58,12 +56,12 @@ def _write_pr_curve(metric: Any, epoch: int) -> None:
     from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
 
     counts = (metric.true_positives, metric.false_positives, metric.true_negatives, metric.false_negatives)
-    tp, fp, tn, fn = (np.asarray(count, np.float32)[::PR_EVERY] for count in counts)
+    tp, fp, tn, fn = (np.asarray(count, np.float32) for count in counts)
     precision, recall = tp / np.maximum(tp + fp, 1), tp / np.maximum(tp + fn, 1)
     metadata = create_summary_metadata(
         "validation",
-        "Validation, at 334 thresholds from 0 to 1. Counts are patches.",
-        len(range(0, THRESHOLDS, PR_EVERY)),
+        f"Validation, at {THRESHOLDS:,} thresholds from 0 to 1. Counts are patches.",
+        THRESHOLDS,
     )
     tf.summary.write(
         f"{PR_CURVE}/pr_curves",

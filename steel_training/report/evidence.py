@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from steel_training.registry import VersionDamaged, VersionNotFound
 from steel_training.report.of_run import DRIFT
 from steel_training.run import Run
 from steel_training.splits import TEST
+
+log = logging.getLogger(__name__)
 
 _OF_THE_MANIFEST = ["patch_id", "defect_type", "source_id"]
 
@@ -37,7 +40,10 @@ def look_and_compare(
     known = manifest[[name for name in _OF_THE_MANIFEST if name in manifest]]
     table = scores[scores["part"] == TEST].drop(columns=_OF_THE_MANIFEST[1:], errors="ignore")
     table = table.merge(known, on="patch_id", how="left", validate="one_to_one")
-    attention.keep_attention(network, test, table, threshold, folder / attention.FOLDER)
+    try:
+        attention.keep_attention(network, test, table, threshold, folder / attention.FOLDER)
+    except attention.NothingToExplain as error:  # pictures explain a verdict; they are no part of it
+        log.warning("no heat maps: %s", error)
     ours = drift.summarise(table_of(run, "profile_patches", PROFILE))
     (folder / BUNDLE / drift.SUMMARY).write_text(json.dumps(ours), encoding="utf-8")
     (folder / DRIFT).write_text(json.dumps(_against(run, champion, ours)), encoding="utf-8")

@@ -72,6 +72,7 @@ def prepared(tmp_path: Path, dataset: Path) -> Prepare:
         store = tmp_path / "store"
         command = ["resolve_dataset", "--run-id", run_id, "--store", str(store), "--dataset", str(dataset), *words]
         assert main(command) == 0
+        assert main(["profile_patches", "--run-id", run_id, "--store", str(store)]) == 0
         run = Run(open_storage(store), run_id)
         weights = {"source": "none", "detail": "set by hand", "random": False}
 
@@ -84,7 +85,7 @@ def prepared(tmp_path: Path, dataset: Path) -> Prepare:
             run.perform(stage, run.after(after), work)
 
         # Its scores saturate: it tells the darkest patches from the rest, and no more.
-        leave("check_baseline", "resolve_dataset", baseline or network(slope=-20.0, middle=105.0), BASELINE)
+        leave("check_baseline", "profile_patches", baseline or network(slope=-20.0, middle=105.0), BASELINE)
         leave("train_head", "check_baseline", None, MODEL)
         leave("fine_tune", "train_head", model or network(), MODEL)
         return run
