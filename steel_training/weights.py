@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import random
 import socket
 import sys
 import tempfile
@@ -88,6 +89,21 @@ def load_weights(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeight
         WeightsNotFound: the file does not exist.
         WeightsUnusable: the download failed (`imagenet`), or the file does not fit the backbone.
     """
+    with _chance_left_alone():
+        return _load(backbone, spec, wanted)
+
+
+@contextmanager
+def _chance_left_alone() -> Iterator[None]:
+    """Puts the random state back: a download that was tried first must not give the head other first weights."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _load(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
     if wanted == NONE:
         return LoadedWeights(NONE, "random, as configured (model.weights: none)", random=True)
     if wanted == IMAGENET:

@@ -294,3 +294,19 @@ def test_there_are_no_steel_weights_for_resnet50_and_the_message_says_what_to_do
         check_weights("steel", "ResNet50")
     with pytest.raises(WeightsNotFound, match="model.weights"):
         load_weights(resnet.build(32), resnet, "steel")
+
+
+def test_the_head_starts_alike_whether_weights_were_asked_for_by_name_or_found_after_a_failed_download(downloads_from):
+    import keras
+
+    from steel_training.config import ModelConfig
+    from steel_training.model_trainer import TransferLearningModel
+
+    downloads_from(nothing_listens_here())
+    heads = []
+    for wanted in ("auto", "steel"):
+        keras.utils.set_random_seed(20)
+        model = TransferLearningModel.build(ModelConfig(weights=wanted), 64)
+        assert model.weights.source == "steel"
+        heads.append(model.keras_model.get_layer("head").get_weights()[0])
+    np.testing.assert_array_equal(*heads)
