@@ -11,6 +11,7 @@ on where it stopped. Prints Markdown.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -25,6 +26,18 @@ import pandas as pd
 FOLDS, SEED = 5, 20
 
 
+def joined(dataset: Path, manifest: pd.DataFrame, groups: pd.Series) -> np.ndarray:
+    """Returns groups in which photographs that share a patch, byte by byte, are one: some show the same piece of strip."""
+    from scipy.cluster.hierarchy import DisjointSet
+
+    sets = DisjointSet(groups.unique())
+    digests = [hashlib.sha256((dataset / path).read_bytes()).digest() for path in manifest["path"]]
+    for _, same in groups.groupby(pd.Series(digests, index=groups.index)):
+        for other in same.unique()[1:]:
+            sets.merge(same.iloc[0], other)
+    return np.array([sets[group] for group in groups])
+
+
 def lay_fold(dataset: Path, out: Path, fold: int) -> Path:
     """Lays a copy of the dataset whose test part is the fold; patches are linked, not copied."""
     from sklearn.model_selection import StratifiedGroupKFold
@@ -35,16 +48,16 @@ def lay_fold(dataset: Path, out: Path, fold: int) -> Path:
     if folder.exists():
         return folder
     manifest = resolve_dataset(str(dataset)).manifest
-    cuts = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(
-        manifest, manifest["label"], groups_of(manifest)
-    )
+    together = joined(dataset, manifest, groups_of(manifest))
+    cuts = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(manifest, manifest["label"], together)
     _, test = list(cuts)[fold]
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(dataset, partial, copy_function=os.link)
     (partial / "manifest.csv").unlink()
-    judged = set(manifest["patch_id"].iloc[test])
+    patches, judged = manifest["patch_id"], set(manifest["patch_id"].iloc[test])
     manifest = pd.read_csv(dataset / "manifest.csv", dtype=str)
+    manifest["group_id"] = manifest["patch_id"].map(dict(zip(patches, together, strict=True)))
     manifest["split"] = ["test" if patch in judged else "train" for patch in manifest["patch_id"]]
     manifest.to_csv(partial / "manifest.csv", index=False)
     partial.rename(folder)
@@ -72,6 +85,8 @@ def main() -> int:
         command = ["run", str(folder), "--store", str(options.out / f"store{fold}"), "--run-id", "fold", *settings]
         done = subprocess.run([sys.executable, "-m", "steel_training", *command], stdout=subprocess.PIPE, text=True)
         answer = json.loads(done.stdout.strip().splitlines()[-1])
+        if not answer["metrics"]:
+            sys.exit(f"Fold {fold} ended as {answer['verdict']}: {answer['reasons']}")
         record = options.out / f"store{fold}" / "runs" / "fold" / "evaluate" / "result.json"
         baseline = json.loads(record.read_text())["outputs"]["baseline"]["auc"]
         rows.append([*(answer["metrics"][name]["value"] for name in names), baseline])
