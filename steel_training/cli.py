@@ -73,8 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         single.set_defaults(func=_stage, stage=stage)
 
     add_ingest_commands(commands)
-    add_registry_commands(commands)
-    add_serving_commands(commands)
+    add_serving_commands(commands, add_registry_commands(commands))
 
     listing = commands.add_parser("settings", help="every configuration key, its default and meaning")
     listing.set_defaults(func=_settings)

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
-def add_commands(subparsers: Subparsers) -> None:
-    """Registers the commands; each sets `func`, which takes the parsed arguments and returns the exit code."""
-    from steel_training.serving.commands import add_deploy
+def add_commands(subparsers: Subparsers) -> Subparsers:
+    """Registers `models` and its actions; each sets `func`, which takes the parsed arguments and returns the exit code.
 
+    Returns:
+        The actions, for others to add theirs.
+    """
     models = subparsers.add_parser("models", help="published versions and the champion")
     actions = models.add_subparsers(required=True, metavar="ACTION")
 
@@ -51,9 +53,9 @@ def add_commands(subparsers: Subparsers) -> None:
     action.add_argument("version", nargs="?")
     action.set_defaults(func=_verify)
 
-    add_deploy(actions)
     for parser in actions.choices.values():
         add_registry_arguments(parser)
+    return actions
 
 
 def add_registry_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
-def add_commands(subparsers: Subparsers) -> None:
-    """Registers `predict` and `serve`; each sets `func`, which takes the parsed arguments and returns the exit code."""
+def add_commands(subparsers: Subparsers, models: Subparsers) -> None:
+    """Registers `predict`, `serve` and `models deploy`.
+
+    Each sets `func`, which takes the parsed arguments and returns the exit code.
+    """
     predict = subparsers.add_parser("predict", help="score images with the champion")
     predict.add_argument("images", nargs="+", metavar="IMAGE")
     add_registry_arguments(predict)
@@ -39,10 +42,8 @@ def add_commands(subparsers: Subparsers) -> None:
     )
     serve.set_defaults(func=_serve)
 
-
-def add_deploy(actions: Subparsers) -> None:
-    """Registers `models deploy`; the caller adds the registry's arguments."""
-    deploy = actions.add_parser("deploy", help="place the champion where TensorFlow Serving looks")
+    deploy = models.add_parser("deploy", help="place the champion where TensorFlow Serving looks")
+    add_registry_arguments(deploy)
     deploy.add_argument(
         "--to", required=True, metavar="FOLDER", help="the model's base path: FOLDER/1/saved_model.pb, …"
     )
