@@ -24,6 +24,7 @@ class Conclusion:
         report: its address.
         metrics: of the test part, by name; empty where the run ended before.
         targets: of the gate, by name.
+        evidence: that is judged, `point` or `bound`.
         weights: what the backbone started from; `None` where nothing was trained.
     """
 
@@ -34,11 +35,21 @@ class Conclusion:
     report: str
     metrics: Mapping[str, Any]
     targets: Mapping[str, float | None]
+    evidence: str
     weights: Mapping[str, Any] | None
 
     def told(self) -> str:
         """Returns a few lines for a person."""
-        return summary(self.verdict, self.reasons, self.metrics, self.targets, self.report, self.version, self.weights)
+        return summary(
+            self.verdict,
+            self.reasons,
+            self.metrics,
+            self.targets,
+            self.report,
+            self.version,
+            self.weights,
+            self.evidence,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the JSON object that `run` ends with."""
@@ -74,5 +85,6 @@ def conclude(run: Run, last: StageResult) -> Conclusion:
         report=previous.get("report") or run.store.location(run.key(REPORT)),
         metrics=evaluated.outputs["metrics"] if evaluated else previous.get("metrics", {}),
         targets=evaluated.outputs["targets"] if evaluated else {},
+        evidence=evaluated.outputs.get("evidence", "point") if evaluated else "point",
         weights=trained.outputs["weights"] if trained else None,
     )

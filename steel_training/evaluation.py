@@ -78,6 +78,7 @@ class Judgement:
                 **self.sources.as_dict(),
             },
             "targets": {name: getattr(config.gate, name) for name in JUDGED},
+            "evidence": config.gate.evidence,
             "prevalence": {"declared": config.data.prevalence, "precision": self.precision_on_line.as_dict()}
             if self.precision_on_line
             else None,

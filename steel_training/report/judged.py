@@ -11,7 +11,7 @@ from steel_training.metrics import JUDGED
 from steel_training.report import plots
 from steel_training.report.blocks import Block, Details, Figure, Figures, Gallery, Section, Table, Text
 from steel_training.report.record import Mistake
-from steel_training.report.wording import NAMES, bound_of, is_number, metric, number, percent, signed, size
+from steel_training.report.wording import NAMES, bound_of, is_met, is_number, metric, number, percent, signed, size
 
 _Outputs = Mapping[str, Any]
 _SLICES_SHOWN = 40
@@ -26,8 +26,17 @@ def headline(evaluated: _Outputs) -> str:
 def metrics(evaluated: _Outputs) -> Section:
     """Metrics against targets, with bounds: as a picture, and in numbers."""
     measured, targets, threshold = evaluated["metrics"], evaluated["targets"], evaluated["threshold"]
+    evidence = evaluated.get("evidence", "point")
+    reached = {
+        name
+        for name, target in targets.items()
+        if target is not None and is_met(measured.get(name, {}), target, evidence)
+    }
     judged = [
-        (name, NAMES[name], measured[name]["value"], bound_of(measured[name]), targets.get(name))
+        (
+            *(name, NAMES[name], measured[name]["value"], bound_of(measured[name]), targets.get(name)),
+            name in reached,
+        )
         for name in JUDGED
         if name in measured
     ]
@@ -36,21 +45,21 @@ def metrics(evaluated: _Outputs) -> Section:
         if name not in measured:
             continue
         estimate = measured[name]
-        value, target = estimate["value"], targets.get(name)
-        met = "" if target is None else "✓ met" if is_number(value) and value >= target else "✗ not met"
-        goal = "none" if target is None else f"≥ {target:g}"
-        rows.append((NAMES.get(name, name), metric(name, value), metric(name, bound_of(estimate)), goal, met))
+        target = targets.get(name)
+        goal = "none" if target is None else f"≥ {target:g} {'✓ met' if name in reached else '✗ not met'}"
+        rows.append((NAMES.get(name, name), metric(name, estimate["value"]), metric(name, bound_of(estimate)), goal))
     blocks: list[Block] = [
         Text(headline(evaluated)),
         Figures(
             [
                 Figure(
                     plots.dots_and_bounds(judged),
-                    "Dot or diamond: test part. Whisker: one-sided bound. Upright bar: target.",
+                    "Dot or diamond: test part. Whisker: one-sided bound. Upright bar: target. The "
+                    f"{'bound' if evidence == 'bound' else 'figure itself'} is what is judged.",
                 )
             ]
         ),
-        Table("In numbers", ("Metric", "Test", "One-sided bound", "Target", ""), rows),
+        Table("In numbers", ("Metric", "Test", "One-sided bound", "Target"), rows),
         Text(f"Threshold {number(threshold['value'])}, chosen on validation: {threshold['note']}."),
     ]
     declared = evaluated.get("prevalence")

@@ -18,22 +18,21 @@ PARTS = (("train", BLUE), ("val", ORANGE), ("test", GREEN))
 _ROW = 46
 
 
-def dots_and_bounds(rows: Sequence[tuple[str, str, float | None, float | None, float | None]]) -> str:
+def dots_and_bounds(rows: Sequence[tuple[str, str, float | None, float | None, float | None, bool]]) -> str:
     """Draws every metric as a dot with a whisker to its bound, and its target as a bar; rows read from top to bottom.
 
     Args:
-        rows: (key, name, value, bound, target), between 0 and 1; None where undefined or without target.
+        rows: (key, name, value, bound, target, whether it is met), between 0 and 1; None where undefined or without target.
     """
-    known = [float(v) for _, _, *values in rows for v in values if v is not None and is_number(v)]
+    known = [float(v) for _, _, *values, _ in rows for v in values if v is not None and is_number(v)]
     low = min(0.9, math.floor(min(known, default=0.0) * 10) / 10)
 
     def at(value: float) -> float:
         return 12 + 416 * (min(max(value, low), 1) - low) / (1 - low)
 
     made, said = [], []
-    for place, (key, name, value, bound, target) in enumerate(rows):
+    for place, (key, name, value, bound, target, met) in enumerate(rows):
         y = 30 + _ROW * place
-        met = is_number(value) and is_number(target) and value >= target  # type: ignore[operator]
         color = GREY if target is None else BLUE if met else ORANGE
         goal = "" if target is None else f" · target {target:g} {'✓ met' if met else '✗ not met'}"
         said.append(f"{name} {metric(key, value)}{goal}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steel_training.metrics import JUDGED
+from steel_training.report.wording import bound_of, is_met, number
 from steel_training.verdict import Reason, Verdict
 
 
@@ -17,6 +18,7 @@ def summary(
     report: str,
     version: str | None,
     weights: Mapping[str, Any] | None = None,
+    evidence: str = "point",
 ) -> str:
     """Returns a few lines for a person: what was decided, the numbers, why, and where to read on.
 
@@ -28,16 +30,18 @@ def summary(
         report: its address.
         version: that was published.
         weights: what the backbone started from (`LoadedWeights`); with a warning where they were random.
+        evidence: whether the figure (`point`) or its `bound` is judged.
     """
     lines = ["", f"{str(verdict).upper()}{f'  version {version}' if version else ''}"]
     for name in JUDGED:
         target = targets.get(name)
-        value = metrics.get(name, {}).get("value")
         if target is None:
             continue
-        met = value is not None and value >= target
-        shown = f"{value:.4f}" if value is not None else "undefined"
-        lines.append(f"  {'✓' if met else '✗'} {name:<10} {shown:<10} target ≥ {target:.2f}")
+        estimate = metrics.get(name, {})
+        met = is_met(estimate, target, evidence)
+        shown = f"{number(estimate.get('value')):<10}"
+        bound = f"bound {number(bound_of(estimate)):<10}" if evidence == "bound" else ""
+        lines.append(f"  {'✓' if met else '✗'} {name:<10} {shown} {bound}target ≥ {target:.2f}")
     lines += [f"  {reason.code}: {reason.message}" for reason in reasons]
     if weights is not None:
         lines.append(f"  backbone started from: {weights['detail']}")

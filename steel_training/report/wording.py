@@ -55,6 +55,12 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
+def is_met(estimate: Mapping[str, Any], target: float, evidence: str) -> bool:
+    """Whether what the gate judges (`point`: the figure; `bound`: its bound) reaches a target; undefined does not."""
+    judged: Any = bound_of(estimate) if evidence == "bound" else estimate.get("value")
+    return is_number(judged) and bool(judged >= target)
+
+
 def bound_of(estimate: Mapping[str, Any]) -> Any:
     """Returns the bound of an estimate; runs before 2026-11-25 call it `lower`."""
     return estimate.get("bound", estimate.get("lower"))
