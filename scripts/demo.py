@@ -23,7 +23,7 @@ CONFIG = ROOT / "configs" / "demo.yaml"
 OPERATOR_LOGGER = "airflow.task.operators.steel_training_airflow"
 FAILED_STATES = {"failed", "up_for_retry"}
 # What TensorFlow says at every start whatever it is told; it stands in the log.
-NOISE = re.compile(r"WARNING: All log messages before absl|[IWE]0000 ")
+NOISE = re.compile(r"WARNING: All log messages before absl|[IWE]0000 |fully_quantize: |INFO: Created TensorFlow Lite")
 
 
 class Show:

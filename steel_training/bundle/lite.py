@@ -221,7 +221,10 @@ def _frozen(network: Any) -> Any:
 def _convert(frozen: Any, kind: str, representative: np.ndarray) -> bytes | str:
     """Returns the file, or why it cannot be made."""
     import tensorflow as tf
+    from absl import logging as absl_logging
 
+    # It advises to give it the object whose variables it does not find, at every conversion.
+    absl_logging.set_verbosity(absl_logging.ERROR)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     if kind != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
