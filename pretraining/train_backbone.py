@@ -115,6 +115,11 @@ def main() -> int:
     if manager.latest_checkpoint:
         saved.restore(manager.latest_checkpoint).expect_partial()
     first = int(optimizer.iterations.numpy())
+    # Dropout counts its draws; a checkpoint does not hold the count, so that training goes on from the step's own number.
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            seed, _ = np.asarray(layer.seed_generator.state)
+            layer.seed_generator.state.assign([seed, first])
 
     def masked(truth: Any, logits: Any) -> Any:
         known = tf.math.is_finite(truth)
