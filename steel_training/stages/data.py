@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -87,11 +87,12 @@ def profile_patches(run: Run) -> StageResult:
     """Measures every patch once: size, mode, brightness, hashes, and why it cannot be read."""
 
     def work(folder: Path) -> StageResult:
+        from steel_training.monitoring import counting
         from steel_training.profile import profile_patches as measure
 
-        profile = measure(
-            dataset_of(run), table_of(run, "resolve_dataset", PATCHES), progress=_progress("profile_patches")
-        )
+        patches = table_of(run, "resolve_dataset", PATCHES)
+        with counting("profile_patches", len(patches)) as progress:
+            profile = measure(dataset_of(run), patches, progress=progress)
         profile.to_parquet(folder / PROFILE, index=False)
         unreadable = int((profile["decode_error"].fillna("") != "").sum())
         return StageResult("profile_patches", outputs={"patches": len(profile), "undecodable": unreadable})
@@ -140,10 +141,3 @@ def _parts(patches: pd.DataFrame) -> dict[str, Any]:
         }
         for part in SPLITS
     }
-
-
-def _progress(stage: str) -> Callable[[int, int], None]:
-    def report(done: int, total: int) -> None:
-        log.info("%s  %s/%s patches", stage, f"{done:,}", f"{total:,}")
-
-    return report

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from steel_training import records
 from steel_training.evaluation import curves
 from steel_training.pixels import as_png
 from steel_training.report import Mistake, RunRecord, render
@@ -20,16 +21,7 @@ from steel_training.run import StageResult, Status
 from steel_training.verdict import Reason, Verdict
 
 EVIL = "<script>alert('x')</script>"
-STAGES = (
-    "resolve_dataset",
-    "profile_patches",
-    "validate_patches",
-    "check_baseline",
-    "train_head",
-    "fine_tune",
-    "evaluate",
-    "verify_bundle",
-)
+STAGES = records.STAGES[: records.STAGES.index("decide")]
 HISTORY = {name: [0.5, 0.6] for name in ("loss", "val_loss", "recall", "val_recall", "auc", "val_auc", "val_pr_auc")}
 METRIC = {"value": 0.9712, "bound": 0.9523}
 METRICS = dict.fromkeys(("recall", "f2", "precision", "auc", "average_precision", "specificity"), METRIC)
