@@ -18,11 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from make_env import filled
+
 from composed.database import Database
-from composed.file import Condition, Service, read_compose, read_env
+from composed.file import Condition, read_compose, read_env
 from composed.process import ServiceProcess
 from composed.translation import LISTENS, LOCAL, Translation, free_port
-from make_env import filled
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yaml"

@@ -45,7 +45,7 @@ class Translation:
             "/srv/steel-training": self.folder / "folder",
             "/var/cache/steel-training": self.folder / "cache",
             "/var/lib/steel-training": self.folder / "lib",
-            "/tmp": self.folder / "tmp",  # noqa: S108 - the containers'
+            "/tmp": self.folder / "tmp",
         }
 
     def text(self, text: str, service: str) -> str:
@@ -62,7 +62,7 @@ class Translation:
 
     def command(self, words: list[str], service: str) -> list[str]:
         """Returns a command; `0.0.0.0` is this machine alone, and the port after `--port` is the one given here."""
-        words = [LOCAL if word == "0.0.0.0" else self.text(word, service) for word in words]  # noqa: S104
+        words = [LOCAL if word == "0.0.0.0" else self.text(word, service) for word in words]
         if service in LISTENS:
             words = [str(self.ports[service]) if word == str(LISTENS[service]) else word for word in words]
         if words[:3] == ["airflow", "celery", "worker"]:

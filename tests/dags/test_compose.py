@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -16,8 +15,14 @@ from typing import Any
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
+from pydantic import ValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import make_env  # noqa: E402
+from composed.file import ComposeInvalid, read_compose, read_env, variables_of  # noqa: E402
+
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 AIRFLOW = {name: s for name, s in SERVICES.items() if "AIRFLOW__CORE__EXECUTOR" in (s.get("environment") or {})}
@@ -25,19 +30,65 @@ WORKERS = {name: s for name, s in AIRFLOW.items() if "celery" in s.get("command"
 TRAINERS = {name: s for name, s in WORKERS.items() if s["command"][s["command"].index("--queues") + 1] == "gpu"}
 
 
-def make_env() -> Any:
-    spec = importlib.util.spec_from_file_location("make_env", ROOT / "scripts" / "make_env.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def environment_file() -> dict[str, str]:
-    text = make_env().filled((ROOT / ".env.example").read_text(encoding="utf-8"))
-    return dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    return read_env(make_env.filled((ROOT / ".env.example").read_text(encoding="utf-8")))
+
+
+def test_the_file_holds_only_what_compose_knows_and_every_name_in_it_belongs(environment_file: dict[str, str]) -> None:
+    read = read_compose(ROOT / "docker-compose.yaml", environment_file)
+    assert list(read.services) == list(SERVICES)
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [
+        ("restart: unless-stopped", "restart: allways"),
+        ("    healthcheck:\n", "    health_check:\n"),
+        ("init: { condition: service_completed", "inti: { condition: service_completed"),
+        ("s3: { condition: service_healthy }", "s3: { condition: service_helthy }"),
+        ('volumes: ["s3:/data"]', 'volumes: ["s4:/data"]'),
+        ("networks: [store]", "networks: [stores]"),
+        ('ports: ["127.0.0.1:', 'ports: ["0.0.0.0:'),
+        ("image: chrislusf/seaweedfs:4.47", "image: chrislusf/seaweedfs:latest"),
+        ("interval: 10s", "interval: 10"),
+    ],
+)
+def test_a_slip_in_the_file_is_found(
+    there: str, instead: str, environment_file: dict[str, str], tmp_path: Path
+) -> None:
+    text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
+    assert there in text
+    (tmp_path / "docker-compose.yaml").write_text(text.replace(there, instead), encoding="utf-8")
+    with pytest.raises(ValidationError):
+        read_compose(tmp_path / "docker-compose.yaml", environment_file)
+
+
+def test_an_installation_without_a_secret_does_not_start(environment_file: dict[str, str]) -> None:
+    for secret in make_env.SECRETS:
+        with pytest.raises(ComposeInvalid, match=secret):
+            read_compose(ROOT / "docker-compose.yaml", {**environment_file, secret: ""})
+
+
+def test_each_service_is_started_after_all_that_it_waits_for(environment_file: dict[str, str]) -> None:
+    read = read_compose(ROOT / "docker-compose.yaml", environment_file)
+    started = read.started({"cpu"})
+    assert "gpu-worker-on-cpu" in started
+    assert {"gpu-worker", "deploy", "tensorflow-serving"}.isdisjoint(started)
+    order = list(started)
+    for name, service in started.items():
+        assert all(order.index(other) < order.index(name) for other in service.depends_on)
+        if name not in {"postgres", "redis", "s3", "init"}:
+            assert service.depends_on.keys() == {"init"}
+    assert set(started["init"].depends_on) == {"postgres", "redis", "s3"}
+
+
+def test_the_number_of_cards_is_for_the_administrator_to_say(environment_file: dict[str, str]) -> None:
+    for cards in ("1", "2", "all"):
+        read = read_compose(ROOT / "docker-compose.yaml", {**environment_file, "STEEL_TRAINING_GPUS": cards})
+        deploy = read.services["gpu-worker"].deploy
+        assert deploy is not None
+        assert [device.count for device in deploy.resources.reservations.devices] == [cards]
 
 
 def test_an_installation_has_every_part_of_airflow_3_and_both_queues() -> None:
@@ -51,23 +102,22 @@ def test_every_variable_of_the_compose_file_is_in_the_example_and_every_secret_i
     environment_file: dict[str, str],
 ) -> None:
     text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
-    used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", text))
-    assert used == set(environment_file)
-    required = set(re.findall(r"\$\{([A-Z_]+):\?", text))
-    assert set(make_env().SECRETS) <= required, "an installation without a secret must not start"
+    used = dict(sorted(variables_of(text)))  # of several uses the strictest
+    assert used.keys() == environment_file.keys()
+    required = {name for name, must in used.items() if must}
+    assert make_env.SECRETS.keys() <= required, "an installation without a secret must not start"
     assert all(environment_file[name] for name in required)
 
 
 def test_secrets_are_made_anew_for_their_owner_only_and_never_overwritten(tmp_path: Path) -> None:
-    maker = make_env()
     (tmp_path / ".env.example").write_text((ROOT / ".env.example").read_text(encoding="utf-8"), encoding="utf-8")
-    assert maker.main(tmp_path) == 0
+    assert make_env.main(tmp_path) == 0
     written = (tmp_path / ".env").read_text(encoding="utf-8")
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
-    assert maker.main(tmp_path) == 1
+    assert make_env.main(tmp_path) == 1
     assert (tmp_path / ".env").read_text(encoding="utf-8") == written
-    assert maker.filled("POSTGRES_PASSWORD=") != maker.filled("POSTGRES_PASSWORD=")
-    assert maker.filled("POSTGRES_PASSWORD=mine") == "POSTGRES_PASSWORD=mine\n"
+    assert make_env.filled("POSTGRES_PASSWORD=") != make_env.filled("POSTGRES_PASSWORD=")
+    assert make_env.filled("POSTGRES_PASSWORD=mine") == "POSTGRES_PASSWORD=mine\n"
 
 
 def test_the_fernet_key_is_one(environment_file: dict[str, str]) -> None:
@@ -279,7 +329,7 @@ def test_init_writes_the_logins_where_airflow_reads_them_and_makes_the_buckets(t
         "STEEL_TRAINING_DATASET": "s3://datasets/strips",
         "STEEL_TRAINING_STORE": "s3://models",
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        **{name: "key" for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
+        **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "key"),
         "AWS_DEFAULT_REGION": "eu-central-1",
         "PYTHONPATH": str(ROOT),
     }
