@@ -55,9 +55,13 @@ class ServiceProcess:
         self._signal(signal.SIGKILL)
         self._process.wait()
 
+    def ask_to_end(self) -> None:
+        """Sends SIGTERM, as the end of a container begins."""
+        self._signal(signal.SIGTERM, group=False)
+
     def stop(self) -> None:
         """Asks it to end, and ends what is left after the grace."""
-        self._signal(signal.SIGTERM, group=False)
+        self.ask_to_end()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(self.grace)
         self.kill()

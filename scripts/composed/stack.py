@@ -91,19 +91,32 @@ class Stack:
                     self.wait_for(name, "service_healthy")
             yield self
         finally:
-            for name in reversed(list(self.processes)):
-                self.processes[name].stop()
+            self._stop()
             self.database.drop()
 
-    def start(self, name: str) -> None:
-        """Starts a service when all that it depends on has come so far."""
+    def start(self, name: str, **further: str) -> None:
+        """Starts a service when all that it depends on has come so far.
+
+        Args:
+            name: of the service.
+            further: variables that it gets besides those of the file.
+        """
         service = self.services[name]
         for other, depends in service.depends_on.items():
             self.wait_for(other, depends.condition)
         command = self.command(name)
         if command:
             log = self.folder / "said" / f"{name}.log"
-            self.processes[name] = ServiceProcess(command, self.environment(name), log, service.stop_grace_period)
+            environment = {**self.environment(name), **further}
+            self.processes[name] = ServiceProcess(command, environment, log, service.stop_grace_period)
+
+    def _stop(self) -> None:
+        """Ends first, and side by side, what depends on other services."""
+        last = {other for service in self.services.values() for other in service.depends_on}
+        for name in self.processes.keys() - last:
+            self.processes[name].ask_to_end()
+        for name in reversed(list(self.processes)):
+            self.processes[name].stop()
 
     def command(self, name: str) -> list[str]:
         """Returns what is run for a service; nothing for Postgres, which runs already."""

@@ -57,6 +57,10 @@ class AirflowApi:
         run = self.ask(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})
         return f"/api/v2/dags/{dag}/dagRuns/{run['dag_run_id']}"
 
+    def plugins(self) -> list[dict[str, Any]]:
+        """Returns what the API server has of plugins."""
+        return self.ask("/api/v2/plugins")["plugins"]
+
     def tasks(self, run: str) -> dict[str, dict[str, Any]]:
         """Returns the task instances of a run by task."""
         return {t["task_id"]: t for t in self.ask(f"{run}/taskInstances?limit=100")["task_instances"]}

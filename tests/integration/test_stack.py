@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 import urllib.request
 
@@ -10,13 +11,14 @@ from airflow_api import AirflowApi
 from composed.stack import Stack
 
 from steel_training.registry import Registry
+from steel_training.run import safe_run_id
 from steel_training.storage import open_storage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 DAG = "steel_training"
 MODEL = "steel-defects"
-MODELS_PAGE = "/steel-training/"
+MODELS_PAGE = "/steel-training"
 RUN_WITHIN_SECONDS = 900
 # Little work, and targets that this little work reaches.
 QUICK = {
@@ -102,8 +104,40 @@ def test_a_viewer_sees_runs_and_starts_none(stack: Stack, published: str) -> Non
 
 
 def test_the_models_page_reads_the_store_of_the_stack(stack: Stack, admin: AirflowApi, published: str) -> None:
-    if admin.status(MODELS_PAGE) == 404:
-        pytest.skip("the models page is not installed")
+    if not any(app["url_prefix"] == MODELS_PAGE for p in admin.plugins() for app in p["fastapi_apps"]):
+        pytest.skip("no plugin brings the models page")
     champion, _ = registry(stack).champion()
     assert champion is not None
-    assert champion in admin.read(MODELS_PAGE).decode()
+    assert champion in admin.read(f"{MODELS_PAGE}/").decode()
+
+
+def test_a_gpu_worker_that_dies_in_a_training_leaves_nothing_behind_and_the_run_still_ends(
+    stack: Stack, admin: AirflowApi, published: str
+) -> None:
+    # As the file has it, the scheduler gives a silent task up after Airflow's 300 s; a test need not wait so long.
+    stack.processes["scheduler"].stop()
+    stack.start("scheduler", AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT="60")
+    run = admin.trigger(DAG, {**QUICK, "data.seed": 7})
+    name = run.rpartition("/")[2]
+    until = time.monotonic() + 300
+    while not stage_processes("train_head", name):
+        assert time.monotonic() < until, {task: t["state"] for task, t in admin.tasks(run).items()}
+        time.sleep(0.2)
+
+    stack.processes["gpu-worker-on-cpu"].kill()
+    until = time.monotonic() + 15
+    while left := stage_processes("train_head", name):
+        assert time.monotonic() < until, f"a training without a worker goes on: {left}"
+        time.sleep(0.5)
+    stack.start("gpu-worker-on-cpu")  # as `restart: unless-stopped` does
+
+    tasks = admin.ended(run, RUN_WITHIN_SECONDS)
+    assert tasks["train_head"]["try_number"] == 2
+    assert admin.ask(run)["state"] == "success", {task: t["state"] for task, t in tasks.items()}
+    assert "success" in {tasks[task]["state"] for task in ("publish_model", "reject_model")}
+
+
+def stage_processes(stage: str, run: str) -> list[str]:
+    """The command lines of processes that work at a stage of a run."""
+    listed = subprocess.run(["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if f"-m steel_training {stage} --run-id {safe_run_id(run)}" in line]
