@@ -215,7 +215,7 @@ def variables_of(text: str) -> Iterator[tuple[str, bool]]:
             yield found["name"], found["kind"] == ":?"
 
 
-_VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Z_]+)(?:(?P<kind>:[-?])(?P<word>[^}]*))?\})")
+_VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Z][A-Z0-9_]*)(?:(?P<kind>:[-?])(?P<word>[^}]*))?\})")
 
 
 def _interpolated(value: Any, variables: Mapping[str, str]) -> Any:

@@ -51,10 +51,10 @@ class Stack:
 
     def __post_init__(self) -> None:
         self.ports = {name: free_port() for name in LISTENS}
-        published = {"AIRFLOW_PORT": self.ports["api-server"], "TENSORBOARD_PORT": self.ports["tensorboard"]}
+        published = {"AIRFLOW_PORT": "api-server", "TENSORBOARD_PORT": "tensorboard", "S3_PORT": "s3"}
         self.env = {
             **read_env(filled((ROOT / ".env.example").read_text(encoding="utf-8"))),
-            **{name: str(port) for name, port in published.items()},
+            **{variable: str(self.ports[name]) for variable, name in published.items()},
             "STEEL_TRAINING_TENSORBOARD_URL": f"http://localhost:{self.ports['tensorboard']}",
             **self.variables,
         }

@@ -242,7 +242,7 @@ def test_images_are_built_from_targets_that_exist_and_only_workers_hold_tensorfl
 
 def test_only_what_a_person_or_a_line_asks_answers_and_only_on_this_host() -> None:
     published = {name: s["ports"] for name, s in SERVICES.items() if "ports" in s}
-    assert set(published) == {"api-server", "tensorboard", "tensorflow-serving"}
+    assert set(published) == {"api-server", "tensorboard", "s3", "tensorflow-serving"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
