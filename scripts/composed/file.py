@@ -138,12 +138,6 @@ class Service(Part):
     stop_grace_period: Duration = 10.0
     deploy: Deploy | None = None
 
-    @property
-    def published(self) -> dict[int, int]:
-        """Ports of the host by ports of the container."""
-        pairs = (port.split(":")[1:] for port in self.ports)
-        return {int(inner): int(outer) for outer, inner in pairs}
-
 
 class Compose(Part):
     """The file."""
