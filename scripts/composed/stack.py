@@ -208,7 +208,11 @@ def missing() -> str:
     if lacks:
         return f"{', '.join(lacks)} cannot be found"
     try:
-        psycopg2.connect(dbname="postgres").close()
+        connection = psycopg2.connect(dbname="postgres")
     except psycopg2.Error as error:
         return f"Postgres does not answer (PGHOST, PGPORT, PGUSER): {str(error).strip()}"
-    return ""
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper OR (rolcreatedb AND rolcreaterole) FROM pg_roles WHERE rolname = current_user")
+        allowed = cursor.fetchone()[0]
+    connection.close()
+    return "" if allowed else "this user of Postgres may not make databases and roles (PGUSER)"
