@@ -65,6 +65,11 @@ class AirflowApi:
         """Returns the task instances of a run by task."""
         return {t["task_id"]: t for t in self.ask(f"{run}/taskInstances?limit=100")["task_instances"]}
 
+    def log(self, run: str, task: str) -> str:
+        """Returns what the first try of a task has said so far; nothing where it has not begun."""
+        path = f"{run}/taskInstances/{task}/logs/1"
+        return self.read(path).decode() if self.tasks(run)[task]["start_date"] else ""
+
     def ended(self, run: str, within: float) -> dict[str, dict[str, Any]]:
         """Waits for the end of a run and returns its task instances."""
         until = time.monotonic() + within

@@ -117,12 +117,13 @@ def test_a_gpu_worker_that_dies_in_a_training_leaves_nothing_behind_and_the_run_
     # As the file has it, the scheduler gives a silent task up after Airflow's 300 s; a test need not wait so long.
     stack.processes["scheduler"].stop()
     stack.start("scheduler", AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT="60")
-    run = admin.trigger(DAG, {**QUICK, "data.seed": 7})
+    run = admin.trigger(DAG, {**QUICK, "data.input_size": 128})  # features that no cache has yet: time to be killed in
     name = run.rpartition("/")[2]
     until = time.monotonic() + 300
-    while not stage_processes("train_head", name):
-        assert time.monotonic() < until, {task: t["state"] for task, t in admin.tasks(run).items()}
-        time.sleep(0.2)
+    while "backbone EfficientNetB0" not in (said := admin.log(run, "train_head")):
+        assert time.monotonic() < until, f"{ {task: t['state'] for task, t in admin.tasks(run).items()} }\n{said}"
+        time.sleep(0.5)
+    assert stage_processes("train_head", name) != [], "it was too late"
 
     stack.processes["gpu-worker-on-cpu"].kill()
     until = time.monotonic() + 15
@@ -139,5 +140,5 @@ def test_a_gpu_worker_that_dies_in_a_training_leaves_nothing_behind_and_the_run_
 
 def stage_processes(stage: str, run: str) -> list[str]:
     """The command lines of processes that work at a stage of a run."""
-    listed = subprocess.run(["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-wweo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
     return [line for line in listed.splitlines() if f"-m steel_training {stage} --run-id {safe_run_id(run)}" in line]
