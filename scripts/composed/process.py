@@ -1,15 +1,14 @@
-"""A service's process: in a group of its own, its words in a log file, ended with all that it started."""
+"""A service's process: its words in a log file, ended with all that it started, as a container is."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 
 @dataclass
@@ -51,36 +50,36 @@ class ServiceProcess:
         return self._process.pid
 
     def kill(self) -> None:
-        """Ends the whole group at once, as the end of a container does."""
-        self._signal(signal.SIGKILL)
+        """Ends it and all that it started at once, whatever sessions and groups they made of themselves."""
+        _kill([*self._family(), psutil.Process(self.pid)] if self.code is None else [])
         self._process.wait()
 
     def ask_to_end(self) -> None:
         """Sends SIGTERM, as the end of a container begins."""
-        self._signal(signal.SIGTERM, group=False)
+        if self.code is None:
+            self._process.terminate()
 
     def stop(self) -> None:
-        """Asks it to end, and ends what is left after the grace."""
+        """Asks it to end, and ends what is left of it and of all that it started after the grace."""
+        family = self._family()
         self.ask_to_end()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(self.grace)
         self.kill()
-        until = time.monotonic() + 5
-        while _alive(self.pid) and time.monotonic() < until:
-            time.sleep(0.05)
+        _kill(family)
 
     def said(self, lines: int = 30) -> str:
         """Returns the last lines of its log."""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
-    def _signal(self, number: int, *, group: bool = True) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            (os.killpg if group else os.kill)(self.pid, number)
+    def _family(self) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.pid).children(recursive=True)
+        return []
 
 
-def _alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # a number that was given anew is no such process either
+            process.kill()
+    psutil.wait_procs(processes, timeout=5)

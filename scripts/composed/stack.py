@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,11 +112,12 @@ class Stack:
             self.processes[name] = ServiceProcess(command, environment, log, service.stop_grace_period)
 
     def _stop(self) -> None:
-        """Ends first, and side by side, what depends on other services."""
+        """Ends side by side what others do not depend on, then the rest."""
         last = {other for service in self.services.values() for other in service.depends_on}
-        for name in self.processes.keys() - last:
-            self.processes[name].ask_to_end()
-        for name in reversed(list(self.processes)):
+        first = self.processes.keys() - last
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda name: self.processes[name].stop(), first))
+        for name in reversed([name for name in self.processes if name in last]):
             self.processes[name].stop()
 
     def command(self, name: str) -> list[str]:

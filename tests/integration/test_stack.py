@@ -111,7 +111,7 @@ def test_the_models_page_reads_the_store_of_the_stack(stack: Stack, admin: Airfl
     assert champion in admin.read(f"{MODELS_PAGE}/").decode()
 
 
-def test_a_gpu_worker_that_dies_in_a_training_leaves_nothing_behind_and_the_run_still_ends(
+def test_a_run_whose_gpu_worker_is_killed_in_a_training_still_ends_when_the_worker_is_back(
     stack: Stack, admin: AirflowApi, published: str
 ) -> None:
     # As the file has it, the scheduler gives a silent task up after Airflow's 300 s; a test need not wait so long.
@@ -126,10 +126,7 @@ def test_a_gpu_worker_that_dies_in_a_training_leaves_nothing_behind_and_the_run_
     assert stage_processes("train_head", name) != [], "it was too late"
 
     stack.processes["gpu-worker-on-cpu"].kill()
-    until = time.monotonic() + 15
-    while left := stage_processes("train_head", name):
-        assert time.monotonic() < until, f"a training without a worker goes on: {left}"
-        time.sleep(0.5)
+    assert stage_processes("train_head", name) == []
     stack.start("gpu-worker-on-cpu")  # as `restart: unless-stopped` does
 
     tasks = admin.ended(run, RUN_WITHIN_SECONDS)
