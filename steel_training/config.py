@@ -220,6 +220,9 @@ class PublishConfig(Section):
     """What happens after the gate."""
 
     promote: bool = Field(True, description="Move the champion pointer to the published version.")
+    require_approval: bool = Field(
+        False, description="A model that meets its targets waits for a person, who releases or refuses it."
+    )
     force: bool = Field(False, description="Train again even when neither data, configuration nor code has changed.")
 
 
