@@ -16,6 +16,19 @@ DATASET_VARIABLE = "STEEL_TRAINING_DATASET"
 TIMEZONE = os.environ.get("STEEL_TRAINING_TIMEZONE", "UTC")
 """Where the mill is: when its night falls, and which day a run belongs to."""
 
+SECTIONS = {
+    "data": "Dataset",
+    "model": "Model",
+    "training": "Training",
+    "gate": "Targets",
+    "publish": "Publishing",
+    "threshold": "Operating threshold",
+    "slices": "Slices",
+    "validation": "Data validation",
+    "baseline": "Baseline check",
+}
+"""How the form groups the sections of the configuration, in its order: what a person changes most comes first."""
+
 DATED_RUNS = ("scheduled", "backfill")
 
 # Params of a run that are no settings of the training.
@@ -23,14 +36,14 @@ DATASET, DATE, PROMOTE_BACKFILL = "dataset", "date", "promote_backfill"
 
 
 def params() -> dict[str, Param]:
-    """Returns the form: the dataset and its date, then every setting under its dotted key, one section a group."""
+    """Returns the form: the dataset and its date, then every setting under its dotted key, grouped by `SECTIONS`."""
     form = {
         DATASET: Param(
             os.environ.get(DATASET_VARIABLE, ""),
             type="string",
             title="Dataset",
             description="Folder or s3:// URI of a dataset, or of its dated versions (DATASET/YYYY-MM-DD/).",
-            section="Dataset",
+            section=SECTIONS["data"],
         ),
         DATE: Param(
             None,
@@ -39,7 +52,7 @@ def params() -> dict[str, Param]:
             title="Dated version",
             description="Take the newest version not later than this day. "
             "Empty: a nightly or backfilled run takes its own day, any other run the newest version.",
-            section="Dataset",
+            section=SECTIONS["data"],
         ),
     }
     for key, schema in settings():
@@ -49,9 +62,10 @@ def params() -> dict[str, Param]:
         type="boolean",
         title="Promote backfilled models",
         description="Without it a backfilled run registers its version and leaves the champion where it is.",
-        section="Publish",
+        section=SECTIONS["publish"],
     )
-    return form
+    order = list(SECTIONS.values())
+    return dict(sorted(form.items(), key=lambda item: order.index(item[1].schema["section"])))
 
 
 def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
@@ -60,6 +74,7 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
     Params that no setting has are handed on as well: the command line knows all settings and names the nearest one.
     """
     run = context["dag_run"]
+    told = newest_version(context)
     given = dict(context["params"])
     dataset, date, promote = (given.pop(name, None) for name in (DATASET, DATE, PROMOTE_BACKFILL))
     run_type = getattr(run.run_type, "value", run.run_type)  # an enum without a __str__ of its own
@@ -67,7 +82,7 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
         date = run.logical_date.astimezone(ZoneInfo(TIMEZONE)).date().isoformat()
     if run_type == "backfill" and not promote:
         given["publish.promote"] = False
-    arguments = ["--dataset", str(dataset or "")]
+    arguments = ["--dataset", told or str(dataset or "")]
     if date is not None:
         arguments += ["--date", date]
     for key, value in _changed(given):
@@ -75,14 +90,30 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
     return arguments
 
 
+def newest_version(context: Mapping[str, Any]) -> str | None:
+    """Returns the address of the newest version among the asset events that started a run; `None` without any.
+
+    Events that came together start one run; the older versions among them are for a backfill.
+    """
+    events = (context.get("triggering_asset_events") or {}).values()
+    told = [event.extra for several in events for event in several if event.extra.get("uri")]
+    newest = max(told, key=lambda extra: str(extra.get("version", "")), default=None)
+    return str(newest["uri"]) if newest else None
+
+
 def _param(key: str, schema: Mapping[str, Any]) -> Param:
     extra = _flat(schema)
     default, description = extra.pop("default"), extra.pop("description", None)
-    return Param(default, description=description, section=_section(key), title=key, **extra)
-
-
-def _section(key: str) -> str:
-    return key.partition(".")[0].replace("_", " ").capitalize()
+    section, _, name = key.partition(".")
+    title = name.replace(".", ": ").replace("_", " ").capitalize()
+    return Param(
+        default,
+        title=title,
+        description=description,
+        description_md=f"{description} `{key}`",
+        section=SECTIONS[section],
+        **extra,
+    )
 
 
 def _flat(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,15 @@ there is anything to open.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.configuration import conf
 
-from steel_training.run import RUNS
+from steel_training.run import RUNS, Status
+from steel_training.verdict import Verdict
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -77,26 +79,30 @@ def file_address(key: str) -> str:
     return f"{base.rstrip('/')}/{quote(key)}"
 
 
-def stage_links(run_id: str, stage: str) -> dict[str, str]:
-    """Returns the links of a stage that has ended: its folder, Data Docs, curves."""
-    folder = f"{RUNS}/{run_id}/{stage}/"
+def links_of(run_id: str, stage: str, result: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the links of a stage that has ended, by the attribute of the link that shows them.
+
+    Args:
+        run_id: of the run, as the store has it.
+        stage: that has ended.
+        result: that it left.
+    """
+    folder, outputs = f"{RUNS}/{run_id}/{stage}/", result.get("outputs", {})
     links = {"files": file_address(folder)}
-    if stage == "validate_patches":
-        links["data_docs"] = file_address(f"{folder}data_docs/index.html")
-    board = os.environ.get(TENSORBOARD_URL_VARIABLE)
-    if board and stage in ("check_baseline", "train_head", "fine_tune"):
+    if docs := outputs.get("data_docs"):
+        links["data_docs"] = file_address(folder + docs)
+    if (board := os.environ.get(TENSORBOARD_URL_VARIABLE)) and "history" in outputs:
         links["tensorboard"] = f"{board.rstrip('/')}/?runFilter={quote(f'{run_id}/{stage}')}"
+    if result.get("status") in (Status.BLOCKED, Status.REFUSED) or "verdict" in outputs:
+        links["report"] = report_address(run_id)
+    if version := outputs.get("version") if outputs.get("verdict") == Verdict.PUBLISHED else None:
+        links["model"] = _page(f"versions/{quote(version, safe='')}")
     return links
 
 
 def report_address(run_id: str) -> str:
     """Returns where the report of a run is opened."""
     return file_address(f"{RUNS}/{run_id}/report.html")
-
-
-def version_address(version: str) -> str:
-    """Returns where a published version is shown."""
-    return _page(f"versions/{quote(version, safe='')}")
 
 
 def _page(path: str) -> str:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from hypothesis import HealthCheck, given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
-from steel_training_airflow.form import params, resolve_arguments
+from steel_training_airflow.form import SECTIONS, params, resolve_arguments
 
 from steel_training.config import Config, load_config, settings
 
@@ -45,7 +46,14 @@ def test_a_setting_keeps_its_range_choices_description_and_section(key: str) -> 
         assert param.schema.get(name) == limits.get(name)
     assert param.schema["type"] == (["number", "null"] if "anyOf" in schema else schema["type"])
     assert param.description == schema["description"]
-    assert param.schema["section"].lower() == key.split(".")[0]
+    assert key in param.schema["description_md"], "what a person types into a backfill's or the API's conf"
+    assert param.schema["section"] == SECTIONS[key.split(".")[0]]
+
+
+def test_what_is_changed_most_comes_first_and_every_section_is_in_one_piece() -> None:
+    sections = [form().get_param(key).schema["section"] for key in form()]
+    assert list(dict.fromkeys(sections)) == list(SECTIONS.values())
+    assert sections == sorted(sections, key=list(SECTIONS.values()).index)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +153,23 @@ def test_only_dated_runs_ask_for_the_version_of_their_day(
     arguments = resolve_arguments(context(run_type, logical_date, dataset="d", date=date))
     found = arguments[arguments.index("--date") + 1] if "--date" in arguments else None
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("events", "dataset"),
+    [
+        ([], "/data/strip"),
+        ([{"uri": "/data/strip/2026-11-24", "version": "2026-11-24"}], "/data/strip/2026-11-24"),
+        ([{"uri": "b", "version": "2026-11-24"}, {"uri": "a", "version": "2026-11-23"}], "b"),
+        ([{}], "/data/strip"),
+    ],
+)
+def test_a_run_started_by_asset_events_takes_the_newest_version_told_of(
+    context: Callable[..., dict[str, Any]], events: list[dict[str, str]], dataset: str
+) -> None:
+    seen = context("asset_triggered", None, **{**form().dump(), "dataset": "/data/strip"})
+    seen["triggering_asset_events"] = {"steel_dataset": [SimpleNamespace(extra=extra) for extra in events]}
+    assert resolve_arguments(seen) == ["--dataset", dataset]
 
 
 @pytest.mark.parametrize(
