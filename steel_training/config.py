@@ -253,6 +253,13 @@ class Config(Section):
             raise ValueError("validation.min_brightness must be below validation.max_brightness")
         return self
 
+    def value(self, key: str) -> Any:
+        """Returns a setting by its dotted key, as JSON would hold it."""
+        found: Any = self.model_dump(mode="json")
+        for name in key.split("."):
+            found = found[name]
+        return found
+
     def fingerprint(self) -> str:
         """SHA-256 of everything that can change the model or its verdict (not of `publish`)."""
         relevant = self.model_dump(mode="json", exclude={"publish"})

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import Param
 
-from steel_training.config import settings
+from steel_training.config import load_config, settings
 
 DATASET_VARIABLE = "STEEL_TRAINING_DATASET"
+CONFIG_VARIABLE = "STEEL_TRAINING_CONFIG"
 TIMEZONE = os.environ.get("STEEL_TRAINING_TIMEZONE", "UTC")
 """Where the mill is: when its night falls, and which day a run belongs to."""
 
@@ -36,7 +37,15 @@ DATASET, DATE, PROMOTE_BACKFILL = "dataset", "date", "promote_backfill"
 
 
 def params() -> dict[str, Param]:
-    """Returns the form: the dataset and its date, then every setting under its dotted key, grouped by `SECTIONS`."""
+    """Returns the form: the dataset and its date, then every setting under its dotted key, grouped by `SECTIONS`.
+
+    `STEEL_TRAINING_CONFIG` names the mill's own configuration file: its values are what the form begins with, and what
+    the night, a new dataset version and a backfill use.
+
+    Raises:
+        ConfigError: that file is missing, or holds something else than settings.
+    """
+    mill = load_config(os.environ.get(CONFIG_VARIABLE) or None)
     form = {
         DATASET: Param(
             os.environ.get(DATASET_VARIABLE, ""),
@@ -56,7 +65,7 @@ def params() -> dict[str, Param]:
         ),
     }
     for key, schema in settings():
-        form[key] = _param(key, schema)
+        form[key] = _param(key, schema, mill.value(key))
     form[PROMOTE_BACKFILL] = Param(
         False,
         type="boolean",
@@ -101,13 +110,13 @@ def newest_version(context: Mapping[str, Any]) -> str | None:
     return str(newest["uri"]) if newest else None
 
 
-def _param(key: str, schema: Mapping[str, Any]) -> Param:
-    extra = _flat(schema)
-    default, description = extra.pop("default"), extra.pop("description", None)
+def _param(key: str, schema: Mapping[str, Any], value: Any) -> Param:
+    extra = {name: said for name, said in _flat(schema).items() if name != "default"}
+    description = extra.pop("description", None)
     section, _, name = key.partition(".")
     title = name.replace(".", ": ").replace("_", " ").capitalize()
     return Param(
-        default,
+        value,
         title=title,
         description=description,
         description_md=f"{description} `{key}`",

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from steel_training_airflow.form import SECTIONS, params, resolve_arguments
 
-from steel_training.config import Config, load_config, settings
+from steel_training.config import Config, ConfigError, load_config, settings
 
 SETTINGS = dict(settings())
 OWN = {"dataset", "date", "promote_backfill"}
@@ -82,6 +83,20 @@ def test_a_target_may_be_taken_away_and_a_date_given(key: str, value: Any) -> No
     shown = form()
     shown[key] = value
     assert shown[key] == value
+
+
+def test_the_form_begins_with_the_mills_own_configuration_and_runs_are_told_of_it(
+    context: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mill.yaml").write_text("training: {head: {epochs: 7}}\nslices: {columns: [line]}\n")
+    monkeypatch.setenv("STEEL_TRAINING_CONFIG", str(tmp_path / "mill.yaml"))
+    shown = form()
+    assert shown["training.head.epochs"] == 7
+    given_params = {**shown.dump(), "training.head.epochs": 20, "dataset": "d"}
+    assert overrides(resolve_arguments(context(**given_params))) == ['slices.columns=["line"]']
+    (tmp_path / "mill.yaml").write_text("training: {head: {epochs: 0}}\n")
+    with pytest.raises(ConfigError, match=r"training\.head\.epochs"):
+        params()
 
 
 def test_defaults_are_not_repeated_on_the_command_line(context: Callable[..., dict[str, Any]]) -> None:
