@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 
 from airflow_home import DAG_ID, ROOT, SAMPLE, AirflowHome, PreparationFailed
-from standalone import USER, NotReady, Standalone
+from standalone import HOST, USER, NotReady, Standalone, free_port
 
 HOME = AirflowHome(ROOT / "var" / "ui")
 
@@ -17,17 +18,21 @@ HOME = AirflowHome(ROOT / "var" / "ui")
 def main() -> int:
     """Starts Airflow and stays until it is told to stop."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    airflow = None
+    airflow = board = None
     try:
         HOME.make_sample()
         print("Preparing Airflow's database below var/ui (the first time only).", flush=True)
         HOME.prepare()
         print("Starting Airflow, about a minute …", flush=True)
-        airflow = Standalone(HOME)
+        board_port = free_port(6006)
+        board_address = f"http://{HOST}:{board_port}"
+        airflow = Standalone(HOME, environment={"STEEL_TRAINING_TENSORBOARD_URL": board_address})
+        board = _start_tensorboard(board_port)
         token = airflow.wait_until_ready()
         airflow.ask(f"/api/v2/dags/{DAG_ID}", token, method="PATCH", body={"is_paused": False})
         print(
             f"\n  Airflow:  {airflow.address}/dags/{DAG_ID}\n  models:   {airflow.address}/steel-training/\n"
+            f"  curves:   {board_address}\n"
             f"  login:    {USER}\n  password: {airflow.password}\n"
             f"  dataset:  {SAMPLE}\n  store:    {HOME.store}\n  log:      {HOME.log}\n\nCtrl-C ends it.",
             flush=True,
@@ -42,6 +47,16 @@ def main() -> int:
         if airflow is not None and airflow.process.poll() is None:
             print("\nStopping Airflow …", flush=True)
             airflow.stop()
+        if board is not None:
+            HOME.stop(board)
+
+
+def _start_tensorboard(port: int) -> subprocess.Popen[str]:
+    runs = HOME.store / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    command = ["tensorboard", "--logdir", str(runs), "--host", HOST, "--port", str(port)]
+    with open(HOME.log, "ab") as log:
+        return subprocess.Popen(command, env=HOME.environment(), stdout=log, stderr=log, text=True, process_group=0)
 
 
 if __name__ == "__main__":

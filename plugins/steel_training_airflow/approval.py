@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 REASON = "reason"
+_FIRST = ("recall", "f2", "precision", "auc")
 NOBODY = "nobody (no answer in time)"
 
 
@@ -76,9 +77,10 @@ def figures(decided: Mapping[str, Any], report: str) -> str:
         decided: outputs of the stage `decide`: the judged figures with bounds and targets, the mistakes counted.
         report: address of the run's report.
     """
+    judged = decided.get("figures", {})
     rows = [
-        f"| {name} | {_figure(judged['value'])} | {_figure(judged['bound'])} | {_figure(judged['target'])} |"
-        for name, judged in decided.get("figures", {}).items()
+        f"| {name} | {_figure(judged[name]['value'])} | {_figure(judged[name]['bound'])} | {_figure(judged[name]['target'])} |"
+        for name in sorted(judged, key=_FIRST.index)
     ]
     told = ["| | test | bound | target |", "|---|---|---|---|", *rows, ""]
     if "defects" in decided:

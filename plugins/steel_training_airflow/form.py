@@ -115,14 +115,24 @@ def _param(key: str, schema: Mapping[str, Any], value: Any) -> Param:
     description = extra.pop("description", None)
     section, _, name = key.partition(".")
     title = name.replace(".", ": ").replace("_", " ").capitalize()
-    return Param(
-        value,
-        title=title,
-        description=description,
-        description_md=f"{description} `{key}`",
-        section=SECTIONS[section],
-        **extra,
+    told = f"{description} {_range(extra)}[{key}]"
+    return Param(value, title=title, description=told, section=SECTIONS[section], **extra)
+
+
+def _range(schema: Mapping[str, Any]) -> str:
+    """Returns the range of a number in words; the form refuses what is outside without saying what is inside."""
+    low, high = (
+        schema.get("minimum", schema.get("exclusiveMinimum")),
+        schema.get("maximum", schema.get("exclusiveMaximum")),
     )
+    if low is None and high is None:
+        return ""
+    words = [
+        "" if low is None else f"{'from' if 'minimum' in schema else 'above'} {low:g}",
+        "" if high is None else f"{'to' if 'maximum' in schema else 'below'} {high:g}",
+    ]
+    text = " ".join(filter(None, words))
+    return f"{text[0].upper()}{text[1:]}. "
 
 
 def _flat(schema: Mapping[str, Any]) -> dict[str, Any]:

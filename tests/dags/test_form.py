@@ -46,9 +46,23 @@ def test_a_setting_keeps_its_range_choices_description_and_section(key: str) -> 
     for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "pattern", "minLength"):
         assert param.schema.get(name) == limits.get(name)
     assert param.schema["type"] == (["number", "null"] if "anyOf" in schema else schema["type"])
-    assert param.description == schema["description"]
-    assert key in param.schema["description_md"], "what a person types into a backfill's or the API's conf"
+    assert param.description.startswith(schema["description"])
+    assert f"[{key}]" in param.description, "what a person types into a backfill's or the API's conf"
     assert param.schema["section"] == SECTIONS[key.split(".")[0]]
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("data.input_size", "From 32 to 512."),
+        ("training.head.learning_rate", "Above 0 to 1."),
+        ("gate.recall", "From 0 to 1."),
+        ("validation.min_patches", "From 1."),
+        ("model.dropout", "From 0 below 1."),
+    ],
+)
+def test_the_form_says_what_it_takes(key: str, told: str) -> None:
+    assert told in form().get_param(key).description
 
 
 def test_what_is_changed_most_comes_first_and_every_section_is_in_one_piece() -> None:
