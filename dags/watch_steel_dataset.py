@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 from steel_training_airflow.form import DATASET_VARIABLE
-from steel_training_airflow.watching import AnnounceOperator, NewVersionOperator
+from steel_training_airflow.watching import DATASET, AnnounceOperator, NewVersionOperator
 
 with DAG(
     dag_id="steel_dataset_watch",
@@ -32,4 +32,6 @@ with DAG(
         root=os.environ.get(DATASET_VARIABLE, ""),
         seconds=float(os.environ.get("STEEL_TRAINING_WATCH_SECONDS", "60")),
     )
-    AnnounceOperator.partial(task_id="announce").expand(version=wait_for_version.output)
+    AnnounceOperator.partial(task_id="announce", outlets=[DATASET], max_active_tis_per_dag=1).expand(
+        version=wait_for_version.output
+    )

@@ -110,12 +110,15 @@ class AnnounceOperator(BaseOperator):
 
     Args:
         version: an entry of what `NewVersionOperator` returns.
+
+    Its outlets must hold the asset, and no two of it may run at once: they share the asset's state. Both are the DAG's
+    to say, because Airflow reads them of a mapped task before there is an operator.
     """
 
     template_fields = ("version",)
 
     def __init__(self, *, version: Any, **kwargs: Any) -> None:
-        super().__init__(outlets=[DATASET], max_active_tis_per_dag=1, **kwargs)
+        super().__init__(**kwargs)
         self.version = version
 
     def execute(self, context: Context) -> None:

@@ -17,6 +17,9 @@ from steel_training_airflow.watching import DATASET, SEEN, AnnounceOperator, New
 from steel_training.versions import dated_versions
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
+
 class State(dict[str, Any]):
     """The asset's state store, as a task sees it."""
 
@@ -126,6 +129,14 @@ def test_an_announcement_fills_in_the_event_and_is_noted(root: Path) -> None:
     announce.execute({"asset_state_store": {DATASET: state}, "outlet_events": {DATASET: event}})  # type: ignore[arg-type]
     assert event.extra == {"version": "2026-11-02", "uri": "u"}
     assert state[SEEN] == {"2026-11-01": "s", "2026-11-02": "t"}
+
+
+def test_the_dag_tells_of_one_version_at_a_time_and_can_be_mapped() -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    announce = DagBag(str(ROOT / "dags")).dags["steel_dataset_watch"].get_task("announce")
+    assert (announce.outlets, announce.max_active_tis_per_dag) == ([DATASET], 1)
+    assert announce.unmap({"version": {"version": "2026-11-02", "uri": "u", "tag": "t"}}).version["uri"] == "u"
 
 
 def test_without_a_dataset_there_is_nothing_to_watch() -> None:
