@@ -53,9 +53,12 @@ class Standalone:
             )  # fmt: skip
 
     @property
-    def password(self) -> str:
-        """Of the user `admin`; Airflow makes it at its first start."""
-        return str(json.loads(self._passwords().read_text(encoding="utf-8").splitlines()[0])[USER])
+    def passwords(self) -> dict[str, str]:
+        """By user; Airflow makes them at its first start."""
+        found: dict[str, str] = {}
+        for line in self._passwords().read_text(encoding="utf-8").splitlines():
+            found |= json.loads(line)
+        return found
 
     def wait_until_ready(self) -> str:
         """Waits for the scheduler and the DAG, and returns a token for the API.
@@ -70,7 +73,7 @@ class Standalone:
             try:
                 health = self.ask("/api/v2/monitor/health")
                 if health["scheduler"]["status"] == "healthy" and self._passwords().exists():
-                    login = {"username": USER, "password": self.password}
+                    login = {"username": USER, "password": self.passwords[USER]}
                     token = str(self.ask("/auth/token", method="POST", body=login)["access_token"])
                     self.ask(f"/api/v2/dags/{DAG_ID}", token)
                     return token

@@ -33,7 +33,7 @@ def main() -> int:
         print(
             f"\n  Airflow:  {airflow.address}/dags/{DAG_ID}\n  models:   {airflow.address}/steel-training/\n"
             f"  curves:   {board_address}\n"
-            f"  login:    {USER}\n  password: {airflow.password}\n"
+            f"  login:    {USER}\n  password: {airflow.passwords[USER]}\n"
             f"  dataset:  {SAMPLE}\n  store:    {HOME.store}\n  log:      {HOME.log}\n\nCtrl-C ends it.",
             flush=True,
         )

@@ -16,7 +16,6 @@ from steel_training_airflow.watching import DATASET, SEEN, AnnounceOperator, New
 
 from steel_training.versions import dated_versions
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
