@@ -57,7 +57,7 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
         self.body = figures(decided.get("outputs", {}), report_address(safe_run_id(context["run_id"])))
         return ApprovalOperator.execute(self, context)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
         """Records the answer and skips the branch that it does not take."""
         answer = super(ApprovalOperator, self).execute_complete(context, event)
         approved = answer["chosen_options"] == [self.APPROVE]
@@ -67,7 +67,7 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
             words += ["--refuse", str(answer["params_input"].get(REASON) or "").strip() or "no reason given"]
         self.arguments = lambda _: words
         self.run_stage(context)
-        return self.do_branch(context, self.approved if approved else self.refused)
+        self.do_branch(context, self.approved if approved else self.refused)
 
 
 def figures(decided: Mapping[str, Any], report: str) -> str:

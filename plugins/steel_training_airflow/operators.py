@@ -175,8 +175,11 @@ class DecideOperator(StageOperator, BranchMixIn):
         self.asked = asked
         self.refused = refused
 
-    def execute(self, context: Context) -> Any:
-        """Runs the stage and skips the branch that the verdict does not take."""
+    def execute(self, context: Context) -> None:
+        """Runs the stage and skips the branch that the verdict does not take.
+
+        It returns nothing: what is returned would take the place of the stage's result in XCom.
+        """
         result = self.run_stage(context)
         outputs = result.get("outputs", {})
         publish = outputs.get("publish")
@@ -184,8 +187,8 @@ class DecideOperator(StageOperator, BranchMixIn):
             raise AirflowException(f"{self.stage} says publish = {publish!r}; expected true or false.")
         if not publish:
             self.log.warning("The model is refused.\n%s", _told(result))
-            return self.do_branch(context, self.refused)
-        return self.do_branch(context, self.asked if outputs.get("require_approval") else self.accepted)
+        accepted = self.asked if outputs.get("require_approval") else self.accepted
+        self.do_branch(context, accepted if publish else self.refused)
 
 
 def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -253,7 +253,9 @@ def test_the_decision_chooses_the_branch(
     seen = context()
     seen["ti"].task, seen["ti"].map_index = decide, -1
     if not skipped:
-        decide.execute(seen)  # the person's answer skips one of the ends
+        # A person's answer will skip one of the ends. What a task returns would replace what its stage pushed.
+        assert decide.execute(seen) is None
+        assert seen["ti"].pushed["return_value"]["outputs"] == outputs
         return
     with pytest.raises(DownstreamTasksSkipped) as caught:
         decide.execute(seen)
