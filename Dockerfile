@@ -8,7 +8,8 @@ ARG PYTHON=3.12.12-slim-bookworm
 
 FROM python:${PYTHON} AS base
 RUN useradd --uid 50000 --create-home --home-dir /opt/airflow airflow \
- && install -d -o airflow -g airflow /opt/airflow/logs /opt/airflow/auth /var/lib/steel-training /var/cache/steel-training
+ && install -d -o airflow -g airflow /opt/airflow/logs /opt/airflow/auth /var/lib/steel-training /var/cache/steel-training \
+                                            /srv/steel-training
 WORKDIR /opt/steel-training
 COPY requirements/bootstrap.txt requirements/
 RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt

@@ -1,6 +1,7 @@
 # make demo   environment, sample dataset, one complete DAG run to a verdict
 # make test   the test suite (what CI runs); make test-all adds the slow ones
 # make ui     Airflow in the browser with the sample dataset
+# make stack  the installation of docker-compose.yaml without Docker (Postgres and Redis must be there)
 # make lint   ruff, mypy, import contracts
 # make lock   resolve and hash requirements/ again
 # make env    .env with fresh secrets, for docker-compose.yaml
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-all lint ui lock env clean
+.PHONY: setup demo test test-all lint ui stack lock env clean
 
 setup: $(READY)
 
@@ -23,6 +24,9 @@ demo: setup
 
 ui: setup
 	@$(BIN)/python scripts/ui.py
+
+stack: setup
+	@$(BIN)/python scripts/stack.py
 
 test: setup
 	@$(BIN)/python -m pytest -m "not slow"

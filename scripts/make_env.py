@@ -21,6 +21,9 @@ SECRETS: dict[str, Callable[[], str]] = {
     "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),  # stands in an address: no character that needs quoting
     "REDIS_PASSWORD": lambda: secrets.token_hex(24),
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
+    "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),
+    "AWS_ACCESS_KEY_ID": lambda: secrets.token_hex(10),
+    "AWS_SECRET_ACCESS_KEY": lambda: secrets.token_hex(20),
 }
 
 
@@ -44,7 +47,7 @@ def main(root: Path = ROOT) -> int:
         return 1
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
-    print(f"{target} written. Look at the paths in it, then: docker compose up --detach")
+    print(f"{target} written. Look at it, then: docker compose --profile cpu (or gpu) up --detach")
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -15,8 +14,14 @@ from typing import Any
 
 import pytest
 import yaml
+from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import make_env  # noqa: E402
+from composed.file import read_env, variables_of  # noqa: E402
+
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 AIRFLOW = {name: s for name, s in SERVICES.items() if "AIRFLOW__CORE__EXECUTOR" in (s.get("environment") or {})}
@@ -24,23 +29,14 @@ WORKERS = {name: s for name, s in AIRFLOW.items() if "celery" in s.get("command"
 TRAINERS = {name: s for name, s in WORKERS.items() if s["command"][s["command"].index("--queues") + 1] == "gpu"}
 
 
-def make_env() -> Any:
-    spec = importlib.util.spec_from_file_location("make_env", ROOT / "scripts" / "make_env.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def environment_file() -> dict[str, str]:
-    text = make_env().filled((ROOT / ".env.example").read_text(encoding="utf-8"))
-    return dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    return read_env(make_env.filled((ROOT / ".env.example").read_text(encoding="utf-8")))
 
 
 def test_an_installation_has_every_part_of_airflow_3_and_both_queues() -> None:
-    assert {"postgres", "redis", "init", "api-server", "scheduler", "dag-processor", "triggerer"} <= set(SERVICES)
+    assert {"api-server", "scheduler", "dag-processor", "triggerer"} <= set(AIRFLOW)
+    assert {"postgres", "redis", "s3", "init", "tensorboard"} <= set(SERVICES)
     assert {s["command"][s["command"].index("--queues") + 1] for s in WORKERS.values()} == {"default", "gpu"}
     assert {tuple(s["profiles"]) for s in TRAINERS.values()} == {("gpu",), ("cpu",)}
 
@@ -49,23 +45,22 @@ def test_every_variable_of_the_compose_file_is_in_the_example_and_every_secret_i
     environment_file: dict[str, str],
 ) -> None:
     text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
-    used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", text))
-    assert used == set(environment_file)
-    required = set(re.findall(r"\$\{([A-Z_]+):\?", text))
-    assert set(make_env().SECRETS) <= required, "an installation without a secret must not start"
+    used = dict(sorted(variables_of(text)))  # of several uses the strictest
+    assert used.keys() == environment_file.keys()
+    required = {name for name, must in used.items() if must}
+    assert make_env.SECRETS.keys() <= required, "an installation without a secret must not start"
     assert all(environment_file[name] for name in required)
 
 
 def test_secrets_are_made_anew_for_their_owner_only_and_never_overwritten(tmp_path: Path) -> None:
-    maker = make_env()
     (tmp_path / ".env.example").write_text((ROOT / ".env.example").read_text(encoding="utf-8"), encoding="utf-8")
-    assert maker.main(tmp_path) == 0
+    assert make_env.main(tmp_path) == 0
     written = (tmp_path / ".env").read_text(encoding="utf-8")
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
-    assert maker.main(tmp_path) == 1
+    assert make_env.main(tmp_path) == 1
     assert (tmp_path / ".env").read_text(encoding="utf-8") == written
-    assert maker.filled("POSTGRES_PASSWORD=") != maker.filled("POSTGRES_PASSWORD=")
-    assert maker.filled("POSTGRES_PASSWORD=mine") == "POSTGRES_PASSWORD=mine\n"
+    assert make_env.filled("POSTGRES_PASSWORD=") != make_env.filled("POSTGRES_PASSWORD=")
+    assert make_env.filled("POSTGRES_PASSWORD=mine") == "POSTGRES_PASSWORD=mine\n"
 
 
 def test_the_fernet_key_is_one(environment_file: dict[str, str]) -> None:
@@ -74,13 +69,50 @@ def test_the_fernet_key_is_one(environment_file: dict[str, str]) -> None:
     Fernet(environment_file["AIRFLOW_FERNET_KEY"])
 
 
-def test_all_parts_share_one_environment_and_only_init_knows_the_login() -> None:
+def test_all_parts_share_one_environment_and_only_init_knows_the_logins() -> None:
     shared = [name for name in AIRFLOW["scheduler"]["environment"] if name.startswith("AIRFLOW__")]
     for service in AIRFLOW.values():
         assert {n: service["environment"][n] for n in shared} == {
             n: AIRFLOW["scheduler"]["environment"][n] for n in shared
         }
-    assert [name for name, s in AIRFLOW.items() if "AIRFLOW_ADMIN_PASSWORD" in s["environment"]] == ["init"]
+    for secret in ("AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_VIEWER_PASSWORD"):
+        assert [name for name, s in SERVICES.items() if secret in s.get("environment", {})] == ["init"]
+
+
+def test_the_keys_of_the_store_are_with_those_who_use_it_and_nobody_else_can_reach_it() -> None:
+    users = {"s3", "init", "api-server", "dag-processor", "triggerer", "tensorboard", "deploy", *WORKERS}
+    for name, service in SERVICES.items():
+        knows = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= set(service.get("environment", {}))
+        # Its inner ports ask for no key.
+        near = "store" in service.get("networks", ["default"])
+        assert (knows, near) == ((True, True) if name in users else (False, False)), name
+
+
+def test_only_workers_know_who_is_to_be_told() -> None:
+    assert {name for name, s in SERVICES.items() if "STEEL_TRAINING_NOTIFY" in s.get("environment", {})} == set(WORKERS)
+
+
+def test_datasets_and_store_lie_on_s3_from_the_start(environment_file: dict[str, str]) -> None:
+    assert environment_file["STEEL_TRAINING_DATASET"].startswith("s3://")
+    assert environment_file["STEEL_TRAINING_STORE"].startswith("s3://")
+    assert environment_file["AWS_ENDPOINT_URL"] == "http://s3:8333"
+    for name in ("worker", "api-server", "triggerer"):
+        assert SERVICES[name]["environment"]["AWS_ENDPOINT_URL"] == "${AWS_ENDPOINT_URL:-}"
+
+
+def test_a_folder_is_seen_at_one_path_by_all_and_changed_only_by_those_who_must() -> None:
+    seen = {
+        name: mount.partition(":/srv/steel-training")[2]
+        for name, service in SERVICES.items()
+        for mount in service.get("volumes", ())
+        if ":/srv/steel-training" in mount
+    }
+    writers = {name for name, mode in seen.items() if mode == ""}
+    assert writers == {"api-server", *WORKERS}
+    assert {name for name, mode in seen.items() if mode == ":ro"} == {
+        *("dag-processor", "triggerer", "tensorboard", "deploy")
+    }
+    assert "/srv/steel-training" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_every_airflow_setting_is_one_that_the_installed_airflow_knows() -> None:
@@ -132,7 +164,7 @@ def test_trainings_never_meet_on_a_gpu_and_are_never_handed_out_twice() -> None:
     )
     assert timedelta(seconds=unacknowledged) > 2 * longest
     devices = SERVICES["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
-    assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+    assert devices == [{"driver": "nvidia", "count": "${STEEL_TRAINING_GPUS:-1}", "capabilities": ["gpu"]}]
 
 
 def test_images_are_built_from_targets_that_exist_and_only_workers_hold_tensorflow() -> None:
@@ -151,9 +183,9 @@ def test_images_are_built_from_targets_that_exist_and_only_workers_hold_tensorfl
         assert "apache-airflow" in packages
 
 
-def test_only_the_ui_and_the_model_server_answer_and_only_on_this_host() -> None:
+def test_only_what_a_person_or_a_line_asks_answers_and_only_on_this_host() -> None:
     published = {name: s["ports"] for name, s in SERVICES.items() if "ports" in s}
-    assert list(published) == ["api-server", "tensorflow-serving"]
+    assert set(published) == {"api-server", "tensorboard", "s3", "tensorflow-serving"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
@@ -176,7 +208,6 @@ def test_the_model_server_reads_what_the_watcher_places(environment_file: dict[s
     # A named volume takes its owner from the image's folder; the watcher is no root.
     assert "-o airflow -g airflow" in (dockerfile := (ROOT / "Dockerfile").read_text(encoding="utf-8"))
     assert environment["MODEL_BASE_PATH"] in dockerfile
-    assert watcher["volumes"][1]["read_only"]
 
 
 def test_the_model_servers_health_check_tells_a_loaded_model_from_none(tmp_path: Path) -> None:
@@ -215,24 +246,58 @@ def test_whatever_runs_on_is_watched_restarted_and_pinned() -> None:
         assert re.search(r":\d+\.\d+", service["image"]), f"{service['image']} is no fixed version"
 
 
-def test_init_writes_the_login_where_airflow_reads_it(tmp_path: Path) -> None:
-    script = (ROOT / "scripts" / "init.sh").read_text(encoding="utf-8")
+def test_what_a_container_runs_of_scripts_is_in_its_image() -> None:
+    text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8") + (ROOT / "scripts" / "init.sh").read_text()
+    used = set(re.findall(r"/(\w+\.(?:py|sh))\b", text))
+    kept = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert used == {"init.sh", "make_buckets.py", "show_trainings.py"}
+    assert all(f"!scripts/{name}" in kept for name in used)
+
+
+def test_init_writes_the_logins_where_airflow_reads_them_and_makes_the_buckets(tmp_path: Path) -> None:
     passwords = tmp_path / "passwords.json"
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     asked = tmp_path / "asked"
     (bin_folder / "airflow").write_text(f'#!/bin/sh\necho "$@" >> {asked}\n', encoding="utf-8")
     (bin_folder / "airflow").chmod(0o755)
+    server = ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
     environment = {
         "PATH": f"{bin_folder}:{Path(sys.executable).parent}:/usr/bin:/bin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW_ADMIN_PASSWORD": 'quo"te $HOME',
+        "AIRFLOW_VIEWER_PASSWORD": "look",
+        "STEEL_TRAINING_DATASET": "s3://datasets/strips",
+        "STEEL_TRAINING_STORE": "s3://models",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "key"),
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "PYTHONPATH": str(ROOT),
     }
-    subprocess.run(["bash", "-c", script], env=environment, check=True)
+    try:
+        said = [
+            subprocess.run(
+                ["bash", str(ROOT / "scripts" / "init.sh")],
+                env=environment,
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
+            ).stdout
+            for _ in range(2)
+        ]
+    finally:
+        server.stop()
+    assert said[0].count(": made") == 2
+    assert said[1].count(": there already") == 2, "it runs at every start"
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
     with passwords.open(encoding="utf-8") as stream:
-        assert SimpleAuthManager._get_passwords(stream) == {"admin": 'quo"te $HOME'}
+        assert SimpleAuthManager._get_passwords(stream) == {"admin": 'quo"te $HOME', "viewer": "look"}
     assert stat.S_IMODE(passwords.stat().st_mode) == 0o600
     assert asked.read_text(encoding="utf-8").splitlines()[0] == "db migrate"
-    assert json.loads(passwords.read_text(encoding="utf-8"))
+    logins = AIRFLOW["api-server"]["environment"]["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
+    assert {entry.split(":")[0] for entry in logins.split(",")} == set(
+        json.loads(passwords.read_text(encoding="utf-8"))
+    )

@@ -1,0 +1,58 @@
+"""Makes the buckets that STEEL_TRAINING_DATASET and STEEL_TRAINING_STORE name, where there are none yet.
+
+Folders need no preparation. A bucket that exists is left as it is, so that keys which may not make buckets will do.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from steel_training.storage import S3Storage, open_storage
+
+ADDRESSES = ("STEEL_TRAINING_DATASET", "STEEL_TRAINING_STORE")
+AWS_DEFAULT = "us-east-1"
+
+
+def make_bucket(storage: S3Storage) -> bool:
+    """Makes the bucket of a storage; says whether there was none.
+
+    Raises:
+        ClientError: the service refuses.
+    """
+    try:
+        storage.client.head_bucket(Bucket=storage.bucket)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+            raise
+    else:
+        return False
+    region = storage.client.meta.region_name
+    if region == AWS_DEFAULT:
+        storage.client.create_bucket(Bucket=storage.bucket)
+    else:
+        # S3 wants to be told every region but its default one.
+        place = {"LocationConstraint": region}
+        storage.client.create_bucket(Bucket=storage.bucket, CreateBucketConfiguration=place)  # type: ignore[arg-type]
+    return True
+
+
+def main() -> int:
+    """Looks at every address; the first that cannot be prepared ends it."""
+    for name in ADDRESSES:
+        storage = open_storage(os.environ[name])
+        if not isinstance(storage, S3Storage):
+            continue
+        try:
+            made = make_bucket(storage)
+        except (BotoCoreError, ClientError) as error:
+            print(f"{name}={storage.uri}: {error}. Check the AWS_ variables and the bucket's name.", file=sys.stderr)
+            return 1
+        print(f"bucket {storage.bucket}: {'made' if made else 'there already'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""Of what the compose file says, processes of one machine get other hosts, ports and paths, and all the rest as it stands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from composed.stack import Stack  # noqa: E402
+from composed.translation import LISTENS  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """A stack that is not started."""
+    return Stack(tmp_path_factory.mktemp("stack"))
+
+
+def test_every_command_is_the_files_but_for_addresses(stack: Stack) -> None:
+    ports = stack.ports
+    assert stack.command("scheduler") == ["airflow", "scheduler"]
+    assert stack.command("init") == ["bash", f"{ROOT}/scripts/init.sh"]
+    queue = ["airflow", "celery", "worker", "--queues", "gpu", "--concurrency", "1"]
+    assert stack.command("gpu-worker-on-cpu") == [*queue, "--celery-hostname", "gpu-worker-on-cpu"]
+    board = stack.command("tensorboard")
+    assert board[:2] == ["python", f"{ROOT}/scripts/show_trainings.py"]
+    assert board[-4:] == ["--host", "127.0.0.1", "--port", str(ports["tensorboard"])]
+    assert "requirepass %s" in stack.command("redis")[-1]
+    assert f"{stack.folder}/tmp/redis.conf" in stack.command("redis")[-1]
+
+
+def test_no_address_of_a_container_is_left_and_every_variable_of_the_file_is_there(stack: Stack) -> None:
+    for name, service in stack.services.items():
+        environment = stack.environment(name)
+        assert service.environment.keys() <= environment.keys()
+        for key in service.environment:
+            value = environment[key]
+            assert not any(f"{host}:{port}" in value for host, port in LISTENS.items()), f"{name}: {key}={value}"
+            assert "/opt/" not in value, f"{name}: {key}={value}"
+        changed = {key for key, value in service.environment.items() if environment[key] != value}
+        addresses = {"DAGS_FOLDER", "PLUGINS_FOLDER", "PASSWORDS_FILE", "SERVER_URL", "CONN", "BROKER_URL", "BACKEND"}
+        others = {"AWS_ENDPOINT_URL", "STEEL_TRAINING_SCRATCH"}
+        assert all(key in others or key.endswith(tuple(addresses)) for key in changed), changed
+
+
+def test_a_service_knows_nothing_of_the_environment_that_the_stack_was_started_in(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AIRFLOW__CORE__PARALLELISM", "AWS_PROFILE", "STEEL_TRAINING_STORE", "PYTHONSTARTUP"):
+        monkeypatch.setenv(name, "of the caller")
+    environment = stack.environment("scheduler")
+    assert "of the caller" not in environment.values()
+    assert "AWS_ACCESS_KEY_ID" not in environment
+
+
+def test_the_database_keeps_the_generated_password_and_takes_a_name_of_its_own(stack: Stack) -> None:
+    account = f"{stack.database.name}:{stack.env['POSTGRES_PASSWORD']}"
+    where = f"{stack.database.host}:{stack.database.port}/{stack.database.name}"
+    environment = stack.environment("worker")
+    assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == f"postgresql+psycopg2://{account}@{where}"
+    assert environment["AIRFLOW__CELERY__RESULT_BACKEND"] == f"db+postgresql://{account}@{where}"

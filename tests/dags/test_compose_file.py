@@ -1,0 +1,79 @@
+"""The compose file as a strict reader has it: a slip is found before Docker is asked, and everything starts in order."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import make_env  # noqa: E402
+from composed.file import ComposeInvalid, read_compose, read_env  # noqa: E402
+
+FILE = ROOT / "docker-compose.yaml"
+
+
+@pytest.fixture(scope="module")
+def environment_file() -> dict[str, str]:
+    return read_env(make_env.filled((ROOT / ".env.example").read_text(encoding="utf-8")))
+
+
+def test_the_file_holds_only_what_compose_knows_and_every_name_in_it_belongs(environment_file: dict[str, str]) -> None:
+    read = read_compose(FILE, environment_file)
+    assert list(read.services) == list(yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"])
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [
+        ("restart: unless-stopped", "restart: allways"),
+        ("    healthcheck:\n", "    health_check:\n"),
+        ("init: { condition: service_completed", "inti: { condition: service_completed"),
+        ("s3: { condition: service_healthy }", "s3: { condition: service_helthy }"),
+        ('volumes: ["s3:/data"]', 'volumes: ["s4:/data"]'),
+        ("networks: [store]", "networks: [stores]"),
+        ('ports: ["127.0.0.1:', 'ports: ["0.0.0.0:'),
+        ("image: chrislusf/seaweedfs:4.47", "image: chrislusf/seaweedfs:latest"),
+        ("interval: 10s", "interval: 10"),
+    ],
+)
+def test_a_slip_in_the_file_is_found(
+    there: str, instead: str, environment_file: dict[str, str], tmp_path: Path
+) -> None:
+    text = FILE.read_text(encoding="utf-8")
+    assert there in text
+    (tmp_path / "docker-compose.yaml").write_text(text.replace(there, instead), encoding="utf-8")
+    with pytest.raises(ValidationError):
+        read_compose(tmp_path / "docker-compose.yaml", environment_file)
+
+
+def test_an_installation_without_a_secret_does_not_start(environment_file: dict[str, str]) -> None:
+    for secret in make_env.SECRETS:
+        with pytest.raises(ComposeInvalid, match=secret):
+            read_compose(FILE, {**environment_file, secret: ""})
+
+
+def test_each_service_is_started_after_all_that_it_waits_for(environment_file: dict[str, str]) -> None:
+    read = read_compose(FILE, environment_file)
+    started = read.started({"cpu"})
+    assert "gpu-worker-on-cpu" in started
+    assert {"gpu-worker", "deploy", "tensorflow-serving"}.isdisjoint(started)
+    order = list(started)
+    for name, service in started.items():
+        assert all(order.index(other) < order.index(name) for other in service.depends_on)
+        if name not in {"postgres", "redis", "s3", "init"}:
+            assert service.depends_on.keys() == {"init"}
+    assert set(started["init"].depends_on) == {"postgres", "redis", "s3"}
+
+
+def test_the_number_of_cards_is_for_the_administrator_to_say(environment_file: dict[str, str]) -> None:
+    for cards in ("1", "2", "all"):
+        read = read_compose(FILE, {**environment_file, "STEEL_TRAINING_GPUS": cards})
+        deploy = read.services["gpu-worker"].deploy
+        assert deploy is not None
+        assert [device.count for device in deploy.resources.reservations.devices] == [cards]

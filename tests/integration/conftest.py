@@ -1,0 +1,49 @@
+"""The stack of docker-compose.yaml on this machine, with a small dataset on its S3."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from airflow_api import AirflowApi  # noqa: E402
+from composed.stack import Stack, missing  # noqa: E402
+
+from steel_training.ingest.synthetic.sample import make_sample  # noqa: E402
+
+DAG = "steel_training"
+S3 = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """All services of the profile "cpu", healthy."""
+    if lacks := missing():
+        pytest.skip(lacks)
+    with Stack(tmp_path_factory.mktemp("stack")).running() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def s3(stack: Stack) -> Iterator[Stack]:
+    """The stack, with its S3 as the one that this process finds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in S3:
+            patch.setenv(name, stack.env[name])
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{stack.ports['s3']}")
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def admin(s3: Stack) -> AirflowApi:
+    """The API for one who may do everything; there is a dataset, and the DAG is switched on."""
+    make_sample(f"{s3.env['STEEL_TRAINING_DATASET']}/2026-11-24", coils=12, photographs_per_coil=2)
+    api = AirflowApi(s3.address, "admin", s3.env["AIRFLOW_ADMIN_PASSWORD"])
+    api.switch_on(DAG)
+    return api

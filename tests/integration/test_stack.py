@@ -1,0 +1,144 @@
+"""What docker-compose.yaml describes, as processes: it trains, publishes and rejects, with data and models on S3 alone."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import urllib.request
+
+import pytest
+from airflow_api import AirflowApi
+from composed.stack import Stack
+
+from steel_training.registry import Registry
+from steel_training.run import safe_run_id
+from steel_training.storage import open_storage
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+DAG = "steel_training"
+MODEL = "steel-defects"
+MODELS_PAGE = "/steel-training"
+RUN_WITHIN_SECONDS = 900
+# Little work, and targets that this little work reaches.
+QUICK = {
+    "model.weights": "steel",
+    "data.input_size": 96,
+    "baseline.min_steps": 60,
+    "training.head.epochs": 8,
+    "training.head.learning_rate": 0.003,
+    "training.fine_tune.epochs": 1,
+    "training.fine_tune.learning_rate": 0.001,
+    "gate.resamples": 100,
+    "gate.recall": 0.8,
+    "gate.precision": 0.5,
+    "gate.f2": 0.7,
+    "gate.auc": 0.8,
+    "publish.force": True,
+}
+# No model passes: a bound of 0.95 cannot be shown on so few defects.
+OUT_OF_REACH = {**QUICK, "gate.evidence": "bound", "gate.recall": 0.95}
+
+
+@pytest.fixture(scope="module")
+def published(admin: AirflowApi) -> str:
+    """A run that ended as published."""
+    run = admin.trigger(DAG, QUICK)
+    states = {task: t["state"] for task, t in admin.ended(run, RUN_WITHIN_SECONDS).items()}
+    assert states["publish_model"] == "success", states
+    assert states["reject_model"] == "skipped", states
+    return run
+
+
+def registry(stack: Stack) -> Registry:
+    return Registry(open_storage(stack.env["STEEL_TRAINING_STORE"]), MODEL)
+
+
+def test_every_service_is_healthy_by_its_own_check(stack: Stack) -> None:
+    assert {name: said for name in stack.services for well, said in [stack.healthy(name)] if not well} == {}
+
+
+def test_a_published_run_moves_the_champion_on_s3_and_uses_no_folder(stack: Stack, published: str) -> None:
+    champion, _ = registry(stack).champion()
+    assert champion is not None
+    assert stack.env["STEEL_TRAINING_STORE"].startswith("s3://")
+    assert list((stack.folder / "folder").iterdir()) == []
+
+
+def test_trainings_ran_on_the_gpu_queues_worker_and_all_else_on_the_other(admin: AirflowApi, published: str) -> None:
+    where = {task: (t["queue"], t["hostname"]) for task, t in admin.tasks(published).items() if t["state"] == "success"}
+    trainings = {"check_baseline", "train_head", "fine_tune"}
+    assert trainings < set(where)
+    for task, place in where.items():
+        expected = ("gpu", "gpu-worker-on-cpu") if task in trainings else ("default", "worker")
+        assert place == expected, task
+
+
+def test_tensorboard_shows_the_trainings_of_the_run(stack: Stack, published: str) -> None:
+    run = published.rpartition("/")[2]
+    until = time.monotonic() + 120
+    shown = ""
+    while not all(f"/{stage}/validation" in shown for stage in ("check_baseline", "train_head", "fine_tune")):
+        assert time.monotonic() < until, f"no training of {run}: {shown}"
+        time.sleep(2)
+        with urllib.request.urlopen(f"http://localhost:{stack.ports['tensorboard']}/data/runs", timeout=10) as answer:
+            shown = answer.read().decode()
+    with urllib.request.urlopen(f"http://localhost:{stack.ports['tensorboard']}/data/plugin/scalars/tags") as answer:
+        assert b"epoch_recall" in answer.read()
+
+
+def test_a_model_short_of_its_targets_is_rejected_and_the_champion_stays(
+    stack: Stack, admin: AirflowApi, published: str
+) -> None:
+    before, _ = registry(stack).champion()
+    tasks = admin.ended(admin.trigger(DAG, OUT_OF_REACH), RUN_WITHIN_SECONDS)
+    states = {task: t["state"] for task, t in tasks.items()}
+    assert (states["publish_model"], states["reject_model"]) == ("skipped", "success"), states
+    assert registry(stack).champion()[0] == before
+
+
+def test_a_viewer_sees_runs_and_starts_none(stack: Stack, published: str) -> None:
+    viewer = AirflowApi(stack.address, "viewer", stack.env["AIRFLOW_VIEWER_PASSWORD"])
+    assert viewer.ask(published)["state"] == "success"
+    assert viewer.status(f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None, "conf": {}}) == 403
+
+
+def test_the_models_page_reads_the_store_of_the_stack(stack: Stack, admin: AirflowApi, published: str) -> None:
+    if not any(app["url_prefix"] == MODELS_PAGE for p in admin.plugins() for app in p["fastapi_apps"]):
+        pytest.skip("no plugin brings the models page")
+    champion, _ = registry(stack).champion()
+    assert champion is not None
+    assert champion in admin.read(f"{MODELS_PAGE}/").decode()
+
+
+def test_a_gpu_worker_that_dies_in_a_training_leaves_nothing_behind_and_the_run_still_ends(
+    stack: Stack, admin: AirflowApi, published: str
+) -> None:
+    # As the file has it, the scheduler gives a silent task up after Airflow's 300 s; a test need not wait so long.
+    stack.processes["scheduler"].stop()
+    stack.start("scheduler", AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT="60")
+    run = admin.trigger(DAG, {**QUICK, "data.input_size": 128})  # features that no cache has yet: time to be killed in
+    name = run.rpartition("/")[2]
+    until = time.monotonic() + 300
+    while "backbone EfficientNetB0" not in (said := admin.log(run, "train_head")):
+        assert time.monotonic() < until, f"{ {task: t['state'] for task, t in admin.tasks(run).items()} }\n{said}"
+        time.sleep(0.5)
+    assert stage_processes("train_head", name) != [], "it was too late"
+
+    stack.processes["gpu-worker-on-cpu"].kill()
+    until = time.monotonic() + 15
+    while left := stage_processes("train_head", name):
+        assert time.monotonic() < until, f"a training without a worker goes on: {left}"
+        time.sleep(0.5)
+    stack.start("gpu-worker-on-cpu")  # as `restart: unless-stopped` does
+
+    tasks = admin.ended(run, RUN_WITHIN_SECONDS)
+    assert tasks["train_head"]["try_number"] == 2
+    assert admin.ask(run)["state"] == "success", {task: t["state"] for task, t in tasks.items()}
+    assert "success" in {tasks[task]["state"] for task in ("publish_model", "reject_model")}
+
+
+def stage_processes(stage: str, run: str) -> list[str]:
+    """The command lines of processes that work at a stage of a run."""
+    listed = subprocess.run(["ps", "-wweo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if f"-m steel_training {stage} --run-id {safe_run_id(run)}" in line]
