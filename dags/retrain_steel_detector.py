@@ -1,11 +1,12 @@
 """The line from a patch dataset to a published or refused model. Wiring only: the work is in `steel_training`.
 
     resolve_dataset → profile_patches → validate_patches → check_baseline → train_head → fine_tune
-        → evaluate → verify_bundle → decide ─┬→ publish_model
+        → evaluate → verify_bundle → decide ─┬→ (approve_release) → publish_model
                                              └→ reject_model
 
 Every task runs `python -m steel_training STAGE` in a child process; the command stands in its log and can be run by
-hand. The file is not named after the DAG: `dags/` comes first on the path, and would hide the package.
+hand. A run begins every night, when `steel_dataset_watch` tells of a new version, by a backfill, or by hand. The file is not
+named after the DAG: `dags/` comes first on the path, and would hide the package.
 """
 
 from __future__ import annotations
@@ -13,21 +14,28 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable, Label, chain
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable, Label, TriggerRule, chain
+from steel_training_airflow.approval import ApproveReleaseOperator
 from steel_training_airflow.form import TIMEZONE, params, resolve_arguments
+from steel_training_airflow.notices import VerdictNotifier
 from steel_training_airflow.operators import DecideOperator, StageOperator
+from steel_training_airflow.watching import DATASET
 
 MODEL = Asset("steel_model")
 NIGHT = os.environ.get("STEEL_TRAINING_CRON", "0 2 * * *")
 
 # One slot and one worker: two trainings at once, as a backfill would start them, do not fit on a GPU.
 GPU = {"queue": "gpu", "pool": "gpu", "execution_timeout": timedelta(hours=12)}
+# Two ways lead to either end; the one that is not taken is skipped.
+END = {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS}
 
 with DAG(
     dag_id="steel_training",
     description="Retrain the steel defect detector; publish it only when it does not miss defects.",
     doc_md=__doc__,
-    schedule=CronTriggerTimetable(NIGHT, timezone=TIMEZONE, run_immediately=timedelta(0)),
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable(NIGHT, timezone=TIMEZONE, run_immediately=timedelta(0)), assets=[DATASET]
+    ),
     catchup=False,  # with no start date and run_immediately=0, switching the DAG on waits for the night
     max_active_runs=1,
     is_paused_upon_creation=True,
@@ -38,6 +46,7 @@ with DAG(
         "retry_exponential_backoff": 2.0,
         "max_retry_delay": timedelta(minutes=10),
         "execution_timeout": timedelta(hours=3),
+        "on_failure_callback": VerdictNotifier(),
     },
     tags=["steel"],
 ):
@@ -49,9 +58,12 @@ with DAG(
     fine_tune = StageOperator(task_id="fine_tune", **GPU)
     evaluate = StageOperator(task_id="evaluate")
     verify_bundle = StageOperator(task_id="verify_bundle")
-    decide = DecideOperator(task_id="decide", accepted="publish_model", refused="reject_model")
-    publish_model = StageOperator(task_id="publish_model", outlets=[MODEL])
-    reject_model = StageOperator(task_id="reject_model")
+    decide = DecideOperator(task_id="decide", accepted="publish_model", asked="approve_release", refused="reject_model")
+    approve_release = ApproveReleaseOperator(
+        task_id="approve_release", approved="publish_model", refused="reject_model", response_timeout=timedelta(days=3)
+    )
+    publish_model = StageOperator(task_id="publish_model", outlets=[MODEL], **END)
+    reject_model = StageOperator(task_id="reject_model", on_success_callback=VerdictNotifier(), **END)
 
     chain(
         resolve_dataset,
@@ -65,4 +77,7 @@ with DAG(
         decide,
     )
     decide >> Label("meets its targets") >> publish_model
+    decide >> Label("a person decides") >> approve_release
     decide >> Label("refused") >> reject_model
+    approve_release >> Label("released") >> publish_model
+    approve_release >> Label("refused") >> reject_model

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
-from steel_training_airflow.links import FilesLink, ReportLink
+from steel_training_airflow.links import ALL
 
 
 class SteelTrainingPlugin(AirflowPlugin):
     """The links on the pages of the tasks."""
 
     name = "steel_training"
-    operator_extra_links = [FilesLink(), ReportLink()]  # noqa: RUF012 - Airflow reads a list
+    operator_extra_links = list(ALL)  # noqa: RUF012 - Airflow reads a list

@@ -70,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         if stage == STAGES[0]:
             single.add_argument("--dataset", required=True)
             _add_request(single)
+        if stage == "approve_release":
+            single.add_argument("--by", required=True, metavar="NAME", help="who answers")
+            single.add_argument("--refuse", metavar="REASON", help="refuse the release; left out: release the model")
         single.set_defaults(func=_stage, stage=stage)
 
     add_ingest_commands(commands)
@@ -94,15 +97,19 @@ def _perform(run: Run, stage: str, options: argparse.Namespace) -> StageResult:
     from steel_training import stages
     from steel_training.records import STAGES
 
-    number = min(STAGES.index(stage) + 1, len(STAGES) - 1)
-    log.info("[%d/%d] %s", number, len(STAGES) - 1, stage)
+    # A run without a person in it has one step less than there are stages: it is published or rejected.
+    place = STAGES.index(stage) + 1
+    of = f"[{min(place, len(STAGES) - 2)}/{len(STAGES) - 2}]"
+    log.info("%s %s", of, stage)
     if stage == STAGES[0]:
         as_of = _date(options.date)
         config = load_config(options.config, overrides=options.overrides)
         result = stages.resolve(run, stages.Request(options.dataset, config, as_of))
+    elif stage == "approve_release":
+        result = stages.approve_release(run, stages.Answer(options.by, options.refuse))
     else:
         result = stages.LATER[stage](run)
-    log.info("[%d/%d] %s: %s, %.0f s", number, len(STAGES) - 1, stage, result.status, result.seconds)
+    log.info("%s %s: %s, %.0f s", of, stage, result.status, result.seconds)
     return result
 
 
@@ -131,18 +138,17 @@ def _stage(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from steel_training import stages
     from steel_training.records import STAGES
 
     run_id = options.run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S%f")
     run = Run(open_storage(options.store), safe_run_id(run_id))
-    result = None
-    for stage in STAGES[:-2]:
+    for stage in STAGES[: STAGES.index("decide") + 1]:
         result = _perform(run, stage, options)
         if result.status is not Status.DONE:
             return _conclude(run, result)
-    assert result is not None  # noqa: S101 - STAGES is not empty
-    result = _perform(run, "publish_model" if result.outputs["publish"] else "reject_model", options)
-    return _conclude(run, result)
+    last = "publish_model" if stages.released(run).publish else "reject_model"
+    return _conclude(run, _perform(run, last, options))
 
 
 def _conclude(run: Run, result: StageResult) -> int:

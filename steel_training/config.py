@@ -220,6 +220,9 @@ class PublishConfig(Section):
     """What happens after the gate."""
 
     promote: bool = Field(True, description="Move the champion pointer to the published version.")
+    require_approval: bool = Field(
+        False, description="A model that meets its targets waits for a person, who releases or refuses it."
+    )
     force: bool = Field(False, description="Train again even when neither data, configuration nor code has changed.")
 
 
@@ -249,6 +252,13 @@ class Config(Section):
         if self.validation.min_brightness >= self.validation.max_brightness:
             raise ValueError("validation.min_brightness must be below validation.max_brightness")
         return self
+
+    def value(self, key: str) -> Any:
+        """Returns a setting by its dotted key, as JSON would hold it."""
+        found: Any = self.model_dump(mode="json")
+        for name in key.split("."):
+            found = found[name]
+        return found
 
     def fingerprint(self) -> str:
         """SHA-256 of everything that can change the model or its verdict (not of `publish`)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,13 +26,12 @@ from steel_training.storage import (
     confined,
     open_storage,
 )
+from steel_training.versions import is_date, manifest_name
 
-MANIFESTS = ("manifest.parquet", "manifest.csv")
 REQUIRED_COLUMNS = ("patch_id", "path", "label", "source_id")
 TEXT_COLUMNS = ("patch_id", "path", "source_id", "group_id", "split", "defect_type", "line")
 CLEAN, DEFECTIVE = 0, 1
 
-_DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
 _READ_AT_ONCE = 16
 
 
@@ -76,15 +74,16 @@ def resolve_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
         ManifestUnreadable: the manifest is no table.
     """
     storage = open_storage(uri)
-    name = _manifest_name(storage)
+    name = manifest_name(storage)
     if name is not None:
-        return Dataset(storage, None, _read_manifest(storage, name), name)
+        folder = storage.uri.rstrip("/").rpartition("/")[2]
+        return Dataset(storage, folder if is_date(folder) else None, _read_manifest(storage, name), name)
 
-    versions = [folder for folder in storage.folders() if _is_date(folder)]
+    versions = [folder for folder in storage.folders() if is_date(folder)]
     eligible = [version for version in versions if as_of is None or version <= as_of.isoformat()]
     for version in reversed(eligible):
         dated = open_storage(storage.location(version))
-        name = _manifest_name(dated)
+        name = manifest_name(dated)
         if name is not None:
             return Dataset(dated, version, _read_manifest(dated, name), name)
     if versions and not eligible:
@@ -136,10 +135,6 @@ def groups_of(manifest: pd.DataFrame) -> pd.Series:
     return group.where(group.notna() & (group.str.strip() != ""), source)
 
 
-def _manifest_name(storage: Storage) -> str | None:
-    return next((name for name in MANIFESTS if storage.exists(name)), None)
-
-
 def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
     data = storage.read(name)
     try:
@@ -159,15 +154,6 @@ def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
         if column in table:
             table[column] = table[column].astype("string")
     return table
-
-
-def _is_date(name: str) -> bool:
-    if not _DATED.fullmatch(name):
-        return False
-    with contextlib.suppress(ValueError):
-        date.fromisoformat(name)
-        return True
-    return False
 
 
 @dataclass

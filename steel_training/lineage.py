@@ -14,14 +14,17 @@ from steel_training.run import Run, StageResult
 def facts(run: Run, version: str | None) -> dict[str, Any]:
     """Returns what every verdict is recorded with: data, configuration, code, metrics, report."""
     record = run.result("resolve_dataset").outputs
-    evaluated = run.find_result("evaluate")
+    evaluated, answered = run.find_result("evaluate"), run.find_result("approve_release")
+    config = config_of(run)
     return {
         "version": version,
         "dataset": record["dataset"],
         "dataset_version": record["version"],
         "fingerprint": record["fingerprint"],
-        "configuration": config_of(run).fingerprint(),
+        "configuration": config.fingerprint(),
         "code": record["code"],
+        "promote": config.publish.promote,
+        "approval": dict(answered.outputs) if answered else None,
         "metrics": evaluated.outputs["metrics"] if evaluated else {},
         "report": run.store.location(run.key(REPORT)),
     }

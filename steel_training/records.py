@@ -24,10 +24,11 @@ STAGES = (
     "evaluate",
     "verify_bundle",
     "decide",
+    "approve_release",
     "publish_model",
     "reject_model",
 )
-"""In order; of the last two a run does one."""
+"""In order. `approve_release` is done where a person must release the model; of the last two a run does one."""
 
 REPORT = "report.html"
 PATCHES, PROFILE, SCORES = "patches.parquet", "profile.parquet", "scores.parquet"

@@ -26,6 +26,8 @@ from steel_training.verdict import Reason
 
 RESULT = "result.json"
 RUNS = "runs"
+FIRST = "resolve_dataset"
+"""The stage that says what a run is made from; asked for something else, the run begins anew."""
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -140,6 +142,10 @@ class Run:
             raise SteelTrainingError(f"Run {self.run_id} ended at {stage} ({before.status}): {reasons}")
         return {"after": stage, "result": before.inputs, "finished_at": before.finished_at}
 
+    def clear(self) -> None:
+        """Removes all that the run made."""
+        self.store.remove_folder(self.key(), first=f"{FIRST}/{RESULT}")
+
     def folder(self, stage: str) -> AbstractContextManager[Path]:
         """Gives the finished stage's files as a local folder, read only."""
         return self.store.local_folder(self.key(stage))
@@ -156,6 +162,8 @@ class Run:
         found = self.find_result(stage)
         if found is not None and found.inputs == digest:
             return found
+        if found is not None and stage == FIRST:
+            self.clear()  # what was made from other data would stand beside what is made now
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"steel-training-{stage}-") as scratch:
             made = work(Path(scratch))

@@ -10,11 +10,25 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import Param
 
-from steel_training.config import settings
+from steel_training.config import load_config, settings
 
 DATASET_VARIABLE = "STEEL_TRAINING_DATASET"
+CONFIG_VARIABLE = "STEEL_TRAINING_CONFIG"
 TIMEZONE = os.environ.get("STEEL_TRAINING_TIMEZONE", "UTC")
 """Where the mill is: when its night falls, and which day a run belongs to."""
+
+SECTIONS = {
+    "data": "Dataset",
+    "model": "Model",
+    "training": "Training",
+    "gate": "Targets",
+    "publish": "Publishing",
+    "threshold": "Operating threshold",
+    "slices": "Slices",
+    "validation": "Data validation",
+    "baseline": "Baseline check",
+}
+"""How the form groups the sections of the configuration, in its order: what a person changes most comes first."""
 
 DATED_RUNS = ("scheduled", "backfill")
 
@@ -23,14 +37,22 @@ DATASET, DATE, PROMOTE_BACKFILL = "dataset", "date", "promote_backfill"
 
 
 def params() -> dict[str, Param]:
-    """Returns the form: the dataset and its date, then every setting under its dotted key, one section a group."""
+    """Returns the form: the dataset and its date, then every setting under its dotted key, grouped by `SECTIONS`.
+
+    `STEEL_TRAINING_CONFIG` names the mill's own configuration file: its values are what the form begins with, and what
+    the night, a new dataset version and a backfill use.
+
+    Raises:
+        ConfigError: that file is missing, or holds something else than settings.
+    """
+    mill = load_config(os.environ.get(CONFIG_VARIABLE) or None)
     form = {
         DATASET: Param(
             os.environ.get(DATASET_VARIABLE, ""),
             type="string",
             title="Dataset",
             description="Folder or s3:// URI of a dataset, or of its dated versions (DATASET/YYYY-MM-DD/).",
-            section="Dataset",
+            section=SECTIONS["data"],
         ),
         DATE: Param(
             None,
@@ -39,19 +61,20 @@ def params() -> dict[str, Param]:
             title="Dated version",
             description="Take the newest version not later than this day. "
             "Empty: a nightly or backfilled run takes its own day, any other run the newest version.",
-            section="Dataset",
+            section=SECTIONS["data"],
         ),
     }
     for key, schema in settings():
-        form[key] = _param(key, schema)
+        form[key] = _param(key, schema, mill.value(key))
     form[PROMOTE_BACKFILL] = Param(
         False,
         type="boolean",
         title="Promote backfilled models",
         description="Without it a backfilled run registers its version and leaves the champion where it is.",
-        section="Publish",
+        section=SECTIONS["publish"],
     )
-    return form
+    order = list(SECTIONS.values())
+    return dict(sorted(form.items(), key=lambda item: order.index(item[1].schema["section"])))
 
 
 def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
@@ -60,6 +83,7 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
     Params that no setting has are handed on as well: the command line knows all settings and names the nearest one.
     """
     run = context["dag_run"]
+    told = newest_version(context)
     given = dict(context["params"])
     dataset, date, promote = (given.pop(name, None) for name in (DATASET, DATE, PROMOTE_BACKFILL))
     run_type = getattr(run.run_type, "value", run.run_type)  # an enum without a __str__ of its own
@@ -67,7 +91,7 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
         date = run.logical_date.astimezone(ZoneInfo(TIMEZONE)).date().isoformat()
     if run_type == "backfill" and not promote:
         given["publish.promote"] = False
-    arguments = ["--dataset", str(dataset or "")]
+    arguments = ["--dataset", told or str(dataset or "")]
     if date is not None:
         arguments += ["--date", date]
     for key, value in _changed(given):
@@ -75,14 +99,40 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
     return arguments
 
 
-def _param(key: str, schema: Mapping[str, Any]) -> Param:
-    extra = _flat(schema)
-    default, description = extra.pop("default"), extra.pop("description", None)
-    return Param(default, description=description, section=_section(key), title=key, **extra)
+def newest_version(context: Mapping[str, Any]) -> str | None:
+    """Returns the address of the newest version among the asset events that started a run; `None` without any.
+
+    Events that came together start one run; the older versions among them are for a backfill.
+    """
+    events = (context.get("triggering_asset_events") or {}).values()
+    told = [event.extra for several in events for event in several if event.extra.get("uri")]
+    newest = max(told, key=lambda extra: str(extra.get("version", "")), default=None)
+    return str(newest["uri"]) if newest else None
 
 
-def _section(key: str) -> str:
-    return key.partition(".")[0].replace("_", " ").capitalize()
+def _param(key: str, schema: Mapping[str, Any], value: Any) -> Param:
+    extra = {name: said for name, said in _flat(schema).items() if name != "default"}
+    description = extra.pop("description", None)
+    section, _, name = key.partition(".")
+    title = name.replace(".", ": ").replace("_", " ").capitalize()
+    told = f"{description} {_range(extra)}[{key}]"
+    return Param(value, title=title, description=told, section=SECTIONS[section], **extra)
+
+
+def _range(schema: Mapping[str, Any]) -> str:
+    """Returns the range of a number in words; the form refuses what is outside without saying what is inside."""
+    low, high = (
+        schema.get("minimum", schema.get("exclusiveMinimum")),
+        schema.get("maximum", schema.get("exclusiveMaximum")),
+    )
+    if low is None and high is None:
+        return ""
+    words = [
+        "" if low is None else f"{'from' if 'minimum' in schema else 'above'} {low:g}",
+        "" if high is None else f"{'to' if 'maximum' in schema else 'below'} {high:g}",
+    ]
+    text = " ".join(filter(None, words))
+    return f"{text[0].upper()}{text[1:]}. "
 
 
 def _flat(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, BranchMixIn
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from steel_training.run import RUNS, Status, safe_run_id
+from steel_training.run import Status, safe_run_id
 from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
 from steel_training_airflow.child import ChildProcess
-from steel_training_airflow.links import FilesLink, ReportLink, address
+from steel_training_airflow.links import ALL, links_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 PYTHON_VARIABLE = "STEEL_TRAINING_PYTHON"
 STORE_VARIABLE = "STEEL_TRAINING_STORE"
 EXIT_WRONG_USE = 2
-REPORT = "report.html"
+SMALL = 600
+"""Characters (of JSON) up to which an output travels in XCom."""
 
 # A worker's environment holds Airflow's secrets; a stage gets what it needs and no more.
 PASSED_ON = frozenset(
@@ -60,10 +61,10 @@ class StageOperator(BaseOperator):
         arguments: gets the task's context and returns the further arguments of the command.
 
     The store comes from `STEEL_TRAINING_STORE`, the interpreter from `STEEL_TRAINING_PYTHON` (else the worker's own).
-    The XCom holds status, reasons, seconds and the single values of the stage's outputs; the rest stays in the store.
+    The XCom holds status, reasons, seconds and the small ones of the stage's outputs; the rest stays in the store.
     """
 
-    operator_extra_links = (FilesLink(), ReportLink())
+    operator_extra_links = ALL
     ui_color = "#e4edf5"
 
     def __init__(
@@ -72,7 +73,7 @@ class StageOperator(BaseOperator):
         super().__init__(**kwargs)
         self.stage = stage or self.task_id
         self.arguments = arguments
-        self.files_url = self.report_url = ""
+        self.links: dict[str, str] = {}
         self._child: ChildProcess | None = None
 
     def execute(self, context: Context) -> None:
@@ -98,11 +99,9 @@ class StageOperator(BaseOperator):
         if self.arguments is not None:
             command += self.arguments(context)
         code, last, tail = self._run(command)
-        self.files_url = address(store, f"{RUNS}/{run_id}/{self.stage}/")
         result = _parsed(last)
         if result is not None:
-            if result.get("status") in (Status.BLOCKED, Status.REFUSED) or "verdict" in result.get("outputs", {}):
-                self.report_url = address(store, f"{RUNS}/{run_id}/{REPORT}")
+            self.links = links_of(run_id, self.stage, result)
             small = summary(result)
             context["ti"].xcom_push(key="return_value", value=small)
             for outlet in self.outlets:
@@ -163,26 +162,33 @@ class DecideOperator(StageOperator, BranchMixIn):
 
     Args:
         accepted: the task to go on with when the model may be published.
+        asked: the task to go on with when it may be, and the run was told to wait for a person.
         refused: the task to go on with when it may not.
     """
 
     inherits_from_skipmixin = True
     ui_color = "#f5ecd7"
 
-    def __init__(self, *, accepted: str, refused: str, **kwargs: Any) -> None:
+    def __init__(self, *, accepted: str, asked: str, refused: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.accepted = accepted
+        self.asked = asked
         self.refused = refused
 
-    def execute(self, context: Context) -> Any:
-        """Runs the stage and skips the branch that the verdict does not take."""
+    def execute(self, context: Context) -> None:
+        """Runs the stage and skips the branch that the verdict does not take.
+
+        It returns nothing: what is returned would take the place of the stage's result in XCom.
+        """
         result = self.run_stage(context)
-        publish = result.get("outputs", {}).get("publish")
+        outputs = result.get("outputs", {})
+        publish = outputs.get("publish")
         if not isinstance(publish, bool):
             raise AirflowException(f"{self.stage} says publish = {publish!r}; expected true or false.")
         if not publish:
             self.log.warning("The model is refused.\n%s", _told(result))
-        return self.do_branch(context, self.accepted if publish else self.refused)
+        accepted = self.asked if outputs.get("require_approval") else self.accepted
+        self.do_branch(context, accepted if publish else self.refused)
 
 
 def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -194,11 +200,11 @@ def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def summary(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what of a stage's result travels in XCom: status, reasons, seconds, and the outputs that are one value."""
+    """Returns what of a stage's result travels in XCom: status, reasons, seconds, and the outputs that are small."""
     outputs = {
         name: value
         for name, value in result.get("outputs", {}).items()
-        if isinstance(value, (str, int, float, bool)) and len(str(value)) <= 500
+        if value is not None and len(json.dumps(value)) <= SMALL
     }
     return {
         "status": result.get("status"),

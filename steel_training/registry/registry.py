@@ -227,15 +227,25 @@ class Registry:
         return found + [f"{name} of version {version} was not published." for name in sorted(names - {MARKER, *sums})]
 
     def record(self, run_id: str, verdict: Verdict, reasons: Sequence[Reason], facts: Mapping[str, Any]) -> None:
-        """Writes a verdict beside the versions, one file a run; a run done again replaces its own."""
+        """Writes a verdict beside the versions, one file a run; a run done again replaces its own.
+
+        The versions that it published before are kept (one may be the champion), and named in the new record.
+        """
+        key = self._key("decisions", f"{run_id}.json")
+        try:
+            before = self.store.read_json(key)
+        except (ObjectNotFound, ValueError):
+            before = {}
+        replaced = {*before.get("replaced", ()), before.get("version")} - {None, facts.get("version")}
         decision = {
             "run_id": run_id,
             "verdict": str(verdict),
             "reasons": [reason.as_dict() for reason in reasons],
             "decided_at": _now(),
+            "replaced": sorted(replaced),
             **facts,
         }
-        self.store.write_json(self._key("decisions", f"{run_id}.json"), decision)
+        self.store.write_json(key, decision)
 
     def decisions(self) -> list[dict[str, Any]]:
         """Returns every verdict, oldest first."""

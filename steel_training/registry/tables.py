@@ -33,10 +33,12 @@ def listing(decisions: Sequence[Mapping[str, Any]], versions: Sequence[str], cha
             )
         )
     decided = {decision.get("version") for decision in decisions}
+    replacing = {version: decision["run_id"] for decision in decisions for version in decision.get("replaced", ())}
     for version in versions:
         if version not in decided:
             mark = "*" if version == champion else ""
-            rows.append((mark, version, "no record", *[_NONE] * (len(SHOWN) + 2), _NONE))
+            told = "replaced" if version in replacing else "no record"
+            rows.append((mark, version, told, *[_NONE] * (len(SHOWN) + 2), replacing.get(version, _NONE)))
     told = _aligned(rows) if len(rows) > 1 else "no verdicts yet"
     return f"{told}\nchampion: {champion or 'none yet'}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from steel_training.run import Run, StageResult
+from steel_training.stages.approval import Answer, WaitsForAnswer, approve_release, released
 from steel_training.stages.data import Request, profile_patches, resolve, validate_patches
 from steel_training.stages.judging import decide, evaluate, verify_bundle
 from steel_training.stages.release import publish_model, reject_model
@@ -26,6 +27,6 @@ LATER: Mapping[str, Callable[[Run], StageResult]] = {
     "publish_model": publish_model,
     "reject_model": reject_model,
 }
-"""Every stage after `resolve_dataset`: they need nothing but the run."""
+"""Every stage after `resolve_dataset` but `approve_release`: they need nothing but the run."""
 
-__all__ = ["LATER", "Request", "resolve"]
+__all__ = ["LATER", "Answer", "Request", "WaitsForAnswer", "approve_release", "released", "resolve"]

@@ -24,6 +24,8 @@ from steel_training.verdict import Reason
 
 log = logging.getLogger(__name__)
 
+_MADE_FROM = ("fingerprint", "configuration", "code")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -119,16 +121,17 @@ def validate_patches(run: Run) -> StageResult:
 
 
 def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    decisions = Registry(run.store, config.model.name).decisions()
-    if not decisions or decisions[-1]["run_id"] == run.run_id:
-        return None
-    last = decisions[-1]
-    same = (
-        last.get("fingerprint") == identity["fingerprint"]
-        and last.get("configuration") == config.fingerprint()
-        and last.get("code") == identity["code"]
-    )
-    return last if same else None
+    """Returns the last verdict, where it was made from the same data, configuration and code.
+
+    A backfilled run leaves the champion alone: to a run that may move it, its verdict is none. The other way round, a
+    backfilled run has nothing to add to any verdict on the same data.
+    """
+    others = [each for each in Registry(run.store, config.model.name).decisions() if each["run_id"] != run.run_id]
+    if config.publish.promote:
+        others = [each for each in others if each.get("promote", True)][-1:]
+    wanted = (identity["fingerprint"], config.fingerprint(), identity["code"])
+    same = [each for each in others if tuple(each.get(name) for name in _MADE_FROM) == wanted]
+    return same[-1] if same else None
 
 
 def _parts(patches: pd.DataFrame) -> dict[str, Any]:

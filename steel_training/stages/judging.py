@@ -110,11 +110,11 @@ def decide(run: Run) -> StageResult:
     def work(_: Path) -> StageResult:
         from steel_training import gate
 
-        judged = run.result("evaluate").outputs
+        judged, config = run.result("evaluate").outputs, config_of(run)
         counts, champion = judged["counts"], judged["champion"]
         decision = gate.decide(
             _estimates(judged["metrics"]),
-            config_of(run).gate,
+            config.gate,
             baseline=_rival("baseline CNN", judged["baseline"]),
             champion=_rival(champion["version"], champion) if champion else None,
             alarms=(counts["tp"] + counts["fp"]) / max(1, judged["patches"]),
@@ -129,7 +129,23 @@ def decide(run: Run) -> StageResult:
         return StageResult(
             "decide",
             reasons=decision.reasons,
-            outputs={"publish": decision.publish, "champion": champion["version"] if champion else None},
+            outputs={
+                "publish": decision.publish,
+                "require_approval": config.publish.require_approval,
+                "champion": champion["version"] if champion else None,
+                "figures": {
+                    name: {
+                        "value": judged["metrics"][name]["value"],
+                        "bound": judged["metrics"][name]["bound"],
+                        "target": target,
+                    }
+                    for name, target in judged["targets"].items()
+                },
+                "defects": judged["defects"],
+                "missed": counts["fn"],
+                "clean": judged["patches"] - judged["defects"],
+                "false_alarms": counts["fp"],
+            },
         )
 
     return run.perform("decide", run.after("verify_bundle"), work)

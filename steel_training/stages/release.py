@@ -11,13 +11,14 @@ from steel_training.lineage import facts, write_lineage
 from steel_training.records import BUNDLE, REPORT, config_of, registry_of, version_of
 from steel_training.report import write_report
 from steel_training.run import Run, StageResult
+from steel_training.stages.approval import released
 from steel_training.verdict import Verdict
 
 
 def publish_model(run: Run) -> StageResult:
     """Registers the bundle as an immutable version and, where asked to, moves the champion pointer."""
-    decided = run.result("decide")
-    if not decided.outputs["publish"]:
+    decided, release = run.result("decide"), released(run)
+    if not release.publish:
         raise SteelTrainingError(f"Run {run.run_id} was decided against; do reject_model instead of publish_model.")
 
     def work(_: Path) -> StageResult:
@@ -44,18 +45,18 @@ def publish_model(run: Run) -> StageResult:
         registry.record(run.run_id, Verdict.PUBLISHED, decided.reasons, facts(run, version))
         return StageResult("publish_model", reasons=decided.reasons, outputs=outputs)
 
-    return run.perform("publish_model", run.after("decide"), work)
+    return run.perform("publish_model", run.after(release.stage), work)
 
 
 def reject_model(run: Run) -> StageResult:
     """Leaves the record of a refusal: the champion stays."""
-    decided = run.result("decide")
-    if decided.outputs["publish"]:
+    decided, release = run.result("decide"), released(run)
+    if release.publish:
         raise SteelTrainingError(f"Run {run.run_id} was decided for; do publish_model instead of reject_model.")
 
     def work(_: Path) -> StageResult:
-        write_report(run, Verdict.REJECTED, decided.reasons, None)
-        registry_of(run).record(run.run_id, Verdict.REJECTED, decided.reasons, facts(run, None))
+        write_report(run, Verdict.REJECTED, release.reasons, None)
+        registry_of(run).record(run.run_id, Verdict.REJECTED, release.reasons, facts(run, None))
         champion = decided.outputs["champion"]
         outputs = {
             "verdict": str(Verdict.REJECTED),
@@ -63,6 +64,6 @@ def reject_model(run: Run) -> StageResult:
             "champion": champion,
             "previous_champion": champion,
         }
-        return StageResult("reject_model", reasons=decided.reasons, outputs=outputs)
+        return StageResult("reject_model", reasons=release.reasons, outputs=outputs)
 
-    return run.perform("reject_model", run.after("decide"), work)
+    return run.perform("reject_model", run.after(release.stage), work)

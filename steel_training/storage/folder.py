@@ -69,6 +69,14 @@ class FolderStorage(Storage):
         with self._explained(key, "read"):
             return self.path(key).is_file()
 
+    def tag(self, key: str) -> str | None:
+        with self._explained(key, "read"):
+            try:
+                path = self.path(key)
+                return _tag(path.stat()) if path.is_file() else None
+            except _ABSENT:
+                return None
+
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         with self._explained(prefix, "listed"):
             for folder, names, files in os.walk(self.path(prefix), onerror=_raise_unless_absent):
@@ -79,7 +87,7 @@ class FolderStorage(Storage):
                         continue
                     status = path.stat()
                     key = path.relative_to(self.root).as_posix()
-                    yield Entry(key, status.st_size, f"{status.st_mtime_ns}-{status.st_size}")
+                    yield Entry(key, status.st_size, _tag(status))
 
     def folders(self, prefix: str = "") -> list[str]:
         with self._explained(prefix, "listed"):
@@ -124,6 +132,10 @@ class FolderStorage(Storage):
             yield
         except OSError as error:
             raise StorageError(f"{self.location(key)} cannot be {done}: {error.strerror or error}.") from error
+
+
+def _tag(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns}-{status.st_size}"
 
 
 def _digest(data: bytes) -> str:

@@ -91,6 +91,10 @@ class Storage(ABC):
         """Says whether there is an object at exactly this key."""
 
     @abstractmethod
+    def tag(self, key: str) -> str | None:
+        """Returns the tag that a listing would show for the object (`Entry.etag`), unread; `None` where there is none."""
+
+    @abstractmethod
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """Yields the objects below a prefix (a folder), in no promised order; none where there is no such folder."""
 

@@ -76,14 +76,16 @@ class S3Storage(Storage):
             raise ConditionFailed(f"{self.location(key)} was removed by another writer; read it again.") from None
 
     def exists(self, key: str) -> bool:
+        return self.tag(key) is not None
+
+    def tag(self, key: str) -> str | None:
         if not confined(key):
-            return False
+            return None
         try:
             with self._explained(key):
-                self.client.head_object(Bucket=self.bucket, Key=self._key(key))
+                return self.client.head_object(Bucket=self.bucket, Key=self._key(key))["ETag"]
         except ObjectNotFound:
-            return False
-        return True
+            return None
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         skip = len(self.prefix) + 1 if self.prefix else 0

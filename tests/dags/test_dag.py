@@ -25,7 +25,7 @@ HEAVY = {"tensorflow", "keras", "great_expectations", "boto3", "matplotlib", "sk
 def dag() -> Any:
     bag = DagBag(str(ROOT / "dags"))
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"steel_training"}
+    assert set(bag.dags) == {"steel_training", "steel_dataset_watch"}
     return bag.dags["steel_training"]
 
 
@@ -36,13 +36,15 @@ def test_the_tasks_are_the_stages(dag: Any) -> None:
 
 def test_the_edges_are_those_of_the_drawing(dag: Any) -> None:
     line = [*STAGES[:9]]
-    expected = {*pairwise(line), ("decide", "publish_model"), ("decide", "reject_model")}
+    ends = {(judge, end) for judge in ("decide", "approve_release") for end in ("publish_model", "reject_model")}
+    expected = {*pairwise(line), ("decide", "approve_release"), *ends}
     assert {(task.task_id, after) for task in dag.tasks for after in task.downstream_task_ids} == expected
 
 
 def test_both_branches_are_named(dag: Any) -> None:
-    assert dag.get_edge_info("decide", "publish_model")["label"]
-    assert dag.get_edge_info("decide", "reject_model")["label"]
+    for judge in ("decide", "approve_release"):
+        assert dag.get_edge_info(judge, "publish_model")["label"]
+        assert dag.get_edge_info(judge, "reject_model")["label"]
 
 
 def test_only_training_stages_ask_for_the_gpu(dag: Any) -> None:
@@ -61,8 +63,9 @@ def test_only_publishing_updates_the_model_asset(dag: Any) -> None:
     assert {task.task_id for task in dag.tasks if task.outlets} == {"publish_model"}
 
 
-def test_it_runs_at_night_one_at_a_time(dag: Any) -> None:
-    assert dag.timetable.expression == "0 2 * * *"
+def test_it_runs_at_night_or_when_a_dataset_is_ready_one_at_a_time(dag: Any) -> None:
+    assert dag.timetable.timetable.expression == "0 2 * * *"
+    assert [asset.name for asset in dag.timetable.asset_condition.objects] == ["steel_dataset"]
     assert dag.max_active_runs == 1
     assert not dag.catchup
     assert dag.is_paused_upon_creation
@@ -79,11 +82,14 @@ def test_the_scheduler_sees_a_dag_that_can_be_backfilled_and_its_links(dag: Any)
     again = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
     assert set(again.task_ids) == set(STAGES)
     assert again.timetable.periodic  # which backfills ask for
-    assert again.get_task("evaluate").extra_links == ["Files", "Report"]
+    assert again.get_task("evaluate").extra_links == sorted(
+        ["Files", "Data Docs", "Report", "TensorBoard", "Model version"]
+    )
 
 
-def test_the_file_fits_on_two_screens() -> None:
-    assert len((ROOT / "dags" / "retrain_steel_detector.py").read_text().splitlines()) < 120
+@pytest.mark.parametrize("name", ["retrain_steel_detector.py", "watch_steel_dataset.py"])
+def test_the_file_fits_on_two_screens(name: str) -> None:
+    assert len((ROOT / "dags" / name).read_text().splitlines()) < 120
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +117,7 @@ print(json.dumps(dict(
 
 def test_a_fresh_process_reads_dag_and_plugin_without_error(fresh: dict[str, Any]) -> None:
     assert fresh["errors"] == {}
-    assert fresh["dags"] == ["steel_training"]
+    assert set(fresh["dags"]) == {"steel_training", "steel_dataset_watch"}
     assert "steel_training" in fresh["plugins"]
 
 

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,9 +16,9 @@ from airflow.sdk.exceptions import ParamValidationError
 from hypothesis import HealthCheck, given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
-from steel_training_airflow.form import params, resolve_arguments
+from steel_training_airflow.form import SECTIONS, params, resolve_arguments
 
-from steel_training.config import Config, load_config, settings
+from steel_training.config import Config, ConfigError, load_config, settings
 
 SETTINGS = dict(settings())
 OWN = {"dataset", "date", "promote_backfill"}
@@ -44,8 +46,29 @@ def test_a_setting_keeps_its_range_choices_description_and_section(key: str) -> 
     for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "pattern", "minLength"):
         assert param.schema.get(name) == limits.get(name)
     assert param.schema["type"] == (["number", "null"] if "anyOf" in schema else schema["type"])
-    assert param.description == schema["description"]
-    assert param.schema["section"].lower() == key.split(".")[0]
+    assert param.description.startswith(schema["description"])
+    assert f"[{key}]" in param.description, "what a person types into a backfill's or the API's conf"
+    assert param.schema["section"] == SECTIONS[key.split(".")[0]]
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("data.input_size", "From 32 to 512."),
+        ("training.head.learning_rate", "Above 0 to 1."),
+        ("gate.recall", "From 0 to 1."),
+        ("validation.min_patches", "From 1."),
+        ("model.dropout", "From 0 below 1."),
+    ],
+)
+def test_the_form_says_what_it_takes(key: str, told: str) -> None:
+    assert told in form().get_param(key).description
+
+
+def test_what_is_changed_most_comes_first_and_every_section_is_in_one_piece() -> None:
+    sections = [form().get_param(key).schema["section"] for key in form()]
+    assert list(dict.fromkeys(sections)) == list(SECTIONS.values())
+    assert sections == sorted(sections, key=list(SECTIONS.values()).index)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +97,20 @@ def test_a_target_may_be_taken_away_and_a_date_given(key: str, value: Any) -> No
     shown = form()
     shown[key] = value
     assert shown[key] == value
+
+
+def test_the_form_begins_with_the_mills_own_configuration_and_runs_are_told_of_it(
+    context: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mill.yaml").write_text("training: {head: {epochs: 7}}\nslices: {columns: [line]}\n")
+    monkeypatch.setenv("STEEL_TRAINING_CONFIG", str(tmp_path / "mill.yaml"))
+    shown = form()
+    assert shown["training.head.epochs"] == 7
+    given_params = {**shown.dump(), "training.head.epochs": 20, "dataset": "d"}
+    assert overrides(resolve_arguments(context(**given_params))) == ['slices.columns=["line"]']
+    (tmp_path / "mill.yaml").write_text("training: {head: {epochs: 0}}\n")
+    with pytest.raises(ConfigError, match=r"training\.head\.epochs"):
+        params()
 
 
 def test_defaults_are_not_repeated_on_the_command_line(context: Callable[..., dict[str, Any]]) -> None:
@@ -145,6 +182,23 @@ def test_only_dated_runs_ask_for_the_version_of_their_day(
     arguments = resolve_arguments(context(run_type, logical_date, dataset="d", date=date))
     found = arguments[arguments.index("--date") + 1] if "--date" in arguments else None
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("events", "dataset"),
+    [
+        ([], "/data/strip"),
+        ([{"uri": "/data/strip/2026-11-24", "version": "2026-11-24"}], "/data/strip/2026-11-24"),
+        ([{"uri": "b", "version": "2026-11-24"}, {"uri": "a", "version": "2026-11-23"}], "b"),
+        ([{}], "/data/strip"),
+    ],
+)
+def test_a_run_started_by_asset_events_takes_the_newest_version_told_of(
+    context: Callable[..., dict[str, Any]], events: list[dict[str, str]], dataset: str
+) -> None:
+    seen = context("asset_triggered", None, **{**form().dump(), "dataset": "/data/strip"})
+    seen["triggering_asset_events"] = {"steel_dataset": [SimpleNamespace(extra=extra) for extra in events]}
+    assert resolve_arguments(seen) == ["--dataset", dataset]
 
 
 @pytest.mark.parametrize(

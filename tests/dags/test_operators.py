@@ -76,19 +76,18 @@ def test_lines_of_the_stage_are_in_the_task_log_and_the_result_line_is_not(
     assert not any('"outputs"' in event for event in events)
 
 
-def test_a_finished_stage_pushes_its_single_values_and_no_more(
+def test_a_finished_stage_pushes_its_small_outputs_and_no_more(
     stage_program: Install, store: Path, context: ContextOf
 ) -> None:
     outputs = {"epochs": 5, "best": 0.9, "random": False, "history": {"loss": [1.0] * 500}, "page": "x" * 5000}
+    outputs["figures"] = small = {"recall": {"value": 0.97, "bound": 0.94, "target": 0.95}}
     stage_program(result("train_head", **outputs))
     seen = context()
     task = operator()
     task.execute(seen)
     pushed = seen["ti"].pushed["return_value"]
     assert pushed["status"] == "done"
-    assert pushed["outputs"] == {"epochs": 5, "best": 0.9, "random": False}
-    assert task.files_url.startswith("file://")
-    assert task.files_url.endswith("/train_head/")
+    assert pushed["outputs"] == {"epochs": 5, "best": 0.9, "random": False, "figures": small}
     assert len(json.dumps(pushed)) < 1000
 
 
@@ -231,19 +230,36 @@ def test_a_timeout_ends_the_stage(stage_program: Install, store: Path, context: 
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
-@pytest.mark.parametrize(("publish", "skipped"), [(True, "reject_model"), (False, "publish_model")])
+@pytest.mark.parametrize(
+    ("outputs", "skipped"),
+    [
+        ({"publish": True}, {"approve_release", "reject_model"}),
+        ({"publish": False}, {"approve_release", "publish_model"}),
+        ({"publish": True, "require_approval": True}, set()),
+        ({"publish": False, "require_approval": True}, {"approve_release", "publish_model"}),
+    ],
+)
 def test_the_decision_chooses_the_branch(
-    stage_program: Install, store: Path, context: ContextOf, publish: bool, skipped: str
+    stage_program: Install, store: Path, context: ContextOf, outputs: dict[str, bool], skipped: set[str]
 ) -> None:
     with DAG("line", schedule=None):
-        decide = DecideOperator(task_id="decide", accepted="publish_model", refused="reject_model")
-        decide >> [StageOperator(task_id="publish_model"), StageOperator(task_id="reject_model")]
-    stage_program(result("decide", publish=publish))
+        decide = DecideOperator(
+            task_id="decide", accepted="publish_model", asked="approve_release", refused="reject_model"
+        )
+        ends = [StageOperator(task_id="publish_model"), StageOperator(task_id="reject_model")]
+        decide >> StageOperator(task_id="approve_release") >> ends
+        decide >> ends
+    stage_program(result("decide", **outputs))
     seen = context()
     seen["ti"].task, seen["ti"].map_index = decide, -1
+    if not skipped:
+        # A person's answer will skip one of the ends. What a task returns would replace what its stage pushed.
+        assert decide.execute(seen) is None
+        assert seen["ti"].pushed["return_value"]["outputs"] == outputs
+        return
     with pytest.raises(DownstreamTasksSkipped) as caught:
         decide.execute(seen)
-    assert [task_id for task_id, _ in caught.value.tasks] == [skipped]
+    assert {task_id for task_id, _ in caught.value.tasks} == skipped
     assert isinstance(decide, SkipMixin)
 
 
@@ -252,7 +268,9 @@ def test_a_decision_that_is_none_fails(
     stage_program: Install, store: Path, context: ContextOf, publish: dict[str, Any]
 ) -> None:
     with DAG("line", schedule=None):
-        decide = DecideOperator(task_id="decide", accepted="publish_model", refused="reject_model")
+        decide = DecideOperator(
+            task_id="decide", accepted="publish_model", asked="approve_release", refused="reject_model"
+        )
     stage_program(result("decide", **publish))
     with pytest.raises(AirflowException, match="publish"):
         decide.execute(context())

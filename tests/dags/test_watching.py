@@ -1,0 +1,145 @@
+"""The watcher tells of each new or relabelled version once, when it is whole, and holds no worker meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from steel_training_airflow.watching import DATASET, SEEN, AnnounceOperator, NewVersionOperator, NewVersionTrigger
+
+from steel_training.versions import dated_versions
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class State(dict[str, Any]):
+    """The asset's state store, as a task sees it."""
+
+    def set(self, key: str, value: Any) -> None:
+        assert value is not None
+        self[key] = value
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path / "strip" / "2026-11-01", "old")
+    return tmp_path / "strip"
+
+
+def write(version: Path, manifest: str) -> None:
+    version.mkdir(parents=True, exist_ok=True)
+    (version / "manifest.csv").write_text(manifest, encoding="utf-8")
+
+
+def watch(root: Path, seen: dict[str, str] | None, meanwhile: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Runs the trigger to its event; `meanwhile` happens after its first looks."""
+
+    async def first_event() -> dict[str, Any]:
+        async def happen() -> None:
+            await asyncio.sleep(0.3)
+            meanwhile()
+
+        trigger = NewVersionTrigger(str(root), seen, 0.1)
+        other = asyncio.create_task(happen())
+        async for event in trigger.run():
+            await other
+            payload: dict[str, Any] = event.payload
+            return payload
+        raise AssertionError("no event")
+
+    return asyncio.run(asyncio.wait_for(first_event(), 20))
+
+
+def test_the_first_look_takes_stock_and_tells_of_nothing(root: Path) -> None:
+    assert watch(root, None) == {"new": [], "seen": dated_versions(str(root))}
+
+
+def test_versions_that_come_are_told_of_oldest_first(root: Path) -> None:
+    def come() -> None:
+        write(root / "2026-11-03", "new")
+        write(root / "2026-11-02", "new")
+
+    event = watch(root, dated_versions(str(root)), come)
+    assert event["new"] == ["2026-11-02", "2026-11-03"]
+    assert event["seen"] == {name: tag for name, tag in dated_versions(str(root)).items() if name != "2026-11-01"}
+
+
+def test_a_relabelled_version_is_told_of_again(root: Path) -> None:
+    event = watch(root, dated_versions(str(root)), lambda: write(root / "2026-11-01", "relabelled"))
+    assert event["new"] == ["2026-11-01"]
+
+
+def test_a_storage_that_is_away_for_a_while_is_watched_on(tmp_path: Path, monkeypatch) -> None:
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+    from steel_training.storage import open_storage
+
+    storage = open_storage("s3://away/strip")
+
+    def come_back() -> None:
+        storage.client.create_bucket(Bucket="away")  # type: ignore[attr-defined]
+        storage.write("2026-11-05/manifest.csv", b"x")
+
+    try:
+        assert watch("s3://away/strip", {}, come_back)["new"] == ["2026-11-05"]  # type: ignore[arg-type]
+    finally:
+        server.stop()
+
+
+def test_the_triggerer_can_make_the_trigger_again() -> None:
+    path, arguments = NewVersionTrigger("s3://b/strip", {"2026-11-01": "t"}, 60.0).serialize()
+    assert path == "steel_training_airflow.watching.NewVersionTrigger"
+    assert NewVersionTrigger(**arguments).serialize() == (path, arguments)
+
+
+def test_a_wait_hands_over_with_what_was_told_of_and_returns_what_is_new(root: Path) -> None:
+    with DAG("watch", schedule=None):
+        wait = NewVersionOperator(task_id="wait", root=f"{root}/", seconds=5)
+    state = State({SEEN: {"2026-11-01": "t"}})
+    seen: Any = {"asset_state_store": {DATASET: state}}
+    with pytest.raises(TaskDeferred) as deferred:
+        wait.execute(seen)
+    assert deferred.value.trigger.serialize()[1] == {"root": f"{root}/", "seen": {"2026-11-01": "t"}, "seconds": 5}
+    found = wait.found(seen, {"new": ["2026-11-02"], "seen": {"2026-11-02": "u"}})
+    assert found == [{"version": "2026-11-02", "uri": os.fspath(root / "2026-11-02"), "tag": "u"}]
+    assert state[SEEN] == {"2026-11-01": "t"}, "noted only when it has been told of"
+
+
+def test_an_announcement_fills_in_the_event_and_is_noted(root: Path) -> None:
+    with DAG("watch", schedule=None):
+        announce = AnnounceOperator(task_id="announce", version={"version": "2026-11-02", "uri": "u", "tag": "t"})
+    state, event = State({SEEN: {"2026-11-01": "s"}}), SimpleNamespace(extra={})
+    announce.execute({"asset_state_store": {DATASET: state}, "outlet_events": {DATASET: event}})  # type: ignore[arg-type]
+    assert event.extra == {"version": "2026-11-02", "uri": "u"}
+    assert state[SEEN] == {"2026-11-01": "s", "2026-11-02": "t"}
+
+
+def test_the_dag_tells_of_one_version_at_a_time_and_can_be_mapped() -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    announce = DagBag(str(ROOT / "dags")).dags["steel_dataset_watch"].get_task("announce")
+    assert (announce.outlets, announce.max_active_tis_per_dag) == ([DATASET], 1)
+    assert announce.unmap({"version": {"version": "2026-11-02", "uri": "u", "tag": "t"}}).version["uri"] == "u"
+
+
+def test_without_a_dataset_there_is_nothing_to_watch() -> None:
+    with DAG("watch", schedule=None):
+        wait = NewVersionOperator(task_id="wait", root="")
+    with pytest.raises(AirflowFailException, match="STEEL_TRAINING_DATASET"):
+        wait.execute({"asset_state_store": {DATASET: State()}})  # type: ignore[arg-type]
