@@ -23,6 +23,8 @@ def facts(run: Run, version: str | None) -> dict[str, Any]:
         "configuration": config_of(run).fingerprint(),
         "code": record["code"],
         "metrics": evaluated.outputs["metrics"] if evaluated else {},
+        "targets": evaluated.outputs["targets"] if evaluated else {},
+        "evidence": config_of(run).gate.evidence,
         "report": run.store.location(run.key(REPORT)),
     }
 

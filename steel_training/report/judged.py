@@ -10,6 +10,7 @@ import pandas as pd
 from steel_training.metrics import JUDGED
 from steel_training.report import plots
 from steel_training.report.blocks import Block, Details, Figure, Figures, Gallery, Section, Table, Text
+from steel_training.report.bounds import dots_and_bounds
 from steel_training.report.record import Mistake
 from steel_training.report.wording import NAMES, bound_of, is_met, is_number, metric, number, percent, signed, size
 
@@ -53,7 +54,7 @@ def metrics(evaluated: _Outputs) -> Section:
         Figures(
             [
                 Figure(
-                    plots.dots_and_bounds(judged),
+                    dots_and_bounds(judged),
                     "Dot or diamond: test part. Whisker: one-sided bound. Upright bar: target. The "
                     f"{'bound' if evidence == 'bound' else 'figure itself'} is what is judged.",
                 )

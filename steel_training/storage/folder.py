@@ -77,9 +77,24 @@ class FolderStorage(Storage):
                     path = Path(folder, name)
                     if name.startswith(".") or not path.is_file():
                         continue
-                    status = path.stat()
-                    key = path.relative_to(self.root).as_posix()
-                    yield Entry(key, status.st_size, f"{status.st_mtime_ns}-{status.st_size}")
+                    yield self._entry(path)
+
+    def files(self, prefix: str = "") -> list[Entry]:
+        with self._explained(prefix, "listed"):
+            try:
+                children = list(self.path(prefix).iterdir())
+            except _ABSENT:
+                return []
+            return [self._entry(c) for c in sorted(children) if c.is_file() and not c.name.startswith(".")]
+
+    def size(self, key: str) -> int:
+        if not self.exists(key):
+            raise ObjectNotFound(f"{self.location(key)} does not exist.")
+        return self._entry(self.path(key)).size
+
+    def _entry(self, path: Path) -> Entry:
+        status = path.stat()
+        return Entry(path.relative_to(self.root).as_posix(), status.st_size, f"{status.st_mtime_ns}-{status.st_size}")
 
     def folders(self, prefix: str = "") -> list[str]:
         with self._explained(prefix, "listed"):

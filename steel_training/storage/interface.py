@@ -95,6 +95,18 @@ class Storage(ABC):
         """Yields the objects below a prefix (a folder), in no promised order; none where there is no such folder."""
 
     @abstractmethod
+    def files(self, prefix: str = "") -> list[Entry]:
+        """Returns the objects directly below a prefix, sorted by key; none where there is no such folder."""
+
+    @abstractmethod
+    def size(self, key: str) -> int:
+        """Returns the object's size in bytes, without reading it.
+
+        Raises:
+            ObjectNotFound: there is none.
+        """
+
+    @abstractmethod
     def folders(self, prefix: str = "") -> list[str]:
         """Returns the names of the folders directly below a prefix, sorted."""
 
