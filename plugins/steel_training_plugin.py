@@ -6,6 +6,12 @@ from airflow.plugins_manager import AirflowPlugin
 from steel_training_airflow.links import FilesLink, ReportLink
 from steel_training_models.mount import PREFIX, ModelsPage
 
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='{ink}' "
+    "stroke-width='1.8' stroke-linecap='round' stroke-linejoin='round'%3E%3Crect x='3' y='4' width='18' height='16' rx='2'/%3E"
+    "%3Cpath d='M7 12.5l3.2 3.2L17 9'/%3E%3C/svg%3E"
+)
+
 
 class SteelTrainingPlugin(AirflowPlugin):
     """The links on the pages of the tasks, and the page of models with its tab on every run."""
@@ -19,8 +25,10 @@ class SteelTrainingPlugin(AirflowPlugin):
             "name": "Steel models",
             "href": f"{PREFIX.lstrip('/')}/",
             "destination": "nav",
-            "category": "browse",
+            "nav_top_level": True,
             "url_route": "steel-models",
+            "icon": _ICON.format(ink="%23304a6e"),
+            "icon_dark_mode": _ICON.format(ink="%23d5deea"),
         },
         {
             "name": "Verdict",

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.registry import ChampionMoved, VersionDamaged, VersionNotFound
 from steel_training.storage import ObjectNotFound, PathEscapes, StorageError
-from steel_training_models import files, moves, runs, versions, views
+from steel_training_models import files, moves, passes, runs, versions, views
 from steel_training_models.access import NotAllowed, NotLoggedIn, login_address
 from steel_training_models.pages import render
 from steel_training_models.store import StoreNotSet
@@ -20,6 +20,7 @@ from steel_training_models.store import StoreNotSet
 log = logging.getLogger(__name__)
 
 _STATUS: tuple[tuple[type[SteelTrainingError], int, str], ...] = (
+    (passes.PassRefused, 401, "Open it again"),
     (NotAllowed, 403, "Not allowed"),
     (VersionNotFound, 404, "Not there"),
     (ObjectNotFound, 404, "Not there"),

@@ -13,9 +13,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from steel_training.storage import ObjectNotFound
+from steel_training.storage import ObjectNotFound, Storage
+from steel_training_models import passes
 from steel_training_models.access import Reader
-from steel_training_models.guarded import NotServed, TooLarge, checked, is_folder, listed, read
+from steel_training_models.guarded import NotServed, TooLarge, checked, is_folder, listed, read, size
 from steel_training_models.pages import render
 from steel_training_models.store import open_store
 
@@ -54,22 +55,43 @@ def is_file(request: Request) -> bool:
 
 @router.get("/files/{key:path}")
 def file(request: Request, _: Reader, key: str) -> Response:
-    """Returns a file of the store, or the listing of a folder (a key that ends in a slash)."""
+    """Returns a file of the store, or the listing of a folder (a key that ends in a slash).
+
+    A page is shown at an address of its own, so that its links work (see `passes`).
+    """
     store, clean = open_store(), checked(key)
+    base = request.scope.get("root_path", "")
     if key.endswith("/"):
         found = listed(store, clean)
         if not found.folders and not found.files:
             raise ObjectNotFound(f"There is no folder {clean} in the store.")
         return render(request, "folder.html.j2", folder=found, above=clean.rpartition("/")[0])
     try:
-        data = read(store, clean)
+        if _kind(clean) == _PAGE and "/" in clean:
+            size(store, clean)
+            return RedirectResponse(f"{base}/open/{passes.issue(clean)}/{quote(clean)}", status_code=303)
+        return _served(store, clean)
     except ObjectNotFound:
         if is_folder(store, clean):
-            return RedirectResponse(f"{request.scope.get('root_path', '')}/files/{quote(clean)}/", status_code=307)
+            return RedirectResponse(f"{base}/files/{quote(clean)}/", status_code=303)
         raise
-    name = PurePosixPath(clean).name
-    kind = _SHOWN.get(PurePosixPath(name).suffix.lower())
-    headers = dict(_HEADERS)
+
+
+@router.get("/open/{given}/{key:path}")
+def page(given: str, key: str) -> Response:
+    """Returns a page of the store, or what it links to, to whoever has a pass for it."""
+    clean = checked(key)
+    passes.check(given, clean)
+    return _served(open_store(), clean)
+
+
+def _kind(key: str) -> str | None:
+    return _SHOWN.get(PurePosixPath(key).suffix.lower())
+
+
+def _served(store: Storage, key: str) -> Response:
+    data, kind, headers = read(store, key), _kind(key), dict(_HEADERS)
     if kind is None:
-        headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+        name = quote(PurePosixPath(key).name, safe="")
+        headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
     return Response(data, media_type=kind or "application/octet-stream", headers=headers)

@@ -67,16 +67,27 @@ def read(store: Storage, key: str) -> bytes:
         TooLarge: it is above `LARGEST`.
     """
     clean = checked(key)
-    if isinstance(store, FolderStorage):
-        with _opened(store, clean) as handle:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                raise ObjectNotFound(f"{key} is no file.")
-            _must_fit(clean, status.st_size)
-            with open(handle, "rb", closefd=False) as file:
-                return file.read()
-    _must_fit(clean, store.size(clean))
-    return store.read(clean)
+    if not isinstance(store, FolderStorage):
+        _must_fit(clean, store.size(clean))
+        return store.read(clean)
+    with _opened(store, clean) as handle:
+        _must_fit(clean, _size_of(handle, clean))
+        with open(handle, "rb", closefd=False) as file:
+            return file.read()
+
+
+def size(store: Storage, key: str) -> int:
+    """Returns a file's size in bytes.
+
+    Raises:
+        PathEscapes, NotServed: the key is refused.
+        ObjectNotFound: there is no file.
+    """
+    clean = checked(key)
+    if not isinstance(store, FolderStorage):
+        return store.size(clean)
+    with _opened(store, clean) as handle:
+        return _size_of(handle, clean)
 
 
 def is_folder(store: Storage, key: str) -> bool:
@@ -129,6 +140,13 @@ def _opened(store: FolderStorage, key: str) -> Iterator[int]:
     finally:
         for handle in handles:
             os.close(handle)
+
+
+def _size_of(handle: int, key: str) -> int:
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        raise ObjectNotFound(f"{key} is no file.")
+    return status.st_size
 
 
 def _must_fit(key: str, size: int) -> None:

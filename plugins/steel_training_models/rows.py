@@ -82,6 +82,7 @@ def listing(
     there: Collection[str],
     champion: str | None,
     *,
+    whole: bool,
     verdict: str | None,
     page: int,
 ) -> Listing:
@@ -91,12 +92,13 @@ def listing(
         decisions: newest first.
         there: versions that the registry holds. One without a verdict gets a row too, at the day its name begins with.
         champion: is marked.
+        whole: whether these are all decisions; else nobody can say which versions have none.
         verdict: only these; None for all.
         page: wanted; the nearest there is.
     """
     decided = {decision.get("version") for decision in decisions}
     found = [(str(decision["decided_at"]), shown_verdict(decision, there), decision) for decision in decisions]
-    unrecorded = [version for version in there if version not in decided]
+    unrecorded = [version for version in there if version not in decided] if whole else []
     if unrecorded:
         found += [(_day(version), "no record", {"version": version}) for version in unrecorded]
         found.sort(key=lambda each: each[0], reverse=True)

@@ -75,7 +75,7 @@ def version(request: Request, person: Reader, version: str, model: str | None = 
 
 def _gone(request: Request, found: Shelf, version: str, error: VersionNotFound) -> HTMLResponse:
     """Says that a version is not there; where its verdict is recorded, that it was pruned, and what the verdict was."""
-    decision = next((d for d in found.decisions.read()[0] if d.get("version") == version), None)
+    decision = next((d for d in found.decisions.read().found if d.get("version") == version), None)
     if decision is None:
         raise error
     return render(
@@ -100,7 +100,7 @@ def _consent(person: Person, name: str, version: str, pointer: Pointer | None) -
 def _others(found: Shelf, version: str, champion: str | None) -> list[str]:
     """Returns versions to compare with: the champion first, then the newest."""
     started = set(found.registry.started())
-    newest = [str(d["version"]) for d in found.decisions.read()[0] if d.get("version") in started]
+    newest = [str(d["version"]) for d in found.decisions.read().found if d.get("version") in started]
     return [each for each in dict.fromkeys(([champion] if champion else []) + newest) if each != version][:50]
 
 

@@ -17,6 +17,9 @@ from steel_training_models.store import known_names, shelf, shelf_of
 
 router = APIRouter()
 
+# A page that has waited so long for old records shows the newest, and looks again.
+WITHIN_SECONDS = 0.4
+
 
 @router.get("/", response_class=HTMLResponse)
 def models(
@@ -24,15 +27,17 @@ def models(
 ) -> HTMLResponse:
     """Every verdict, newest first, with the champion above."""
     found = shelf(model)
-    decisions, unreadable = found.decisions.read()
     pointer, problem = found.pointer()
     started = found.registry.started()
     there = set(started) - set(pointer.retired if pointer else ())
     champion = pointer.version if pointer else None
+    verdicts = found.decisions.read(WITHIN_SECONDS)
+    decisions = verdicts.found
     shown = listing(
         decisions,
         there,
         champion,
+        whole=not verdicts.missing,
         verdict=verdict if verdict in FILTERS else None,
         page=int(page) if page.isdecimal() else 1,
     )
@@ -52,7 +57,8 @@ def models(
         since=moment(pointer.moved_at) if pointer else None,
         back=_way_back(person, found.registry.name, pointer, there),
         problem=problem,
-        unreadable=unreadable,
+        unreadable=verdicts.unreadable,
+        missing=verdicts.missing,
     )
 
 
