@@ -156,22 +156,30 @@ def ask(address: str) -> dict[str, float]:
     """Asks for pages as a browser would, and returns the seconds that each took."""
     import httpx
 
-    took = {}
+    took: dict[str, float] = {}
     with httpx.Client(base_url=address, timeout=120) as browser:
         token = browser.post("/auth/token", json={"username": "admin", "password": "admin"}).json()["access_token"]
         browser.cookies.set("_token", token)
-        for name, path in (
-            ("first page, cold", "/steel-training/"),
-            ("first page, warm", "/steel-training/"),
-            ("page 20", "/steel-training/?page=20"),
-            ("rejected only", "/steel-training/?verdict=rejected"),
-        ):
+
+        def get(name: str, path: str) -> str:
             started = time.perf_counter()
             answer = browser.get(path)
             took[name] = round(time.perf_counter() - started, 3)
             answer.raise_for_status()
             assert answer.text.count('class="badge') == 50, answer.text
-            print(f"{name:<20} {took[name]:.3f} s, {len(answer.content) / 1e3:.0f} kB", file=sys.stderr)
+            return answer.text
+
+        begun = time.perf_counter()
+        text = get("first page, cold", "/steel-training/")
+        while "still being read" in text:
+            time.sleep(0.2)
+            text = get("first page, warm", "/steel-training/")
+        took["every record read after"] = round(time.perf_counter() - begun, 3)
+        get("first page, warm", "/steel-training/")
+        get("page 20", "/steel-training/?page=20")
+        get("rejected only", "/steel-training/?verdict=rejected")
+    for name, seconds in took.items():
+        print(f"{name:<24} {seconds:.3f} s", file=sys.stderr)
     return took
 
 
