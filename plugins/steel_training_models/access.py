@@ -67,5 +67,5 @@ Reader = Annotated[Person, Depends(_reader)]
 
 def login_address(request: Request) -> str:
     """Returns where to log in, and come back from to where the request was for."""
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    wanted = quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else "")
     return f"{API_ROOT_PATH}api/v2/auth/login?next={quote(wanted, safe='')}"

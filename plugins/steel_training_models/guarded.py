@@ -18,7 +18,7 @@ from steel_training.storage import FolderStorage, ObjectNotFound, Storage, Stora
 
 SHOWN = ("runs", "models")
 LARGEST = 256 * 1024 * 1024
-_LINKS = {errno.ELOOP, errno.ENOTDIR}
+_NOT_THERE = {errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG}
 
 
 class NotServed(SteelTrainingError):
@@ -134,7 +134,7 @@ def _opened(store: FolderStorage, key: str) -> Iterator[int]:
     except FileNotFoundError:
         raise ObjectNotFound(f"{key} does not exist in the store.") from None
     except OSError as error:
-        if error.errno in _LINKS:
+        if error.errno in _NOT_THERE:
             raise ObjectNotFound(f"{key} does not exist in the store.") from None
         raise StorageError(f"{key} cannot be read: {error.strerror or error}.") from error
     finally:
