@@ -185,7 +185,7 @@ def test_what_a_browser_would_not_show_harmlessly_is_downloaded(any_store, brows
     assert answer.headers.get("content-disposition", "inline").startswith("attachment") is saved
     assert answer.headers["content-security-policy"].startswith("sandbox;")
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert 'filename=x.html' not in answer.headers.get("content-disposition", "")
+    assert "filename=x.html" not in answer.headers.get("content-disposition", "")
 
 
 def test_a_folder_shows_what_is_directly_below_it_first_pages_first(any_store, browser):
