@@ -22,12 +22,12 @@ class SteelTrainingPlugin(AirflowPlugin):
     # Addresses without a slash in front stand below wherever Airflow itself is served.
     external_views = [  # noqa: RUF012
         {
-            "name": "Steel models",
+            "name": "Models",
             "href": f"{PREFIX.lstrip('/')}/",
             "destination": "nav",
             "nav_top_level": True,
             "url_route": "steel-models",
-            "icon": _ICON.format(ink="%23304a6e"),
+            "icon": _ICON.format(ink="%236a8cbb"),
             "icon_dark_mode": _ICON.format(ink="%23d5deea"),
         },
         {

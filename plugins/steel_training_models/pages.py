@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -44,14 +45,17 @@ def _environment() -> tuple[jinja2.Environment, dict[str, str]]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
-    environment.globals["style"] = jinja2.utils.markupsafe.Markup(style)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    hashes = {}
+    for name, file in (("style", "style.css"), ("theme", "theme.js")):
+        text = (_TEMPLATES / file).read_text(encoding="utf-8").strip()
+        environment.globals[name] = Markup(text)  # noqa: S704 - ours, as it lies beside the templates
+        hashes[name] = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return environment, {
-        # No script runs here at all; forms go back to the server, and only Airflow's own pages may frame it.
+        # Of scripts only the one runs that takes over Airflow's light or dark; forms go back to this server, and only its
+        # own pages may frame it.
         "Content-Security-Policy": (
-            f"default-src 'none'; style-src 'sha256-{digest}'; img-src 'self'; form-action 'self'; "
-            "frame-ancestors 'self'; base-uri 'none'"
+            f"default-src 'none'; style-src 'sha256-{hashes['style']}'; script-src 'sha256-{hashes['theme']}'; "
+            "img-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
         ),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",

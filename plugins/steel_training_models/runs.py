@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.models.dagrun import DagRun
@@ -27,6 +28,7 @@ from steel_training_models.store import open_store
 router = APIRouter()
 
 ACTIVE = {"queued", "running"}
+_LONGEST_STAGE = timedelta(hours=12)
 _AT_WORK = {"scheduled", "queued", "running", "restarting", "deferred", "up_for_retry", "up_for_reschedule"}
 _SAID = {
     "scheduled": "will begin",
@@ -100,7 +102,7 @@ def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTML
         previous=previous,
         champion=last.outputs.get("champion") if last else None,
         airflow=airflow,
-        refresh=active or (not verdict and bool(results) and airflow is None),
+        refresh=active or (not verdict and airflow is None and _may_be_at_work(results)),
         steps=_steps(results, airflow, ended=verdict is not None),
         finished=sum(stage in results for stage in STAGES),
         torn=torn,
@@ -155,8 +157,19 @@ def _steps(results: Mapping[str, StageResult], airflow: InAirflow | None, *, end
         elif state == "success":
             told.append(Step(stage, "✓", "finished"))
         elif state or not ended:
-            told.append(Step(stage, "–", _SAID.get(state, "not begun")))
+            told.append(Step(stage, "–", _SAID.get(state, "not begun" if airflow else "not finished")))
     return told
+
+
+def _may_be_at_work(results: Mapping[str, StageResult]) -> bool:
+    """Says of a run that Airflow does not know, such as one by hand, whether its last result is younger than any stage is long."""
+    if not results:
+        return False
+    try:
+        last = max(datetime.fromisoformat(result.finished_at) for result in results.values())
+        return datetime.now(UTC) - last < _LONGEST_STAGE
+    except (ValueError, TypeError):
+        return False
 
 
 def _said(state: str, result: StageResult | None) -> str:

@@ -24,6 +24,7 @@ from steel_training.verdict import Reason, Verdict
 
 ROLES = ("admin", "op", "user", "viewer")
 TARGETS = {"recall": 0.95, "f2": 0.85, "precision": 0.7, "auc": 0.9}
+THEME = (Path(__file__).parents[3] / "plugins/steel_training_models/templates/theme.js").read_text().strip()
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
@@ -174,18 +175,24 @@ class Markup(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.code: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self.elements and self.elements[-1][0] == "script" and self.lasttag == "script" and self.cdata_elem:
+            self.code.append(data)
+        elif self.cdata_elem is None:
+            self.text += data
 
     @property
     def active(self) -> list[str]:
-        """What would run: scripts, handlers, addresses that are code."""
-        found = [tag for tag, _ in self.elements if tag in {"script", "iframe", "object", "embed", "base"}]
+        """What would run beside the page's own script: scripts, handlers, addresses that are code."""
+        found = [tag for tag, _ in self.elements if tag in {"iframe", "object", "embed", "base"}]
+        found += [code for code in self.code if code != THEME]
+        found += [str(attributes) for tag, attributes in self.elements if tag == "script" and attributes]
         for _, attributes in self.elements:
             found += [name for name in attributes if name.startswith("on")]
             found += [v for v in attributes.values() if v and v.strip().lower().startswith(("javascript:", "data:"))]

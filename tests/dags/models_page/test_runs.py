@@ -47,7 +47,7 @@ def test_an_unfinished_run_says_which_stages_have_finished_and_looks_again(any_s
     assert "2 stages have finished" in said
     assert said.count("✓") == 2
     assert "train_head" in said
-    assert "not begun" in said
+    assert "not finished" in said
     assert "2026-11-20" in said
 
 
