@@ -243,11 +243,7 @@ class Registry:
         The versions that it published before are kept (one may be the champion), and named in the new record.
         """
         key = self._key("decisions", f"{run_id}.json")
-        try:
-            before = self.store.read_json(key)
-        except (ObjectNotFound, ValueError):
-            before = {}
-        replaced = {*before.get("replaced", ()), before.get("version")} - {None, facts.get("version")}
+        replaced = self._published_by(key) - {facts.get("version")}
         decision = {
             "run_id": run_id,
             "verdict": str(verdict),
@@ -278,6 +274,15 @@ class Registry:
     def key_of(self, version: str, name: str) -> str:
         """Returns the store's key of a version's file."""
         return self._key("versions", version, name)
+
+    def _published_by(self, key: str) -> set[str]:
+        """Returns the versions that a record names, and those that it replaced; none where it is none."""
+        try:
+            record = json.loads(self.store.read(key))
+        except (ObjectNotFound, ValueError):
+            return set()
+        named = [*record.get("replaced", ()), record.get("version")] if isinstance(record, dict) else []
+        return {str(version) for version in named if version}
 
     def _judged_at(self, version: str) -> str:
         """Returns when a version was judged, or the day that its name begins with; empty where neither is known."""
