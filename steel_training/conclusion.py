@@ -8,7 +8,7 @@ from typing import Any
 
 from steel_training.records import REPORT
 from steel_training.report.terminal import summary
-from steel_training.run import Run, StageResult, Status
+from steel_training.run import Run, StageResult
 from steel_training.verdict import Reason, Verdict
 
 
@@ -70,15 +70,11 @@ def conclude(run: Run, last: StageResult) -> Conclusion:
         run: the run.
         last: the result of its last stage: one that blocked, refused, found nothing to do, published or rejected.
     """
-    verdict = {
-        Status.BLOCKED: Verdict.BLOCKED,
-        Status.REFUSED: Verdict.REJECTED,
-        Status.UNCHANGED: Verdict.UNCHANGED,
-    }.get(last.status)
+    verdict = last.verdict or Verdict(last.outputs["verdict"])
     evaluated, trained = run.find_result("evaluate"), run.find_result("train_head")
     previous = last.outputs.get("previous") or {}
     return Conclusion(
-        verdict=verdict or Verdict(last.outputs["verdict"]),
+        verdict=verdict,
         reasons=last.reasons,
         run_id=run.run_id,
         version=previous.get("version") if verdict is Verdict.UNCHANGED else last.outputs.get("version"),

@@ -26,6 +26,8 @@ def facts(run: Run, version: str | None) -> dict[str, Any]:
         "promote": config.publish.promote,
         "approval": dict(answered.outputs) if answered else None,
         "metrics": evaluated.outputs["metrics"] if evaluated else {},
+        "targets": evaluated.outputs["targets"] if evaluated else {},
+        "evidence": config_of(run).gate.evidence,
         "report": run.store.location(run.key(REPORT)),
     }
 

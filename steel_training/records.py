@@ -1,4 +1,4 @@
-"""What a run holds, as its stages ask for it: the stages in order, the files they leave, and typed access to both."""
+"""What a run holds, as its stages ask for it: the files they leave, and typed access to them."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ import pandas as pd
 from steel_training.config import Config
 from steel_training.features import PatchSet
 from steel_training.registry import Registry
-from steel_training.run import Run
+from steel_training.run import REPORT, STAGES, Run
 from steel_training.splits import SPLITS
 from steel_training.storage import Storage, open_storage
 
-STAGES = (
-    "resolve_dataset",
-    "profile_patches",
-    "validate_patches",
-    "check_baseline",
-    "train_head",
-    "fine_tune",
-    "evaluate",
-    "verify_bundle",
-    "decide",
-    "approve_release",
-    "publish_model",
-    "reject_model",
-)
-"""In order. `approve_release` is done where a person must release the model; of the last two a run does one."""
+__all__ = [
+    "BASELINE",
+    "BUNDLE",
+    "MODEL",
+    "PATCHES",
+    "PROFILE",
+    "REPORT",
+    "SCORES",
+    "STAGES",
+    "config_of",
+    "dataset_of",
+    "groups_in",
+    "patch_sets",
+    "registry_of",
+    "table_of",
+    "version_of",
+]
 
-REPORT = "report.html"
 PATCHES, PROFILE, SCORES = "patches.parquet", "profile.parquet", "scores.parquet"
 BASELINE, MODEL, BUNDLE = "baseline.keras", "model.keras", "bundle"
 

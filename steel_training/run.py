@@ -22,11 +22,29 @@ from typing import Any
 
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.storage import ObjectNotFound, Storage
-from steel_training.verdict import Reason
+from steel_training.verdict import Reason, Verdict
 
 RESULT = "result.json"
 RUNS = "runs"
-FIRST = "resolve_dataset"
+REPORT = "report.html"
+
+STAGES = (
+    "resolve_dataset",
+    "profile_patches",
+    "validate_patches",
+    "check_baseline",
+    "train_head",
+    "fine_tune",
+    "evaluate",
+    "verify_bundle",
+    "decide",
+    "approve_release",
+    "publish_model",
+    "reject_model",
+)
+"""In order. `approve_release` is done where a person must release the model; of the last two a run does one."""
+
+FIRST = STAGES[0]
 """The stage that says what a run is made from; asked for something else, the run begins anew."""
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -56,6 +74,18 @@ class StageResult:
     inputs: str = ""
     seconds: float = 0.0
     finished_at: str = ""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict that the run ends with here; `None` where it goes on."""
+        if self.status is Status.DONE:
+            found = self.outputs.get("verdict")
+            return Verdict(found) if found is not None else None
+        return {
+            Status.BLOCKED: Verdict.BLOCKED,
+            Status.REFUSED: Verdict.REJECTED,
+            Status.UNCHANGED: Verdict.UNCHANGED,
+        }[self.status]
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the content of `result.json`."""

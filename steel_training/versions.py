@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
-from steel_training.storage import Storage, open_storage
+from steel_training.storage import ObjectNotFound, Storage, open_storage
 
 MANIFESTS = ("manifest.parquet", "manifest.csv")
 
@@ -50,8 +50,10 @@ def dated_versions(uri: str) -> dict[str, str]:
     folders = [name for name in storage.folders() if is_date(name)]
 
     def tag(folder: str) -> str | None:
-        tags = (storage.tag(f"{folder}/{name}") for name in MANIFESTS)
-        return next((found for found in tags if found is not None), None)
+        for name in MANIFESTS:
+            with contextlib.suppress(ObjectNotFound):
+                return storage.entry(f"{folder}/{name}").etag
+        return None
 
     with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
         tags = list(pool.map(tag, folders))

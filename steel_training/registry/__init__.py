@@ -3,16 +3,21 @@
 A version never changes: its checksums are written last, removed first, and checked by whoever reads it.
 """
 
+from steel_training.registry.decisions import Decisions, Unreadable, Verdicts
 from steel_training.registry.errors import ChampionMoved, ModelNameRefused, VersionDamaged, VersionNotFound
 from steel_training.registry.pointer import Pointer
-from steel_training.registry.registry import MARKER, Registry
+from steel_training.registry.registry import MARKER, Registry, names
 
 __all__ = [
     "MARKER",
     "ChampionMoved",
+    "Decisions",
     "ModelNameRefused",
     "Pointer",
     "Registry",
+    "Unreadable",
+    "Verdicts",
     "VersionDamaged",
     "VersionNotFound",
+    "names",
 ]

@@ -16,13 +16,18 @@ from typing import Any
 from steel_training.errors import UsageError
 from steel_training.registry.errors import ChampionMoved, ModelNameRefused, VersionDamaged, VersionNotFound
 from steel_training.registry.pointer import Pointer, surplus
-from steel_training.storage import ConditionFailed, ObjectNotFound, Storage, confined
+from steel_training.storage import ConditionFailed, Entry, ObjectNotFound, Storage, confined
 from steel_training.verdict import Reason, Verdict
 
 MARKER = "checksums.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # as of the setting model.name
 _POINTER = "champion.json"
 _THREADS = 8
+
+
+def names(store: Storage) -> list[str]:
+    """Returns the model names that a store holds, sorted."""
+    return [name for name in store.folders("models") if _NAME.fullmatch(name)]
 
 
 class Registry:
@@ -46,7 +51,7 @@ class Registry:
 
     def versions(self) -> list[str]:
         """Returns the whole versions, oldest first: by the time of their verdict, then by name."""
-        found = [v for v in self.store.folders(self._key("versions")) if self._is_whole(v)]
+        found = [v for v in self.store.folders(self._key("versions")) if self.holds(v)]
         return sorted(found, key=lambda version: (self._judged_at(version), version))
 
     def champion(self) -> tuple[str | None, str | None]:
@@ -108,8 +113,11 @@ class Registry:
         self._move(pointer.promoted(version, _now()) if pointer else Pointer(version, _now()), tag)
         return current
 
-    def rollback(self) -> tuple[str, str]:
+    def rollback(self, *, expected: str | object | None = ...) -> tuple[str, str]:
         """Moves the pointer back to the champion before, and once more to the one before that; returns (from, to).
+
+        Args:
+            expected: the champion to go back from; left out, whichever there is.
 
         Raises:
             VersionNotFound: no earlier champion is left.
@@ -117,6 +125,9 @@ class Registry:
             ChampionMoved: another run moved it meanwhile.
         """
         pointer, tag = self.pointer()
+        current = pointer.version if pointer else None
+        if expected is not ... and current != expected:
+            raise ChampionMoved(f"The champion is {current}, not {expected} any more; nothing was changed.")
         back = pointer.rolled_back(self.versions(), _now()) if pointer else None
         if pointer is None or back is None:
             raise VersionNotFound(
@@ -232,11 +243,7 @@ class Registry:
         The versions that it published before are kept (one may be the champion), and named in the new record.
         """
         key = self._key("decisions", f"{run_id}.json")
-        try:
-            before = self.store.read_json(key)
-        except (ObjectNotFound, ValueError):
-            before = {}
-        replaced = {*before.get("replaced", ()), before.get("version")} - {None, facts.get("version")}
+        replaced = self._published_by(key) - {facts.get("version")}
         decision = {
             "run_id": run_id,
             "verdict": str(verdict),
@@ -252,8 +259,30 @@ class Registry:
         found = [self.store.read_json(entry.key) for entry in self.store.entries(self._key("decisions"))]
         return sorted(found, key=lambda decision: (decision["decided_at"], decision["run_id"]))
 
-    def _is_whole(self, version: str) -> bool:
-        return self.store.exists(self._key("versions", version, MARKER))
+    def decision_entries(self) -> list[Entry]:
+        """Returns where the verdicts lie, with tags that change when one is replaced; nothing is read."""
+        return list(self.store.entries(self._key("decisions")))
+
+    def started(self) -> list[str]:
+        """Returns the names of the versions in one listing: whole, being published, or being removed."""
+        return self.store.folders(self._key("versions"))
+
+    def holds(self, version: str) -> bool:
+        """Says whether a version is there and whole."""
+        return self.store.exists(self.key_of(version, MARKER))
+
+    def key_of(self, version: str, name: str) -> str:
+        """Returns the store's key of a version's file."""
+        return self._key("versions", version, name)
+
+    def _published_by(self, key: str) -> set[str]:
+        """Returns the versions that a record names, and those that it replaced; none where it is none."""
+        try:
+            record = json.loads(self.store.read(key))
+        except (ObjectNotFound, ValueError):
+            return set()
+        named = [*record.get("replaced", ()), record.get("version")] if isinstance(record, dict) else []
+        return {str(version) for version in named if version}
 
     def _judged_at(self, version: str) -> str:
         """Returns when a version was judged, or the day that its name begins with; empty where neither is known."""
@@ -286,7 +315,7 @@ class Registry:
         try:
             data = self.store.read(self._key("versions", version, name))
         except ObjectNotFound:
-            if not self._is_whole(version):
+            if not self.holds(version):
                 raise VersionNotFound(f"Version {version} of {self.name} was removed while it was read.") from None
             raise VersionDamaged(f"{name} of version {version} is missing; promote another version.") from None
         if hashlib.sha256(data).hexdigest() != digest:

@@ -75,24 +75,35 @@ def summary(version: str, known: Mapping[str, Any], champion: str | None) -> str
 
 def comparison(a: str, first: Mapping[str, Any], b: str, second: Mapping[str, Any]) -> str:
     """Returns two versions' figures side by side, what each was judged on, and a warning where that differs."""
-    rows = [("", a, b, "difference")]
+    told = _aligned([("", a, b, "difference"), *compared(first, second)])
+    warning = incomparable(first, second)
+    return f"{told}\nWarning: {warning}" if warning else told
+
+
+def compared(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Returns rows of name, first, second and difference: the figures, then what they were measured with."""
+    rows = []
     ours, theirs = first.get("metrics", {}), second.get("metrics", {})
-    for name in dict.fromkeys((*ours, *theirs)):
+    for name in dict.fromkeys((*(name for name in SHOWN if name in {**ours, **theirs}), *ours, *theirs)):
         x, y = _value(ours, name), _value(theirs, name)
         between = f"{y - x:+.4f}" if x is not None and y is not None else _NONE
-        rows.append((SHOWN.get(name, name), _figure(x), _figure(y), between))
+        rows.append((SHOWN.get(name, name.replace("_", " ")), _figure(x), _figure(y), between))
     for title, read in _SIDES.items():
         left, right = read(first), read(second)
         rows.append((title, left, right, "" if left == right else "differs"))
-    told = _aligned(rows)
+    return rows
+
+
+def incomparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
+    """Returns why the figures of two versions may not compare; `None` where both were judged on the same patches."""
     if not first.get("test_part") or not second.get("test_part"):
-        told += "\nWarning: it is not recorded whether both were judged on the same test patches; the figures may not compare."
-    elif first["test_part"] != second["test_part"]:
-        told += (
-            "\nWarning: the test parts differ, so the figures do not compare. For a fair comparison train both on one "
-            "dataset version, or look at what the newer run says of the champion of its day on its own test part."
+        return "it is not recorded whether both were judged on the same test patches; the figures may not compare."
+    if first["test_part"] != second["test_part"]:
+        return (
+            "the test parts differ, so the figures do not compare. For a fair comparison train both on one dataset "
+            "version, or look at what the newer run says of the champion of its day on its own test part."
         )
-    return told
+    return None
 
 
 _SIDES: dict[str, Callable[[Mapping[str, Any]], str]] = {

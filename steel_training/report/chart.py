@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-import numpy as np
-
 BLUE, ORANGE, GREEN, PINK, BLACK, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#222222", "#767676"
 DASHES = {BLUE: "", ORANGE: "7 3", GREEN: "2 3", PINK: "9 3 2 3", BLACK: "", GREY: "2 4"}
 LINE_POINTS = 300
@@ -42,7 +40,8 @@ class Chart:
     def line(self, xs: Sequence[float], ys: Sequence[float], color: str, name: str = "") -> None:
         """Adds a line; of many points only `LINE_POINTS` are drawn."""
         points = [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
-        chosen = np.unique(np.linspace(0, len(points) - 1, min(len(points), LINE_POINTS)).round().astype(int))
+        shown = min(len(points), LINE_POINTS)
+        chosen = [round(place * (len(points) - 1) / max(1, shown - 1)) for place in range(shown)]
         path = " ".join(f"{self._at_x(points[i][0]):.1f},{self._at_y(points[i][1]):.1f}" for i in chosen)
         self._drawn.append(
             f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2" stroke-dasharray="{DASHES[color]}"/>'
@@ -52,8 +51,8 @@ class Chart:
 
     def steps(self, edges: Sequence[float], counts: Sequence[float], color: str, name: str) -> None:
         """Adds a histogram as an outline."""
-        xs = np.repeat(np.asarray(edges, float), 2)[1:-1]
-        self.line(xs.tolist(), np.repeat(np.asarray(counts, float), 2).tolist(), color, name)
+        xs = [edge for edge in edges for _ in range(2)][1:-1]
+        self.line(xs, [count for count in counts for _ in range(2)], color, name)
 
     def point(self, x: float, y: float, color: str, name: str = "", shape: str = "circle") -> None:
         """Adds a marker: circle, diamond or square."""

@@ -69,14 +69,6 @@ class FolderStorage(Storage):
         with self._explained(key, "read"):
             return self.path(key).is_file()
 
-    def tag(self, key: str) -> str | None:
-        with self._explained(key, "read"):
-            try:
-                path = self.path(key)
-                return _tag(path.stat()) if path.is_file() else None
-            except _ABSENT:
-                return None
-
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         with self._explained(prefix, "listed"):
             for folder, names, files in os.walk(self.path(prefix), onerror=_raise_unless_absent):
@@ -85,9 +77,29 @@ class FolderStorage(Storage):
                     path = Path(folder, name)
                     if name.startswith(".") or not path.is_file():
                         continue
-                    status = path.stat()
-                    key = path.relative_to(self.root).as_posix()
-                    yield Entry(key, status.st_size, _tag(status))
+                    yield self._entry(path)
+
+    def files(self, prefix: str = "") -> list[Entry]:
+        with self._explained(prefix, "listed"):
+            try:
+                children = list(self.path(prefix).iterdir())
+            except _ABSENT:
+                return []
+            return [self._entry(c) for c in sorted(children) if c.is_file() and not c.name.startswith(".")]
+
+    def entry(self, key: str) -> Entry:
+        with self._explained(key, "read"):
+            try:
+                if (path := self.path(key)).is_file():
+                    return self._entry(path)
+            except _ABSENT:
+                pass  # gone between the two looks
+        raise ObjectNotFound(f"{self.location(key)} does not exist.")
+
+    def _entry(self, path: Path) -> Entry:
+        status = path.stat()
+        tag = f"{status.st_mtime_ns}-{status.st_size}"
+        return Entry(path.relative_to(self.root).as_posix(), status.st_size, tag, status.st_mtime)
 
     def folders(self, prefix: str = "") -> list[str]:
         with self._explained(prefix, "listed"):
@@ -132,10 +144,6 @@ class FolderStorage(Storage):
             yield
         except OSError as error:
             raise StorageError(f"{self.location(key)} cannot be {done}: {error.strerror or error}.") from error
-
-
-def _tag(status: os.stat_result) -> str:
-    return f"{status.st_mtime_ns}-{status.st_size}"
 
 
 def _digest(data: bytes) -> str:

@@ -45,12 +45,14 @@ def confined(key: str) -> str:
 class Entry:
     """One stored object: key relative to the storage, size in bytes, and a tag that changes with its content.
 
-    On S3 the tag is the ETag; in a folder it is made of time and size, so that listing reads no file.
+    On S3 the tag is the ETag; in a folder it is made of time and size, so that listing reads no file. `modified` is when it was
+    written, seconds since 1970: good for what is likely newest, no more, as a copied store has the times of the copy.
     """
 
     key: str
     size: int
     etag: str
+    modified: float = 0.0
 
 
 class Storage(ABC):
@@ -91,12 +93,20 @@ class Storage(ABC):
         """Says whether there is an object at exactly this key."""
 
     @abstractmethod
-    def tag(self, key: str) -> str | None:
-        """Returns the tag that a listing would show for the object (`Entry.etag`), unread; `None` where there is none."""
-
-    @abstractmethod
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """Yields the objects below a prefix (a folder), in no promised order; none where there is no such folder."""
+
+    @abstractmethod
+    def files(self, prefix: str = "") -> list[Entry]:
+        """Returns the objects directly below a prefix, sorted by key; none where there is no such folder."""
+
+    @abstractmethod
+    def entry(self, key: str) -> Entry:
+        """Returns what a listing would say of the object, without reading it.
+
+        Raises:
+            ObjectNotFound: there is none.
+        """
 
     @abstractmethod
     def folders(self, prefix: str = "") -> list[str]:

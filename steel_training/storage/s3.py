@@ -76,28 +76,36 @@ class S3Storage(Storage):
             raise ConditionFailed(f"{self.location(key)} was removed by another writer; read it again.") from None
 
     def exists(self, key: str) -> bool:
-        return self.tag(key) is not None
-
-    def tag(self, key: str) -> str | None:
-        if not confined(key):
-            return None
         try:
-            with self._explained(key):
-                return self.client.head_object(Bucket=self.bucket, Key=self._key(key))["ETag"]
+            self.entry(key)
         except ObjectNotFound:
-            return None
+            return False
+        return True
+
+    def entry(self, key: str) -> Entry:
+        if not confined(key):
+            raise ObjectNotFound(f"{self.uri} is a folder, not an object.")
+        with self._explained(key):
+            found = self.client.head_object(Bucket=self.bucket, Key=self._key(key))
+        return Entry(confined(key), found["ContentLength"], found["ETag"], found["LastModified"].timestamp())
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
+        yield from self._listed(prefix)
+
+    def files(self, prefix: str = "") -> list[Entry]:
+        return sorted(self._listed(prefix, Delimiter="/"), key=lambda entry: entry.key)
+
+    def _listed(self, prefix: str, **further: str) -> Iterator[Entry]:
         skip = len(self.prefix) + 1 if self.prefix else 0
+        below = {"Bucket": self.bucket, "Prefix": self._below(prefix), **further}
         with self._explained(prefix):
-            pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self._below(prefix)
-            )
-            for page in pages:
+            for page in self.client.get_paginator("list_objects_v2").paginate(**below):  # type: ignore[arg-type]
                 for found in page.get("Contents", ()):
                     # Web consoles keep an empty object with a slash at its end for a folder.
                     if not found["Key"].endswith("/"):
-                        yield Entry(found["Key"][skip:], found["Size"], found["ETag"])
+                        yield Entry(
+                            found["Key"][skip:], found["Size"], found["ETag"], found["LastModified"].timestamp()
+                        )
 
     def folders(self, prefix: str = "") -> list[str]:
         below = self._below(prefix)

@@ -30,23 +30,35 @@ MILL = {
 
 
 class Mill:
-    """A mill: its dated datasets, its store, and the Airflow that retrains its detector."""
+    """A mill: its dated datasets, its store, and the Airflow that retrains its detector, once it is started."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self.dataset, self.store = folder / "strip", folder / "home" / "store"
         (folder / "mill.yaml").write_text(yaml.safe_dump(MILL), encoding="utf-8")
-        home = AirflowHome(folder / "home")
-        home.prepare()
-        own = {
+        self.home = AirflowHome(folder / "home")
+        self.home.prepare()
+        self._own = {
             "STEEL_TRAINING_DATASET": str(self.dataset),
             "STEEL_TRAINING_CONFIG": str(folder / "mill.yaml"),
             "STEEL_TRAINING_SCRATCH": str(folder / "scratch"),
             "STEEL_TRAINING_WATCH_SECONDS": "2",
             **environment,
         }
-        self.airflow = Standalone(home, 18080, own)
+        self.environment = {**self.home.environment(), **self._own}
+        self.airflow: Standalone
         self.token = ""
+
+    def start(self) -> None:
+        """Starts scheduler, DAG processor, triggerer and API server, and logs in."""
+        self.airflow = Standalone(self.home, 18080, self._own)
+        self.environment = self.airflow.environment
+        self.token = self.airflow.wait_until_ready()
+
+    def stop(self) -> None:
+        """Ends what was started."""
+        if hasattr(self, "airflow"):
+            self.airflow.stop()
 
     def add_version(self, day: str, seed: int) -> Path:
         """Draws a version; it is there whole or not at all."""
@@ -67,9 +79,7 @@ class Mill:
 
     def command(self, *words: str) -> str:
         """Runs an `airflow` command as an operator of the mill would."""
-        done = subprocess.run(
-            ["airflow", *words], env=self.airflow.environment, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["airflow", *words], env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
@@ -90,7 +100,7 @@ class Mill:
             if value := found():
                 return value
             time.sleep(1)
-        pytest.fail(f"{what}: not within {seconds} s; Airflow's log is {self.airflow.home.log}")
+        pytest.fail(f"{what}: not within {seconds} s; Airflow's log is {self.home.log}")
 
     def wait_for_end(self, run_id: str, seconds: float = 600) -> dict[str, Any]:
         """Waits until a run has ended and returns it."""
@@ -117,9 +127,15 @@ def start_mill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
     def start(**environment: str) -> Mill:
         mill = Mill(tmp_path_factory.mktemp("mill"), environment)
         started.append(mill)
-        mill.token = mill.airflow.wait_until_ready()
+        mill.start()
         return mill
 
     yield start
     for mill in started:
-        mill.airflow.stop()
+        mill.stop()
+
+
+@pytest.fixture(scope="module")
+def mill_at_rest(tmp_path_factory: pytest.TempPathFactory) -> Mill:
+    """A mill whose Airflow is prepared and not started: for commands that need no scheduler."""
+    return Mill(tmp_path_factory.mktemp("mill"), {})

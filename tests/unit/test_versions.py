@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steel_training.storage import Storage, open_storage
+from steel_training.storage import ObjectNotFound, Storage, open_storage
 from steel_training.versions import dated_versions, unseen
 
 
@@ -40,9 +40,10 @@ def test_a_relabelled_version_has_another_tag_and_an_untouched_one_the_same(root
 
 def test_the_tag_is_that_of_the_listing(root: Storage) -> None:
     root.write("2026-11-01/manifest.csv", b"a,0")
-    assert [entry.etag for entry in root.entries()] == [root.tag("2026-11-01/manifest.csv")]
-    assert root.tag("2026-11-01") is None
-    assert root.tag("2026-11-01/manifest.csv/below") is None
+    assert [entry.etag for entry in root.entries()] == [root.entry("2026-11-01/manifest.csv").etag]
+    for absent in ("2026-11-01", "2026-11-01/manifest.csv/below"):
+        with pytest.raises(ObjectNotFound):
+            root.entry(absent)
 
 
 looks = st.lists(

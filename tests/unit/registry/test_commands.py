@@ -72,6 +72,12 @@ def test_the_list_has_a_line_a_verdict_newest_last_and_marks_the_champion_and_wh
     assert len({row.index("run-") for row in rows}) == 1, "columns are aligned"
 
 
+def test_a_version_that_its_run_replaced_is_told_as_such(models, registry) -> None:
+    registry.record("run-v3", Verdict.REJECTED, [], {"version": None})
+    (row,) = (line for line in models("list").splitlines() if line.lstrip("* ").startswith("v3"))
+    assert ("replaced" in row, row.split()[-1]) == (True, "run-v3")
+
+
 def test_an_empty_registry_is_no_error(tmp_path: Path, capsys) -> None:
     assert main(["models", "list", "--store", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "no verdicts yet\nchampion: none yet\n"

@@ -85,6 +85,15 @@ def test_rollback_returns_to_the_champion_before(registry, publish):
     assert registry.champion()[0] == "v1"
 
 
+def test_a_rollback_from_another_champion_than_expected_is_refused(registry, publish):
+    for version in ("v1", "v2", "v3"):
+        publish(version)
+        registry.promote(version)
+    with pytest.raises(ChampionMoved, match="champion is v3, not v2"):
+        registry.rollback(expected="v2")
+    assert registry.rollback(expected="v3") == ("v3", "v2")
+
+
 def test_every_verdict_leaves_one_record_a_run_with_its_reasons(registry):
     for _ in range(2):
         registry.record("run-1", Verdict.REJECTED, [Reason("gate.recall", "0.90")], {"version": None})
@@ -94,6 +103,20 @@ def test_every_verdict_leaves_one_record_a_run_with_its_reasons(registry):
         ("run-2", "published"),
     ]
     assert registry.decisions()[0]["reasons"] == [{"code": "gate.recall", "message": "0.90"}]
+
+
+def test_a_run_done_again_names_the_versions_that_it_replaces(registry):
+    for version in ("v1", "v2", None, "v3"):
+        registry.record("night", Verdict.PUBLISHED if version else Verdict.REJECTED, [], {"version": version})
+    (decision,) = registry.decisions()
+    assert (decision["version"], decision["replaced"]) == ("v3", ["v1", "v2"])
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"[1]", b"{"])
+def test_a_record_that_is_none_is_replaced_all_the_same(registry, rubbish):
+    registry.store.write("models/steel-defects/decisions/night.json", rubbish)
+    registry.record("night", Verdict.REJECTED, [], {"version": None})
+    assert [decision["run_id"] for decision in registry.decisions()] == ["night"]
 
 
 def test_without_a_champion_the_message_says_how_to_get_one(registry):

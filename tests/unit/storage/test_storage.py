@@ -41,6 +41,13 @@ def test_what_is_written_is_read_listed_and_addressed(storage: Storage) -> None:
     assert {(e.key, e.size) for e in storage.entries("a")} == {("a/b.txt", 3), ("a/c/d.txt", 5)}
     assert {e.key for e in storage.entries()} == {"a/b.txt", "a/c/d.txt", "top.json"}
     assert (storage.folders(), storage.folders("a"), storage.folders("nowhere")) == (["a"], ["c"], [])
+    assert [(e.key, e.size) for e in storage.files("a")] == [("a/b.txt", 3)]
+    assert [e.key for e in storage.files()] == ["top.json"]
+    assert storage.files("nowhere") == []
+    assert storage.entry("a/c/d.txt").size == 5
+    for absent in ("a", "", "gone"):
+        with pytest.raises(ObjectNotFound):
+            storage.entry(absent)
     assert storage.exists("a/b.txt")
     assert not storage.exists("a")
     assert storage.location("a/b.txt") == f"{storage.uri}/a/b.txt"
