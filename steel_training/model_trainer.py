@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from steel_training import monitoring
+from steel_training import distribution, monitoring, replication
 from steel_training.backbones import SPECS, BackboneSpec, UnknownLayer
 from steel_training.config import BaselineConfig, Config, ModelConfig, TrainingConfig
 from steel_training.features import FeatureCache, PatchSet, network_digest
@@ -60,6 +60,10 @@ class BaselineCNN:
     FILTERS = (32, 64, 128, 256)
 
     def __init__(self, config: BaselineConfig, dropout: float = 0.5) -> None:
+        with distribution.strategy().scope():
+            self.keras_model = self._network(config, dropout)
+
+    def _network(self, config: BaselineConfig, dropout: float) -> Any:
         import keras
 
         pixels = keras.Input((config.input_size, config.input_size, 3), name="pixels")
@@ -72,9 +76,7 @@ class BaselineCNN:
         x = keras.layers.GlobalAveragePooling2D()(x)
         x = keras.layers.Dense(256, activation="relu")(x)
         x = keras.layers.Dropout(dropout)(x)
-        self.keras_model = keras.Model(
-            pixels, keras.layers.Dense(1, activation="sigmoid", name=SCORE)(x), name="baseline_cnn"
-        )
+        return keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid", name=SCORE)(x), name="baseline_cnn")
 
 
 class TransferLearningModel:
@@ -98,6 +100,11 @@ class TransferLearningModel:
             WeightsNotFound: the named file does not exist.
             WeightsUnusable: it does not fit, or ImageNet cannot be downloaded.
         """
+        with distribution.strategy().scope():
+            return cls._build(config, input_size)
+
+    @classmethod
+    def _build(cls, config: ModelConfig, input_size: int) -> TransferLearningModel:
         import keras
 
         spec = SPECS[config.backbone]
@@ -116,7 +123,9 @@ class TransferLearningModel:
         """Reads a saved network back; nothing in the file can run code (`safe_mode`)."""
         import keras
 
-        return cls(keras.models.load_model(path, compile=False, safe_mode=True), SPECS[config.backbone], weights)
+        with distribution.strategy().scope():
+            network = keras.models.load_model(path, compile=False, safe_mode=True)
+        return cls(network, SPECS[config.backbone], weights)
 
     @property
     def input_size(self) -> int:
@@ -178,7 +187,8 @@ class TransferLearningModel:
 class ModelTrainer:
     """Trains the networks on the training part, choosing epochs by the validation part. It never sees the test part.
 
-    With `logs`, a folder a training, it leaves `results.csv` and TensorBoard's files there (see `monitoring`).
+    With `logs`, a folder a training, it leaves `results.csv` and TensorBoard's files there (see `monitoring`). It trains on
+    what `distribution.strategy` finds; a step's batch is split over the replicas.
     """
 
     def __init__(
@@ -197,6 +207,7 @@ class ModelTrainer:
         self.val = val
         self.cache = cache or FeatureCache()
         self.logs = logs
+        self.strategy = distribution.strategy()
         keras.utils.set_random_seed(config.data.seed)
 
     def train_baseline(self, model: BaselineCNN) -> Training:
@@ -205,13 +216,15 @@ class ModelTrainer:
         It is there to judge the data: with the weights 0.5/2.0 a network that learned nothing would call everything
         defective, and the check for collapse could not tell that from a bug.
         """
+        import keras
+
         config = self.config.baseline
         network = model.keras_model
         train, val = (
             self.cache.arrays(part, lambda pixels: [pixels], key={"pixels": 1}, size=config.input_size, dtype="uint8")
             for part in (self.train, self.val)
         )
-        network.compile(_adam(config.learning_rate), "binary_crossentropy", metrics=monitoring.metrics(self._precision))
+        self._compile(network, keras.losses.BinaryCrossentropy(), config.learning_rate)
         epochs = max(config.epochs, math.ceil(config.min_steps * config.batch_size / len(self.train)))
         return self._fit("check_baseline", network, train, val, epochs, config.batch_size, class_weights=None)
 
@@ -224,9 +237,7 @@ class ModelTrainer:
         standardise = model.keras_model.get_layer("standardise")
         standardise.adapt(np.concatenate([np.asarray(view, np.float32) for view in train.pooled[0]]))
         top = keras.Model(model.pooled(), model.keras_model.output)
-        top.compile(
-            self._optimizer(config.head.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision)
-        )
+        self._compile(top, _loss(config), config.head.learning_rate, averaged_over=self._averaged_over)
         return self._fit(
             "train_head",
             top,
@@ -249,9 +260,7 @@ class ModelTrainer:
         top = keras.Model(boundary, model.keras_model.output)
         for layer in top.layers:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-        top.compile(
-            self._optimizer(config.fine_tune.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision)
-        )
+        self._compile(top, _loss(config), config.fine_tune.learning_rate, averaged_over=self._averaged_over)
         return self._fit(
             "fine_tune",
             top,
@@ -266,10 +275,15 @@ class ModelTrainer:
     def _precision(self) -> float:
         return self.config.gate.precision or 0.5
 
-    def _optimizer(self, rate: float) -> Any:
-        if not self.config.training.average_weights:
-            return _adam(rate)
-        return _adam(rate, averaged_over=math.ceil(len(self.train) / self.config.training.batch_size))
+    @property
+    def _averaged_over(self) -> int | None:
+        training = self.config.training
+        return math.ceil(len(self.train) / training.batch_size) if training.average_weights else None
+
+    def _compile(self, network: Any, loss: Any, rate: float, *, averaged_over: int | None = None) -> None:
+        with self.strategy.scope():
+            optimizer = _adam(rate, averaged_over=averaged_over)
+            network.compile(optimizer, loss, metrics=monitoring.metrics(self._precision))
 
     def _cached(self, stage: str, model: TransferLearningModel) -> tuple[Cached, Cached]:
         """Computes what both trainings start from in one pass: the head does not change what lies below it."""
@@ -280,6 +294,7 @@ class ModelTrainer:
         outputs = model.pooled() + (model.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
         trunk = keras.Model(model.keras_model.input, outputs, name="trunk")
         forward = tf.function(lambda pixels: tf.nest.flatten(trunk(pixels, training=False)), reduce_retracing=True)
+        forward = replication.spread(forward, self.strategy)
         key = {"trunk": network_digest(trunk)}
 
         def cached(part: PatchSet, name: str, views: int) -> Cached:
@@ -321,11 +336,18 @@ class ModelTrainer:
                 averaged=bool(network.optimizer.use_ema),
                 logs=self.logs,
             )
-            network.fit(training, validation_data=validation, epochs=epochs, callbacks=[*callbacks, *bar], verbose=0)
+            callbacks += bar
+            if replication.is_replicated(self.strategy):
+                with distribution.explained():
+                    replication.fit(
+                        network, training, validation, strategy=self.strategy, epochs=epochs, callbacks=callbacks
+                    )
+            else:
+                network.fit(training, validation_data=validation, epochs=epochs, callbacks=callbacks, verbose=0)
             network.load_weights(checkpoint)
         best = int(np.argmax(history[monitoring.RANKED])) + 1
         if self.logs is not None:
-            scores = network.predict(validation, verbose=0)[:, 0]
+            scores = replication.scores(network, validation)
             worst = monitoring.worst_pictures(
                 self.val, scores, precision=self._precision, heading=f"{stage}, epoch {best}"
             )
@@ -357,11 +379,16 @@ def _cached_views(
             if self.random is not None:
                 self.view[:] = self.random.integers(views, size=count)
 
-        def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
-            rows = self.order[index * batch_size : (index + 1) * batch_size]
+        def __getitem__(self, index: int) -> tuple[Any, np.ndarray, np.ndarray]:
+            return self.take(self.rows(index))
+
+        def rows(self, index: int) -> np.ndarray:
+            return self.order[index * batch_size : (index + 1) * batch_size]
+
+        def take(self, rows: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
             inputs = tuple(np.asarray(array[self.view[rows], rows], np.float32) for array in arrays)
             target = labels[rows]
-            return (inputs if len(inputs) > 1 else inputs[0]), target[:, None].astype(np.float32), weights[target]  # type: ignore[return-value]
+            return (inputs if len(inputs) > 1 else inputs[0]), target[:, None].astype(np.float32), weights[target]
 
     return CachedViews()
 
