@@ -181,8 +181,8 @@ def explained() -> Iterator[None]:
     import tensorflow as tf
 
     found = cluster()
-    broken = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError)
-    broken = (*broken, tf.errors.DeadlineExceededError, tf.errors.FailedPreconditionError)
+    kinds = ("Unavailable", "Aborted", "Cancelled", "Internal", "DeadlineExceeded", "FailedPrecondition")
+    broken = tuple(getattr(tf.errors, f"{kind}Error") for kind in kinds)
     try:
         yield
     except broken as error:
@@ -208,7 +208,7 @@ def _position(task: Any, sizes: Mapping[str, int]) -> int:
     if not isinstance(task, dict):
         _refuse(f"has the task {task!r}, expected its type and index")
     kind, index = task.get("type"), task.get("index")
-    if kind not in sizes or not sizes[kind]:
+    if not isinstance(kind, str) or not sizes.get(kind):
         known = " or ".join(f"'{name}'" for name, size in sizes.items() if size)
         _refuse(f"says that this task is of type {kind!r}, expected {known}")
     if isinstance(index, str) and index.isdigit():

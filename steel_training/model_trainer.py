@@ -60,10 +60,6 @@ class BaselineCNN:
     FILTERS = (32, 64, 128, 256)
 
     def __init__(self, config: BaselineConfig, dropout: float = 0.5) -> None:
-        with distribution.strategy().scope():
-            self.keras_model = self._network(config, dropout)
-
-    def _network(self, config: BaselineConfig, dropout: float) -> Any:
         import keras
 
         pixels = keras.Input((config.input_size, config.input_size, 3), name="pixels")
@@ -76,7 +72,9 @@ class BaselineCNN:
         x = keras.layers.GlobalAveragePooling2D()(x)
         x = keras.layers.Dense(256, activation="relu")(x)
         x = keras.layers.Dropout(dropout)(x)
-        return keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid", name=SCORE)(x), name="baseline_cnn")
+        self.keras_model = keras.Model(
+            pixels, keras.layers.Dense(1, activation="sigmoid", name=SCORE)(x), name="baseline_cnn"
+        )
 
 
 class TransferLearningModel:
@@ -187,8 +185,8 @@ class TransferLearningModel:
 class ModelTrainer:
     """Trains the networks on the training part, choosing epochs by the validation part. It never sees the test part.
 
-    With `logs`, a folder a training, it leaves `results.csv` and TensorBoard's files there (see `monitoring`). It trains on
-    what `distribution.strategy` finds; a step's batch is split over the replicas.
+    With `logs`, a folder a training, it leaves `results.csv` and TensorBoard's files there (see `monitoring`). Head and
+    backbone train on what `distribution.strategy` finds, a step's batch split over the replicas; the baseline on one device.
     """
 
     def __init__(
@@ -207,16 +205,16 @@ class ModelTrainer:
         self.val = val
         self.cache = cache or FeatureCache()
         self.logs = logs
-        self.strategy = distribution.strategy()
         keras.utils.set_random_seed(config.data.seed)
 
     def train_baseline(self, model: BaselineCNN) -> Training:
         """Trains the baseline CNN from pixels, with plain binary cross-entropy and no class weights.
 
         It is there to judge the data: with the weights 0.5/2.0 a network that learned nothing would call everything
-        defective, and the check for collapse could not tell that from a bug.
+        defective, and the check for collapse could not tell that from a bug. It trains on one device: its BatchNorm would
+        see 32 patches on one GPU and 4 on eight, and the judgement of the data would depend on the machine.
         """
-        import keras
+        import tensorflow as tf
 
         config = self.config.baseline
         network = model.keras_model
@@ -224,9 +222,10 @@ class ModelTrainer:
             self.cache.arrays(part, lambda pixels: [pixels], key={"pixels": 1}, size=config.input_size, dtype="uint8")
             for part in (self.train, self.val)
         )
-        self._compile(network, keras.losses.BinaryCrossentropy(), config.learning_rate)
+        network.compile(_adam(config.learning_rate), "binary_crossentropy", metrics=monitoring.metrics(self._precision))
         epochs = max(config.epochs, math.ceil(config.min_steps * config.batch_size / len(self.train)))
-        return self._fit("check_baseline", network, train, val, epochs, config.batch_size, class_weights=None)
+        alone = tf.distribute.get_strategy()
+        return self._fit("check_baseline", network, train, val, epochs, config.batch_size, strategy=alone)
 
     def train_head(self, model: TransferLearningModel) -> Training:
         """Trains the head on cached features of the frozen backbone."""
@@ -237,7 +236,8 @@ class ModelTrainer:
         standardise = model.keras_model.get_layer("standardise")
         standardise.adapt(np.concatenate([np.asarray(view, np.float32) for view in train.pooled[0]]))
         top = keras.Model(model.pooled(), model.keras_model.output)
-        self._compile(top, _loss(config), config.head.learning_rate, averaged_over=self._averaged_over)
+        strategy = distribution.strategy()
+        self._compile(top, config.head.learning_rate, strategy)
         return self._fit(
             "train_head",
             top,
@@ -245,6 +245,7 @@ class ModelTrainer:
             val.pooled,
             config.head.epochs,
             config.batch_size,
+            strategy=strategy,
             class_weights=_class_weights(config),
         )
 
@@ -260,7 +261,8 @@ class ModelTrainer:
         top = keras.Model(boundary, model.keras_model.output)
         for layer in top.layers:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-        self._compile(top, _loss(config), config.fine_tune.learning_rate, averaged_over=self._averaged_over)
+        strategy = distribution.strategy()
+        self._compile(top, config.fine_tune.learning_rate, strategy)
         return self._fit(
             "fine_tune",
             top,
@@ -268,6 +270,7 @@ class ModelTrainer:
             val.boundary,
             config.fine_tune.epochs,
             config.batch_size,
+            strategy=strategy,
             class_weights=_class_weights(config),
         )
 
@@ -275,15 +278,12 @@ class ModelTrainer:
     def _precision(self) -> float:
         return self.config.gate.precision or 0.5
 
-    @property
-    def _averaged_over(self) -> int | None:
-        training = self.config.training
-        return math.ceil(len(self.train) / training.batch_size) if training.average_weights else None
-
-    def _compile(self, network: Any, loss: Any, rate: float, *, averaged_over: int | None = None) -> None:
-        with self.strategy.scope():
-            optimizer = _adam(rate, averaged_over=averaged_over)
-            network.compile(optimizer, loss, metrics=monitoring.metrics(self._precision))
+    def _compile(self, network: Any, rate: float, strategy: Any) -> None:
+        config = self.config.training
+        steps = math.ceil(len(self.train) / config.batch_size)
+        with strategy.scope():
+            optimizer = _adam(rate, averaged_over=steps if config.average_weights else None)
+            network.compile(optimizer, _loss(config), metrics=monitoring.metrics(self._precision))
 
     def _cached(self, stage: str, model: TransferLearningModel) -> tuple[Cached, Cached]:
         """Computes what both trainings start from in one pass: the head does not change what lies below it."""
@@ -294,7 +294,7 @@ class ModelTrainer:
         outputs = model.pooled() + (model.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
         trunk = keras.Model(model.keras_model.input, outputs, name="trunk")
         forward = tf.function(lambda pixels: tf.nest.flatten(trunk(pixels, training=False)), reduce_retracing=True)
-        forward = replication.spread(forward, self.strategy)
+        forward = replication.spread(forward, distribution.strategy())
         key = {"trunk": network_digest(trunk)}
 
         def cached(part: PatchSet, name: str, views: int) -> Cached:
@@ -315,9 +315,10 @@ class ModelTrainer:
         epochs: int,
         batch_size: int,
         *,
-        class_weights: tuple[float, float] | None,
+        strategy: Any,
+        class_weights: tuple[float, float] = (1.0, 1.0),
     ) -> Training:
-        weights = np.array(class_weights or (1.0, 1.0), np.float32)
+        weights = np.array(class_weights, np.float32)
         training = _cached_views(train, self.train.labels, batch_size, weights=weights, seed=self.config.data.seed)
         validation = _cached_views(val, self.val.labels, 256, weights=weights, seed=None)
         if self.logs is not None:
@@ -337,10 +338,10 @@ class ModelTrainer:
                 logs=self.logs,
             )
             callbacks += bar
-            if replication.is_replicated(self.strategy):
+            if replication.is_replicated(strategy):
                 with distribution.explained():
                     replication.fit(
-                        network, training, validation, strategy=self.strategy, epochs=epochs, callbacks=callbacks
+                        network, training, validation, strategy=strategy, epochs=epochs, callbacks=callbacks
                     )
             else:
                 network.fit(training, validation_data=validation, epochs=epochs, callbacks=callbacks, verbose=0)

@@ -14,10 +14,14 @@ import numpy as np
 
 
 class Batches(Protocol):
-    """Batches of one epoch after another; `on_epoch_end` draws the next one."""
+    """Batches of one epoch after another."""
 
     def __len__(self) -> int: ...
-    def on_epoch_end(self) -> None: ...
+
+    def on_epoch_end(self) -> None:
+        """Draws the order of the next epoch."""
+        ...
+
     def rows(self, index: int) -> np.ndarray:
         """Returns which patches are in a batch, int (n,)."""
         ...
@@ -35,7 +39,8 @@ def is_replicated(strategy: Any) -> bool:
 def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: int, callbacks: Sequence[Any]) -> None:
     """Does what `network.fit(train, validation_data=val, …)` does, on every replica of a strategy.
 
-    Every worker runs all callbacks: reading a metric takes all of them.
+    Every worker runs all callbacks: reading a metric takes all of them. A BatchNormalization that is trained would see only
+    a replica's part of a batch; such a network is none for this.
 
     Args:
         network: compiled in the strategy's scope, with a loss object.
@@ -48,9 +53,6 @@ def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: in
     import keras
     import tensorflow as tf
 
-    synchronised = [
-        layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
-    ]
     optimizer = network.optimizer
     with strategy.scope():
         total = keras.metrics.Mean(name="loss")
@@ -58,7 +60,7 @@ def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: in
     loss = type(network.loss).from_config({**network.loss.get_config(), "reduction": "sum"})
 
     def forward(inputs: Any, target: Any, weight: Any, *, training: bool) -> Any:
-        scores = network(inputs, training=training)
+        scores = network(inputs, training=training)[: tf.shape(target)[0]]
         summed = loss(target, scores, sample_weight=weight)
         patches = tf.cast(tf.shape(target)[0], tf.float32)
         total.update_state(tf.math.divide_no_nan(summed, patches), sample_weight=patches)
@@ -71,14 +73,12 @@ def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: in
         variables = network.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(mean, variables), variables, strict=True))
 
-    # The traces of all workers must be the same: hence whole functions of an iterator, whose shapes are left open.
-    @tf.function
-    def train_on_next(batches: Any) -> None:
-        strategy.run(train_step, args=next(batches))
+    def validation_step(inputs: Any, target: Any, weight: Any, _: Any) -> None:
+        forward(inputs, target, weight, training=False)
 
-    @tf.function
-    def validate_on_next(batches: Any) -> None:
-        strategy.run(lambda *batch: (forward(*batch[:3], training=False), None)[1], args=next(batches))
+    # Traced once, since the iterator leaves the shapes open: workers that trace at different times wait for each other.
+    train_on_next = tf.function(lambda batches: strategy.run(train_step, args=next(batches)))
+    validate_on_next = tf.function(lambda batches: strategy.run(validation_step, args=next(batches)))
 
     def results() -> dict[str, float]:
         values = {name: float(value) for name, value in network.get_metrics_result().items()}
@@ -92,39 +92,33 @@ def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: in
         list(callbacks), add_history=False, model=network, epochs=epochs, steps=len(train), verbose=0
     )
     training, validation = _distributed(strategy, train), _distributed(strategy, val)
-    for layer in synchronised:
-        layer.synchronized = True
-    try:
-        network.stop_training = False
-        train.on_epoch_end()  # as Keras does before the first epoch: the same order of patches
-        told.on_train_begin()
-        for epoch in range(epochs):
-            reset()
-            told.on_epoch_begin(epoch)
-            batches = iter(training)
-            for step in range(len(train)):
-                told.on_train_batch_begin(step)
-                train_on_next(batches)
-                told.on_train_batch_end(step)
-            logs = results()
-            train.on_epoch_end()
-            reset()
-            told.on_test_begin()
-            batches = iter(validation)
-            for step in range(len(val)):
-                told.on_test_batch_begin(step)
-                validate_on_next(batches)
-                told.on_test_batch_end(step)
-            validated = results()
-            told.on_test_end(validated)
-            logs |= {f"val_{name}": value for name, value in validated.items()}
-            told.on_epoch_end(epoch, logs)
-            if network.stop_training:
-                break
-        told.on_train_end(logs)
-    finally:
-        for layer in synchronised:
-            layer.synchronized = False
+    network.stop_training = False
+    train.on_epoch_end()  # as Keras does before the first epoch: the same order of patches
+    told.on_train_begin()
+    for epoch in range(epochs):
+        reset()
+        told.on_epoch_begin(epoch)
+        batches = iter(training)
+        for step in range(len(train)):
+            told.on_train_batch_begin(step)
+            train_on_next(batches)
+            told.on_train_batch_end(step)
+        logs = results()
+        train.on_epoch_end()
+        reset()
+        told.on_test_begin()
+        batches = iter(validation)
+        for step in range(len(val)):
+            told.on_test_batch_begin(step)
+            validate_on_next(batches)
+            told.on_test_batch_end(step)
+        validated = results()
+        told.on_test_end(validated)
+        logs |= {f"val_{name}": value for name, value in validated.items()}
+        told.on_epoch_end(epoch, logs)
+        if network.stop_training:
+            break
+    told.on_train_end(logs)
 
 
 def scores(network: Any, batches: Batches) -> np.ndarray:
@@ -142,26 +136,22 @@ def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[
     """
     import tensorflow as tf
 
-    replicas = len(strategy.extended.worker_devices)
+    replicas = len(strategy.extended.worker_devices) if is_replicated(strategy) else 1
     if replicas == 1:
         return forward
 
     def over_all(batch: Any) -> list[Any]:
-        parts = [
-            batch[rows[0] : rows[-1] + 1] if len(rows) else batch[:0]
-            for rows in _split(np.arange(len(batch)), replicas)
-        ]
+        # Convolutions do not take an empty part: where there are too few, the last one is computed several times.
+        count = len(batch)
+        rows = np.minimum(np.arange(max(count, replicas)), count - 1)
+        parts = [tf.gather(batch, part) for part in np.array_split(rows, replicas)]
         values = strategy.experimental_distribute_values_from_function(
             lambda context: parts[context.replica_id_in_sync_group % replicas]
         )
         outputs = strategy.run(forward, args=(values,))
-        return [tf.concat(strategy.experimental_local_results(output), axis=0) for output in outputs]
+        return [tf.concat(strategy.experimental_local_results(output), axis=0)[:count] for output in outputs]
 
     return over_all
-
-
-def _split(rows: np.ndarray, replicas: int) -> list[np.ndarray]:
-    return np.array_split(rows, replicas)
 
 
 def _distributed(strategy: Any, batches: Batches) -> Any:
@@ -189,8 +179,10 @@ def _distributed(strategy: Any, batches: Batches) -> Any:
         def parts() -> Iterator[Any]:
             for index in range(len(batches)):
                 rows = batches.rows(index)
-                for part in _split(rows, replicas)[first : first + local]:
-                    yield *batches.take(part), np.float32(len(rows))
+                for part in np.array_split(rows, replicas)[first : first + local]:
+                    # Convolutions do not take an empty batch: a replica with nothing to do sees a patch, but no target.
+                    inputs, target, weight = batches.take(part if len(part) else rows[:1])
+                    yield inputs, target[: len(part)], weight[: len(part)], np.float32(len(rows))
 
         return tf.data.Dataset.from_generator(parts, output_signature=signature).prefetch(2 * local)
 
