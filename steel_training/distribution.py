@@ -10,15 +10,19 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from steel_training.errors import SteelTrainingError, UsageError
 
 log = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
 
 VARIABLE = "TF_CONFIG"
 CHIEF, WORKER = "chief", "worker"
@@ -31,6 +35,9 @@ HEARTBEAT_SECONDS = 60
 
 RESULT_SECONDS = 900
 """How long a worker waits for the chief's result after the training that they did together."""
+
+TOGETHER = ("train_head", "fine_tune")
+"""The stages that all workers do at once; the chief does the others alone."""
 
 _EXAMPLE = '{"cluster": {"worker": ["host-a:2222", "host-b:2222"]}, "task": {"type": "worker", "index": 0}}'
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s:/]+):([0-9]{1,5})")
@@ -110,6 +117,47 @@ def is_chief() -> bool:
     """Says whether this process is the one that writes: the chief of its cluster, or alone."""
     found = cluster()
     return found is None or found.is_chief
+
+
+def refuse_worker(stage: str) -> None:
+    """Lets the chief, and whoever is alone, do any stage, and other workers those that are done together.
+
+    Raises:
+        ClusterUnusable: this worker has no part in the stage.
+    """
+    found = cluster()
+    if found is not None and not found.is_chief and stage not in TOGETHER:
+        raise ClusterUnusable(
+            f"{found} has no part in {stage}: the chief ({found.addresses[0]}) does it alone. "
+            f"Start only {' and '.join(TOGETHER)} on the other workers."
+        )
+
+
+def of_chief(look: Callable[[], Found | None]) -> Found:
+    """Waits for what the chief leaves in the store.
+
+    Args:
+        look: returns it, or `None` while it is not there.
+
+    Raises:
+        WorkerLost: the chief ended without it, or took longer than `RESULT_SECONDS`.
+    """
+    found = cluster()
+    if found is None:
+        raise ClusterUnusable(f"{VARIABLE} is not set; only a worker of a cluster waits for a chief.")
+    deadline = time.monotonic() + RESULT_SECONDS
+    while time.monotonic() < deadline:
+        up = _answers(found.addresses[0])  # asked first: a chief that has ended cannot write any more
+        result = look()
+        if result is not None:
+            return result
+        if not up:
+            break
+        time.sleep(1)
+    raise WorkerLost(
+        f"{found}: training is done, but the chief ({found.addresses[0]}) left no result. See its log, and start the same "
+        "command again on every machine."
+    )
 
 
 def strategy() -> Any:
@@ -220,6 +268,15 @@ def _position(task: Any, sizes: Mapping[str, int]) -> int:
 
 def _refuse(found: str) -> NoReturn:
     raise ClusterUnusable(f"{VARIABLE} {found}. An example for two workers: {_EXAMPLE}")
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError:
+        return False
+    return True
 
 
 def _first_line(error: Exception) -> str:

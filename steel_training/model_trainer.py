@@ -339,10 +339,7 @@ class ModelTrainer:
             )
             callbacks += bar
             if replication.is_replicated(strategy):
-                with distribution.explained():
-                    replication.fit(
-                        network, training, validation, strategy=strategy, epochs=epochs, callbacks=callbacks
-                    )
+                replication.fit(network, training, validation, strategy=strategy, epochs=epochs, callbacks=callbacks)
             else:
                 network.fit(training, validation_data=validation, epochs=epochs, callbacks=callbacks, verbose=0)
             network.load_weights(checkpoint)

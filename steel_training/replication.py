@@ -7,6 +7,7 @@ of patches in the whole batch, and metrics are counts that are added up. So a st
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -91,13 +92,17 @@ def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: in
     told = keras.callbacks.CallbackList(
         list(callbacks), add_history=False, model=network, epochs=epochs, steps=len(train), verbose=0
     )
-    training, validation = _distributed(strategy, train), _distributed(strategy, val)
+    steps = list(range(len(train)))
+    training, validation = _distributed(strategy, train, steps), _distributed(strategy, val, list(range(len(val))))
     network.stop_training = False
-    train.on_epoch_end()  # as Keras does before the first epoch: the same order of patches
+    # Both as Keras does, from the same seeds: all workers, and one device alone, see the patches in the same order.
+    train.on_epoch_end()
     told.on_train_begin()
     for epoch in range(epochs):
         reset()
         told.on_epoch_begin(epoch)
+        steps[:] = range(len(train))
+        random.shuffle(steps)
         batches = iter(training)
         for step in range(len(train)):
             told.on_train_batch_begin(step)
@@ -154,8 +159,8 @@ def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[
     return over_all
 
 
-def _distributed(strategy: Any, batches: Batches) -> Any:
-    """Gives each replica its part of every batch, and the size of the whole batch; a part can be empty."""
+def _distributed(strategy: Any, batches: Batches, order: list[int]) -> Any:
+    """Gives each replica its part of every batch, in an order that may change between epochs, and the batch's size."""
     import tensorflow as tf
 
     replicas = int(strategy.num_replicas_in_sync)
@@ -177,7 +182,7 @@ def _distributed(strategy: Any, batches: Batches) -> Any:
         first = context.input_pipeline_id * local
 
         def parts() -> Iterator[Any]:
-            for index in range(len(batches)):
+            for index in order:
                 rows = batches.rows(index)
                 for part in np.array_split(rows, replicas)[first : first + local]:
                     # Convolutions do not take an empty batch: a replica with nothing to do sees a patch, but no target.
