@@ -192,7 +192,7 @@ def _of_this_machine() -> Any:
 def _joined(found: Cluster) -> Any:
     """Meets the other workers; TensorFlow itself would wait an hour for one that does not come."""
     import tensorflow as tf
-    from tensorflow.core.protobuf import coordination_config_pb2
+    from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
     from tensorflow.python.eager import context
 
     log.info("%s: waiting for the others, at most %d s", found, GATHERING_SECONDS)

@@ -318,7 +318,7 @@ class ModelTrainer:
         strategy: Any,
         class_weights: tuple[float, float] = (1.0, 1.0),
     ) -> Training:
-        weights = np.array(class_weights, np.float32)
+        weights, replicated = np.array(class_weights, np.float32), replication.is_replicated(strategy)
         training = _cached_views(train, self.train.labels, batch_size, weights=weights, seed=self.config.data.seed)
         validation = _cached_views(val, self.val.labels, 256, weights=weights, seed=None)
         if self.logs is not None:
@@ -338,14 +338,17 @@ class ModelTrainer:
                 logs=self.logs,
             )
             callbacks += bar
-            if replication.is_replicated(strategy):
+            if replicated:
                 replication.fit(network, training, validation, strategy=strategy, epochs=epochs, callbacks=callbacks)
             else:
                 network.fit(training, validation_data=validation, epochs=epochs, callbacks=callbacks, verbose=0)
             network.load_weights(checkpoint)
         best = int(np.argmax(history[monitoring.RANKED])) + 1
         if self.logs is not None:
-            scores = replication.scores(network, validation)
+            if replicated:
+                scores = replication.scores(network, validation)
+            else:
+                scores = network.predict(validation, verbose=0)[:, 0]
             worst = monitoring.worst_pictures(
                 self.val, scores, precision=self._precision, heading=f"{stage}, epoch {best}"
             )

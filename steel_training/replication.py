@@ -44,7 +44,7 @@ def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: in
     a replica's part of a batch; such a network is none for this.
 
     Args:
-        network: compiled in the strategy's scope, with a loss object.
+        network: of a list of inputs; compiled in the strategy's scope, with a loss object.
         train: each batch is split over the replicas.
         val: the same.
         strategy: with several replicas.
@@ -61,7 +61,7 @@ def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: in
     loss = type(network.loss).from_config({**network.loss.get_config(), "reduction": "sum"})
 
     def forward(inputs: Any, target: Any, weight: Any, *, training: bool) -> Any:
-        scores = network(inputs, training=training)[: tf.shape(target)[0]]
+        scores = network(_listed(inputs), training=training)[: tf.shape(target)[0]]
         summed = loss(target, scores, sample_weight=weight)
         patches = tf.cast(tf.shape(target)[0], tf.float32)
         total.update_state(tf.math.divide_no_nan(summed, patches), sample_weight=patches)
@@ -128,7 +128,7 @@ def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: in
 
 def scores(network: Any, batches: Batches) -> np.ndarray:
     """Returns the scores (n,) of all patches in order, from this process's copy of the weights alone."""
-    parts = [network(batches.take(batches.rows(index))[0], training=False) for index in range(len(batches))]
+    parts = [network(_listed(batches.take(batches.rows(index))[0]), training=False) for index in range(len(batches))]
     return np.concatenate([np.asarray(part)[:, 0] for part in parts])
 
 
@@ -157,6 +157,10 @@ def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[
         return [tf.concat(strategy.experimental_local_results(output), axis=0)[:count] for output in outputs]
 
     return over_all
+
+
+def _listed(inputs: Any) -> list[Any]:
+    return list(inputs) if isinstance(inputs, tuple) else [inputs]
 
 
 def _distributed(strategy: Any, batches: Batches, order: list[int]) -> Any:
