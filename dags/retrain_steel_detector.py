@@ -15,13 +15,19 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, Label, chain
 from steel_training_airflow.form import TIMEZONE, params, resolve_arguments
+from steel_training_airflow.kubernetes import training_pod
 from steel_training_airflow.operators import DecideOperator, StageOperator
 
 MODEL = Asset("steel_model")
 NIGHT = os.environ.get("STEEL_TRAINING_CRON", "0 2 * * *")
 
 # One slot and one worker: two trainings at once, as a backfill would start them, do not fit on a GPU.
-GPU = {"queue": "gpu", "pool": "gpu", "execution_timeout": timedelta(hours=12)}
+GPU = {
+    "queue": "gpu",
+    "pool": "gpu",
+    "execution_timeout": timedelta(hours=12),
+    "executor_config": training_pod(),
+}
 
 with DAG(
     dag_id="steel_training",
