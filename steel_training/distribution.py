@@ -19,6 +19,7 @@ from functools import cache
 from typing import Any, NoReturn, TypeVar
 
 from steel_training.errors import SteelTrainingError, UsageError
+from steel_training.rendezvous import split_address, wait_for_all
 
 log = logging.getLogger(__name__)
 
@@ -190,33 +191,48 @@ def _of_this_machine() -> Any:
 
 
 def _joined(found: Cluster) -> Any:
-    """Meets the other workers; TensorFlow itself would wait an hour for one that does not come."""
+    """Meets the other workers, and makes one cluster of them."""
     import tensorflow as tf
     from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
     from tensorflow.python.eager import context
 
-    log.info("%s: waiting for the others, at most %d s", found, GATHERING_SECONDS)
+    meet(found, GATHERING_SECONDS)
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     jobs = resolver.cluster_spec().as_dict()
     leader = CHIEF if CHIEF in jobs else WORKER
     context.context().configure_coordination_service(
         service_type="standalone",
         service_leader=f"/job:{leader}/replica:0/task:0",
-        cluster_register_timeout_in_ms=GATHERING_SECONDS * 1000,
         heartbeat_timeout_in_ms=HEARTBEAT_SECONDS * 1000,
         coordinated_jobs=[
             coordination_config_pb2.CoordinatedJob(name=job, num_tasks=len(tasks)) for job, tasks in jobs.items()
         ],
     )
-    try:
-        made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    except tf.errors.OpError as error:
-        raise WorkerLost(
-            f"{found}: the cluster of {', '.join(found.addresses)} did not come together within {GATHERING_SECONDS} s. "
-            f"Start the same command on every machine, and let them reach each other. ({_first_line(error)})"
-        ) from error
+    made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     log.info("%s: training on %d replicas", found, made.num_replicas_in_sync)
     return made
+
+
+def meet(found: Cluster, seconds: float) -> None:
+    """Waits for the other workers.
+
+    Raises:
+        WorkerLost: not all are there in time.
+        ClusterUnusable: this process cannot listen at the chief's port.
+    """
+    log.info("%s: waiting for the others, at most %.0f s", found, seconds)
+    try:
+        missing = wait_for_all(found.addresses, found.position, seconds)
+    except OSError as error:
+        raise ClusterUnusable(
+            f"{found} cannot listen at its port: {error}. Is a training still going on there?"
+        ) from None
+    if missing:
+        absent = ", ".join(found.addresses[number] for number in missing)
+        raise WorkerLost(
+            f"{found}: after {seconds:.0f} s still waiting for {absent}. "
+            "Start the same command on every machine, and let them reach each other at their ports."
+        )
 
 
 @contextmanager
@@ -271,9 +287,8 @@ def _refuse(found: str) -> NoReturn:
 
 
 def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        socket.create_connection(split_address(address), timeout=10).close()
     except OSError:
         return False
     return True
