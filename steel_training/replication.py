@@ -1,7 +1,7 @@
 """Training on several replicas at once: each step's batch is split over them, and all end with the same weights.
 
 Keras' own `fit` averages the means of the replicas, so that a patch of a short last batch counts for more than it should,
-and it has no way to report metrics over several workers. Here a replica sums its losses, the sum is divided by the number
+and with several workers it is known to fail (keras-team/keras issue 20585). Here a replica sums its losses, the sum is divided by the number
 of patches in the whole batch, and metrics are counts that are added up. So a step does what one device would do.
 """
 
