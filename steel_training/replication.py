@@ -1,8 +1,9 @@
 """Training on several replicas at once: each step's batch is split over them, and all end with the same weights.
 
-Keras' own `fit` averages the means of the replicas, so that a patch of a short last batch counts for more than it should,
-and with several workers it is known to fail (keras-team/keras issue 20585). Here a replica sums its losses, the sum is divided by the number
-of patches in the whole batch, and metrics are counts that are added up. So a step does what one device would do.
+Keras' own `fit` averages the means of the replicas, so that a patch of a short last batch counts for more than it
+should, and with several workers it is known to fail (keras-team/keras issue 20585). Here a replica sums its losses, the
+sum is divided by the number of patches in the whole batch, and metrics are counts that are added up. So a step does what
+one device would do.
 """
 
 from __future__ import annotations
