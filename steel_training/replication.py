@@ -79,8 +79,9 @@ def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: in
         forward(inputs, target, weight, training=False)
 
     # Traced once, since the iterator leaves the shapes open: workers that trace at different times wait for each other.
-    train_on_next = tf.function(lambda batches: strategy.run(train_step, args=next(batches)))
-    validate_on_next = tf.function(lambda batches: strategy.run(validation_step, args=next(batches)))
+    # There is nothing for AutoGraph, which would read this file again.
+    train_on_next = tf.function(lambda it: strategy.run(train_step, args=it.get_next()), autograph=False)
+    validate_on_next = tf.function(lambda it: strategy.run(validation_step, args=it.get_next()), autograph=False)
 
     def results() -> dict[str, float]:
         values = {name: float(value) for name, value in network.get_metrics_result().items()}
