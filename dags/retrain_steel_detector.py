@@ -17,6 +17,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable, Label, TriggerRule, chain
 from steel_training_airflow.approval import ApproveReleaseOperator
 from steel_training_airflow.form import TIMEZONE, params, resolve_arguments
+from steel_training_airflow.kubernetes import training_pod
 from steel_training_airflow.notices import VerdictNotifier
 from steel_training_airflow.operators import DecideOperator, StageOperator
 from steel_training_airflow.watching import DATASET
@@ -25,7 +26,12 @@ MODEL = Asset("steel_model")
 NIGHT = os.environ.get("STEEL_TRAINING_CRON", "0 2 * * *")
 
 # One slot and one worker: two trainings at once, as a backfill would start them, do not fit on a GPU.
-GPU = {"queue": "gpu", "pool": "gpu", "execution_timeout": timedelta(hours=12)}
+GPU = {
+    "queue": "gpu",
+    "pool": "gpu",
+    "execution_timeout": timedelta(hours=12),
+    "executor_config": training_pod(),
+}
 # Two ways lead to either end; the one that is not taken is skipped.
 END = {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS}
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from steel_training import distribution
 from steel_training.config import load_config, settings
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.run import Run, StageResult, Status, safe_run_id
@@ -97,6 +98,7 @@ def _perform(run: Run, stage: str, options: argparse.Namespace) -> StageResult:
     from steel_training import stages
     from steel_training.records import STAGES
 
+    distribution.refuse_worker(stage)
     # A run without a person in it has one step less than there are stages: it is published or rejected.
     place = STAGES.index(stage) + 1
     of = f"[{min(place, len(STAGES) - 2)}/{len(STAGES) - 2}]"

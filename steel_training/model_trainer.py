@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from steel_training import monitoring
+from steel_training import distribution, monitoring, replication
 from steel_training.backbones import SPECS, BackboneSpec, UnknownLayer
 from steel_training.config import BaselineConfig, Config, ModelConfig, TrainingConfig
 from steel_training.features import FeatureCache, PatchSet, network_digest
@@ -98,6 +98,11 @@ class TransferLearningModel:
             WeightsNotFound: the named file does not exist.
             WeightsUnusable: it does not fit, or ImageNet cannot be downloaded.
         """
+        with distribution.strategy().scope():
+            return cls._build(config, input_size)
+
+    @classmethod
+    def _build(cls, config: ModelConfig, input_size: int) -> TransferLearningModel:
         import keras
 
         spec = SPECS[config.backbone]
@@ -116,7 +121,9 @@ class TransferLearningModel:
         """Reads a saved network back; nothing in the file can run code (`safe_mode`)."""
         import keras
 
-        return cls(keras.models.load_model(path, compile=False, safe_mode=True), SPECS[config.backbone], weights)
+        with distribution.strategy().scope():
+            network = keras.models.load_model(path, compile=False, safe_mode=True)
+        return cls(network, SPECS[config.backbone], weights)
 
     @property
     def input_size(self) -> int:
@@ -178,7 +185,8 @@ class TransferLearningModel:
 class ModelTrainer:
     """Trains the networks on the training part, choosing epochs by the validation part. It never sees the test part.
 
-    With `logs`, a folder a training, it leaves `results.csv` and TensorBoard's files there (see `monitoring`).
+    With `logs`, a folder a training, it leaves `results.csv` and TensorBoard's files there (see `monitoring`). Head and
+    backbone train on what `distribution.strategy` finds, a step's batch split over the replicas; the baseline on one device.
     """
 
     def __init__(
@@ -203,8 +211,11 @@ class ModelTrainer:
         """Trains the baseline CNN from pixels, with plain binary cross-entropy and no class weights.
 
         It is there to judge the data: with the weights 0.5/2.0 a network that learned nothing would call everything
-        defective, and the check for collapse could not tell that from a bug.
+        defective, and the check for collapse could not tell that from a bug. It trains on one device: its BatchNorm would
+        see 32 patches on one GPU and 4 on eight, and the judgement of the data would depend on the machine.
         """
+        import tensorflow as tf
+
         config = self.config.baseline
         network = model.keras_model
         train, val = (
@@ -213,7 +224,8 @@ class ModelTrainer:
         )
         network.compile(_adam(config.learning_rate), "binary_crossentropy", metrics=monitoring.metrics(self._precision))
         epochs = max(config.epochs, math.ceil(config.min_steps * config.batch_size / len(self.train)))
-        return self._fit("check_baseline", network, train, val, epochs, config.batch_size, class_weights=None)
+        alone = tf.distribute.get_strategy()
+        return self._fit("check_baseline", network, train, val, epochs, config.batch_size, strategy=alone)
 
     def train_head(self, model: TransferLearningModel) -> Training:
         """Trains the head on cached features of the frozen backbone."""
@@ -224,9 +236,8 @@ class ModelTrainer:
         standardise = model.keras_model.get_layer("standardise")
         standardise.adapt(np.concatenate([np.asarray(view, np.float32) for view in train.pooled[0]]))
         top = keras.Model(model.pooled(), model.keras_model.output)
-        top.compile(
-            self._optimizer(config.head.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision)
-        )
+        strategy = distribution.strategy()
+        self._compile(top, config.head.learning_rate, strategy)
         return self._fit(
             "train_head",
             top,
@@ -234,6 +245,7 @@ class ModelTrainer:
             val.pooled,
             config.head.epochs,
             config.batch_size,
+            strategy=strategy,
             class_weights=_class_weights(config),
         )
 
@@ -249,9 +261,8 @@ class ModelTrainer:
         top = keras.Model(boundary, model.keras_model.output)
         for layer in top.layers:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-        top.compile(
-            self._optimizer(config.fine_tune.learning_rate), _loss(config), metrics=monitoring.metrics(self._precision)
-        )
+        strategy = distribution.strategy()
+        self._compile(top, config.fine_tune.learning_rate, strategy)
         return self._fit(
             "fine_tune",
             top,
@@ -259,6 +270,7 @@ class ModelTrainer:
             val.boundary,
             config.fine_tune.epochs,
             config.batch_size,
+            strategy=strategy,
             class_weights=_class_weights(config),
         )
 
@@ -266,10 +278,12 @@ class ModelTrainer:
     def _precision(self) -> float:
         return self.config.gate.precision or 0.5
 
-    def _optimizer(self, rate: float) -> Any:
-        if not self.config.training.average_weights:
-            return _adam(rate)
-        return _adam(rate, averaged_over=math.ceil(len(self.train) / self.config.training.batch_size))
+    def _compile(self, network: Any, rate: float, strategy: Any) -> None:
+        config = self.config.training
+        steps = math.ceil(len(self.train) / config.batch_size)
+        with strategy.scope():
+            optimizer = _adam(rate, averaged_over=steps if config.average_weights else None)
+            network.compile(optimizer, _loss(config), metrics=monitoring.metrics(self._precision))
 
     def _cached(self, stage: str, model: TransferLearningModel) -> tuple[Cached, Cached]:
         """Computes what both trainings start from in one pass: the head does not change what lies below it."""
@@ -280,6 +294,7 @@ class ModelTrainer:
         outputs = model.pooled() + (model.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
         trunk = keras.Model(model.keras_model.input, outputs, name="trunk")
         forward = tf.function(lambda pixels: tf.nest.flatten(trunk(pixels, training=False)), reduce_retracing=True)
+        forward = replication.spread(forward, distribution.strategy())
         key = {"trunk": network_digest(trunk)}
 
         def cached(part: PatchSet, name: str, views: int) -> Cached:
@@ -300,9 +315,10 @@ class ModelTrainer:
         epochs: int,
         batch_size: int,
         *,
-        class_weights: tuple[float, float] | None,
+        strategy: Any,
+        class_weights: tuple[float, float] = (1.0, 1.0),
     ) -> Training:
-        weights = np.array(class_weights or (1.0, 1.0), np.float32)
+        weights, replicated = np.array(class_weights, np.float32), replication.is_replicated(strategy)
         training = _cached_views(train, self.train.labels, batch_size, weights=weights, seed=self.config.data.seed)
         validation = _cached_views(val, self.val.labels, 256, weights=weights, seed=None)
         if self.logs is not None:
@@ -321,11 +337,18 @@ class ModelTrainer:
                 averaged=bool(network.optimizer.use_ema),
                 logs=self.logs,
             )
-            network.fit(training, validation_data=validation, epochs=epochs, callbacks=[*callbacks, *bar], verbose=0)
+            callbacks += bar
+            if replicated:
+                replication.fit(network, training, validation, strategy=strategy, epochs=epochs, callbacks=callbacks)
+            else:
+                network.fit(training, validation_data=validation, epochs=epochs, callbacks=callbacks, verbose=0)
             network.load_weights(checkpoint)
         best = int(np.argmax(history[monitoring.RANKED])) + 1
         if self.logs is not None:
-            scores = network.predict(validation, verbose=0)[:, 0]
+            if replicated:
+                scores = replication.scores(network, validation)
+            else:
+                scores = network.predict(validation, verbose=0)[:, 0]
             worst = monitoring.worst_pictures(
                 self.val, scores, precision=self._precision, heading=f"{stage}, epoch {best}"
             )
@@ -357,11 +380,16 @@ def _cached_views(
             if self.random is not None:
                 self.view[:] = self.random.integers(views, size=count)
 
-        def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
-            rows = self.order[index * batch_size : (index + 1) * batch_size]
+        def __getitem__(self, index: int) -> tuple[Any, np.ndarray, np.ndarray]:
+            return self.take(self.rows(index))
+
+        def rows(self, index: int) -> np.ndarray:
+            return self.order[index * batch_size : (index + 1) * batch_size]
+
+        def take(self, rows: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
             inputs = tuple(np.asarray(array[self.view[rows], rows], np.float32) for array in arrays)
             target = labels[rows]
-            return (inputs if len(inputs) > 1 else inputs[0]), target[:, None].astype(np.float32), weights[target]  # type: ignore[return-value]
+            return (inputs if len(inputs) > 1 else inputs[0]), target[:, None].astype(np.float32), weights[target]
 
     return CachedViews()
 

@@ -13,13 +13,14 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from steel_training import distribution
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.storage import ObjectNotFound, Storage
 from steel_training.verdict import Reason, Verdict
@@ -180,23 +181,38 @@ class Run:
         """Gives the finished stage's files as a local folder, read only."""
         return self.store.local_folder(self.key(stage))
 
-    def perform(self, stage: str, inputs: Mapping[str, Any], work: Callable[[Path], StageResult]) -> StageResult:
+    def perform(
+        self,
+        stage: str,
+        inputs: Mapping[str, Any],
+        work: Callable[[Path], StageResult],
+        *,
+        together: bool = False,
+    ) -> StageResult:
         """Does a stage's work, or returns its result where the same inputs gave one already.
 
         Args:
             stage: its name.
             inputs: everything that the result depends on, as JSON values.
             work: gets an empty scratch folder; what it leaves there is committed with the result.
+            together: all workers of a cluster do the work at once (see `distribution`); the chief commits, the others
+                return its result.
+
+        Raises:
+            WorkerLost: another worker was lost on the way.
         """
         digest = hashlib.sha256(json.dumps([stage, inputs], sort_keys=True).encode()).hexdigest()
-        found = self.find_result(stage)
-        if found is not None and found.inputs == digest:
+        found = self._found(stage, digest)
+        if found is not None:
             return found
         if found is not None and stage == FIRST:
             self.clear()  # what was made from other data would stand beside what is made now
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"steel-training-{stage}-") as scratch:
-            made = work(Path(scratch))
+            with distribution.explained() if together else nullcontext():
+                made = work(Path(scratch))
+            if together and not distribution.is_chief():
+                return distribution.of_chief(lambda: self._found(stage, digest))
             result = StageResult(
                 stage=stage,
                 status=made.status,
@@ -213,3 +229,7 @@ class Run:
             Path(scratch, RESULT).write_text(text, encoding="utf-8")
             self.store.put_folder(Path(scratch), self.key(stage), last=RESULT)
         return result
+
+    def _found(self, stage: str, digest: str) -> StageResult | None:
+        found = self.find_result(stage)
+        return found if found is not None and found.inputs == digest else None

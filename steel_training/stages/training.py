@@ -56,7 +56,7 @@ def train_head(run: Run) -> StageResult:
         model.keras_model.save(folder / MODEL)
         return StageResult("train_head", outputs={"weights": model.weights.as_dict(), **training.as_dict()})
 
-    return run.perform("train_head", run.after("check_baseline"), work)
+    return run.perform("train_head", run.after("check_baseline"), work, together=True)
 
 
 def fine_tune(run: Run) -> StageResult:
@@ -78,4 +78,4 @@ def fine_tune(run: Run) -> StageResult:
             outputs={"weights": weights.as_dict(), "machine": provenance.machine(), **training.as_dict()},
         )
 
-    return run.perform("fine_tune", run.after("train_head"), work)
+    return run.perform("fine_tune", run.after("train_head"), work, together=True)

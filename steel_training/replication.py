@@ -1,0 +1,200 @@
+"""Training on several replicas at once: each step's batch is split over them, and all end with the same weights.
+
+Keras' own `fit` averages the means of the replicas, so that a patch of a short last batch counts for more than it
+should, and with several workers it is known to fail (keras-team/keras issue 20585). Here a replica sums its losses, the
+sum is divided by the number of patches in the whole batch, and metrics are counts that are added up. So a step does what
+one device would do.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Batches(Protocol):
+    """Batches of one epoch after another."""
+
+    def __len__(self) -> int: ...
+
+    def on_epoch_end(self) -> None:
+        """Draws the order of the next epoch."""
+        ...
+
+    def rows(self, index: int) -> np.ndarray:
+        """Returns which patches are in a batch, int (n,)."""
+        ...
+
+    def take(self, rows: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Returns input or inputs (n, …), target (n, 1) and weight (n,) of patches, all float32."""
+        ...
+
+
+def is_replicated(strategy: Any) -> bool:
+    """Says whether there is more than one replica."""
+    return int(strategy.num_replicas_in_sync) > 1
+
+
+def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: int, callbacks: Sequence[Any]) -> None:
+    """Does what `network.fit(train, validation_data=val, …)` does, on every replica of a strategy.
+
+    Every worker runs all callbacks: reading a metric takes all of them. A BatchNormalization that is trained would see only
+    a replica's part of a batch; such a network is none for this.
+
+    Args:
+        network: of a list of inputs; compiled in the strategy's scope, with a loss object.
+        train: each batch is split over the replicas.
+        val: the same.
+        strategy: with several replicas.
+        epochs: at most.
+        callbacks: Keras callbacks.
+    """
+    import keras
+    import tensorflow as tf
+
+    optimizer = network.optimizer
+    with strategy.scope():
+        total = keras.metrics.Mean(name="loss")
+        optimizer.build(network.trainable_variables)
+    loss = type(network.loss).from_config({**network.loss.get_config(), "reduction": "sum"})
+
+    def forward(inputs: Any, target: Any, weight: Any, *, training: bool) -> Any:
+        scores = network(_listed(inputs), training=training)[: tf.shape(target)[0]]
+        summed = loss(target, scores, sample_weight=weight)
+        patches = tf.cast(tf.shape(target)[0], tf.float32)
+        total.update_state(tf.math.divide_no_nan(summed, patches), sample_weight=patches)
+        network.compute_metrics(inputs, target, scores, sample_weight=weight)
+        return summed
+
+    def train_step(inputs: Any, target: Any, weight: Any, patches: Any) -> None:
+        with tf.GradientTape() as tape:
+            mean = forward(inputs, target, weight, training=True) / patches
+        variables = network.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(mean, variables), variables, strict=True))
+
+    def validation_step(inputs: Any, target: Any, weight: Any, _: Any) -> None:
+        forward(inputs, target, weight, training=False)
+
+    # Traced once, since the iterator leaves the shapes open: workers that trace at different times wait for each other.
+    # There is nothing for AutoGraph, which would read this file again.
+    train_on_next = tf.function(lambda it: strategy.run(train_step, args=it.get_next()), autograph=False)
+    validate_on_next = tf.function(lambda it: strategy.run(validation_step, args=it.get_next()), autograph=False)
+
+    def results() -> dict[str, float]:
+        values = {name: float(value) for name, value in network.get_metrics_result().items()}
+        return {**values, "loss": float(total.result())}
+
+    def reset() -> None:
+        network.reset_metrics()
+        total.reset_state()
+
+    told = keras.callbacks.CallbackList(
+        list(callbacks), add_history=False, model=network, epochs=epochs, steps=len(train), verbose=0
+    )
+    steps = list(range(len(train)))
+    training, validation = _distributed(strategy, train, steps), _distributed(strategy, val, list(range(len(val))))
+    network.stop_training = False
+    # Both as Keras does, from the same seeds: all workers, and one device alone, see the patches in the same order.
+    train.on_epoch_end()
+    told.on_train_begin()
+    for epoch in range(epochs):
+        reset()
+        told.on_epoch_begin(epoch)
+        steps[:] = range(len(train))
+        random.shuffle(steps)
+        batches = iter(training)
+        for step in range(len(train)):
+            told.on_train_batch_begin(step)
+            train_on_next(batches)
+            told.on_train_batch_end(step)
+        logs = results()
+        train.on_epoch_end()
+        reset()
+        told.on_test_begin()
+        batches = iter(validation)
+        for step in range(len(val)):
+            told.on_test_batch_begin(step)
+            validate_on_next(batches)
+            told.on_test_batch_end(step)
+        validated = results()
+        told.on_test_end(validated)
+        logs |= {f"val_{name}": value for name, value in validated.items()}
+        told.on_epoch_end(epoch, logs)
+        if network.stop_training:
+            break
+    told.on_train_end(logs)
+
+
+def scores(network: Any, batches: Batches) -> np.ndarray:
+    """Returns the scores (n,) of all patches in order, from this process's copy of the weights alone."""
+    parts = [network(_listed(batches.take(batches.rows(index))[0]), training=False) for index in range(len(batches))]
+    return np.concatenate([np.asarray(part)[:, 0] for part in parts])
+
+
+def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[Any], Sequence[Any]]:
+    """Makes a function of a batch use all devices of this machine, each for a part of the batch.
+
+    Args:
+        forward: tensor (n, …) → tensors (n, …), a patch's values independent of the others'.
+        strategy: over those devices.
+    """
+    import tensorflow as tf
+
+    replicas = len(strategy.extended.worker_devices) if is_replicated(strategy) else 1
+    if replicas == 1:
+        return forward
+
+    def over_all(batch: Any) -> list[Any]:
+        # Convolutions do not take an empty part: where there are too few, the last one is computed several times.
+        count = len(batch)
+        rows = np.minimum(np.arange(max(count, replicas)), count - 1)
+        parts = [tf.gather(batch, part) for part in np.array_split(rows, replicas)]
+        values = strategy.experimental_distribute_values_from_function(
+            lambda context: parts[context.replica_id_in_sync_group % replicas]
+        )
+        outputs = strategy.run(forward, args=(values,))
+        return [tf.concat(strategy.experimental_local_results(output), axis=0)[:count] for output in outputs]
+
+    return over_all
+
+
+def _listed(inputs: Any) -> list[Any]:
+    return list(inputs) if isinstance(inputs, tuple) else [inputs]
+
+
+def _distributed(strategy: Any, batches: Batches, order: list[int]) -> Any:
+    """Gives each replica its part of every batch, in an order that may change between epochs, and the batch's size."""
+    import tensorflow as tf
+
+    replicas = int(strategy.num_replicas_in_sync)
+    inputs, target, weight = batches.take(batches.rows(0)[:0])
+    several = isinstance(inputs, tuple)
+
+    def spec(array: np.ndarray) -> Any:
+        return tf.TensorSpec((None, *array.shape[1:]), tf.float32)
+
+    signature = (
+        tuple(spec(array) for array in inputs) if several else spec(inputs),
+        spec(target),
+        spec(weight),
+        tf.TensorSpec((), tf.float32),
+    )
+
+    def of_worker(context: Any) -> Any:
+        local = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+
+        def parts() -> Iterator[Any]:
+            for index in order:
+                rows = batches.rows(index)
+                for part in np.array_split(rows, replicas)[first : first + local]:
+                    # Convolutions do not take an empty batch: a replica with nothing to do sees a patch, but no target.
+                    inputs, target, weight = batches.take(part if len(part) else rows[:1])
+                    yield inputs, target[: len(part)], weight[: len(part)], np.float32(len(rows))
+
+        return tf.data.Dataset.from_generator(parts, output_signature=signature).prefetch(2 * local)
+
+    return strategy.distribute_datasets_from_function(of_worker)
