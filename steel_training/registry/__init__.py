@@ -3,7 +3,7 @@
 A version never changes: its checksums are written last, removed first, and checked by whoever reads it.
 """
 
-from steel_training.registry.decisions import Decisions, Unreadable
+from steel_training.registry.decisions import Decisions, Unreadable, Verdicts
 from steel_training.registry.errors import ChampionMoved, ModelNameRefused, VersionDamaged, VersionNotFound
 from steel_training.registry.pointer import Pointer
 from steel_training.registry.registry import MARKER, Registry, names
@@ -16,6 +16,7 @@ __all__ = [
     "Pointer",
     "Registry",
     "Unreadable",
+    "Verdicts",
     "VersionDamaged",
     "VersionNotFound",
     "names",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,40 +41,69 @@ class Unreadable:
     why: str
 
 
+@dataclass(frozen=True)
+class Verdicts:
+    """What is known of a registry's verdicts.
+
+    Attributes:
+        found: newest first.
+        unreadable: records that are none.
+        missing: how many are still being read; 0 where no time was set.
+    """
+
+    found: list[dict[str, Any]]
+    unreadable: list[Unreadable]
+    missing: int
+
+
 class Decisions:
     """The verdicts of one registry, for a process that is asked for them again and again.
 
-    One listing tells which records there are and the tags of their content; those whose tag is new are read, in parallel.
-    So what is returned is what the store held when it was listed.
+    One listing tells which records there are and the tags of their content; those whose tag is new are read, in parallel,
+    those written last first. So what is returned is what the store held when it was listed.
     """
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._known: dict[str, tuple[str, dict[str, Any] | Unreadable]] = {}
+        self._known: dict[str, tuple[str, Future[dict[str, Any] | Unreadable | None]]] = {}
         self._lock = threading.Lock()
+        self._readers = ThreadPoolExecutor(_THREADS, thread_name_prefix="decisions")
 
-    def read(self) -> tuple[list[dict[str, Any]], list[Unreadable]]:
-        """Returns every verdict, newest first, and the records that could not be read.
+    def read(self, within: float | None = None) -> Verdicts:
+        """Returns every verdict.
+
+        Args:
+            within: seconds after which what has been read so far is returned; the rest is read on, for the next caller.
 
         Raises:
             StorageError: the store cannot be reached.
         """
         with self._lock:
-            entries = self._registry.decision_entries()
-            new = [entry for entry in entries if self._known.get(entry.key, ("", None))[0] != entry.etag]
-            if new:
-                with ThreadPoolExecutor(_THREADS) as pool:
-                    fetched = dict(zip((entry.key for entry in new), pool.map(self._fetch, new), strict=True))
-            else:
-                fetched = {}
-            tagged = {entry.key: entry.etag for entry in entries}
-            known = {key: value for key, value in self._known.items() if key in tagged}
-            known |= {key: (tagged[key], found) for key, found in fetched.items() if found is not None}
-            self._known = known
-            found = [value for _, value in known.values()]
-        whole = [one for one in found if not isinstance(one, Unreadable)]
-        whole.sort(key=lambda decision: (decision["decided_at"], decision["run_id"]), reverse=True)
-        return whole, [one for one in found if isinstance(one, Unreadable)]
+            entries = sorted(self._registry.decision_entries(), key=lambda entry: entry.modified, reverse=True)
+            self._known = {
+                entry.key: known
+                if (known := self._known.get(entry.key)) is not None and known[0] == entry.etag
+                else (entry.etag, self._readers.submit(self._fetch, entry))
+                for entry in entries
+            }
+            reading = {key: future for key, (_, future) in self._known.items()}
+        done, missing = wait(reading.values(), timeout=within)
+        try:
+            results = [future.result() for future in done]
+        except BaseException:
+            self._forget(failed=done)
+            raise
+        found = [result for result in results if isinstance(result, dict)]
+        found.sort(key=lambda decision: (decision["decided_at"], decision["run_id"]), reverse=True)
+        return Verdicts(found, [result for result in results if isinstance(result, Unreadable)], len(missing))
+
+    def _forget(self, failed: Collection[Future[Any]]) -> None:
+        """Lets the next caller read again what could not be reached."""
+        with self._lock:
+            gone = {
+                key for key, (_, future) in self._known.items() if future in failed and future.exception() is not None
+            }
+            self._known = {key: known for key, known in self._known.items() if key not in gone}
 
     def _fetch(self, entry: Entry) -> dict[str, Any] | Unreadable | None:
         """Returns a record, or what is wrong with it; `None` where it is gone since the listing."""

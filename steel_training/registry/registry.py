@@ -257,14 +257,6 @@ class Registry:
         """Returns where the verdicts lie, with tags that change when one is replaced; nothing is read."""
         return list(self.store.entries(self._key("decisions")))
 
-    def decision(self, run_id: str) -> dict[str, Any] | None:
-        """Returns a run's verdict; `None` where it has left none."""
-        try:
-            found: dict[str, Any] = self.store.read_json(self._key("decisions", f"{run_id}.json"))
-        except ObjectNotFound:
-            return None
-        return found
-
     def started(self) -> list[str]:
         """Returns the names of the versions in one listing: whole, being published, or being removed."""
         return self.store.folders(self._key("versions"))

@@ -82,10 +82,10 @@ def compared(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[
     """Returns rows of name, first, second and difference: the figures, then what they were measured with."""
     rows = []
     ours, theirs = first.get("metrics", {}), second.get("metrics", {})
-    for name in dict.fromkeys((*ours, *theirs)):
+    for name in dict.fromkeys((*(name for name in SHOWN if name in {**ours, **theirs}), *ours, *theirs)):
         x, y = _value(ours, name), _value(theirs, name)
         between = f"{y - x:+.4f}" if x is not None and y is not None else _NONE
-        rows.append((SHOWN.get(name, name), _figure(x), _figure(y), between))
+        rows.append((SHOWN.get(name, name.replace("_", " ")), _figure(x), _figure(y), between))
     for title, read in _SIDES.items():
         left, right = read(first), read(second)
         rows.append((title, left, right, "" if left == right else "differs"))

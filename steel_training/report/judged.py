@@ -12,16 +12,21 @@ from steel_training.report import plots
 from steel_training.report.blocks import Block, Details, Figure, Figures, Gallery, Section, Table, Text
 from steel_training.report.bounds import dots_and_bounds
 from steel_training.report.record import Mistake
-from steel_training.report.wording import NAMES, bound_of, is_met, is_number, metric, number, percent, signed, size
+from steel_training.report.wording import (
+    NAMES,
+    bound_of,
+    headline,
+    is_met,
+    is_number,
+    metric,
+    number,
+    percent,
+    signed,
+    size,
+)
 
 _Outputs = Mapping[str, Any]
 _SLICES_SHOWN = 40
-
-
-def headline(evaluated: _Outputs) -> str:
-    """One sentence on misses and false alarms."""
-    c = evaluated["counts"]
-    return f"Missed {c['fn']} of {c['fn'] + c['tp']} defects; {c['fp']} false alarms among {c['fp'] + c['tn']} clean patches."
 
 
 def metrics(evaluated: _Outputs) -> Section:
@@ -50,7 +55,7 @@ def metrics(evaluated: _Outputs) -> Section:
         goal = "none" if target is None else f"≥ {target:g} {'✓ met' if name in reached else '✗ not met'}"
         rows.append((NAMES.get(name, name), metric(name, estimate["value"]), metric(name, bound_of(estimate)), goal))
     blocks: list[Block] = [
-        Text(headline(evaluated)),
+        Text(headline(evaluated["counts"])),
         Figures(
             [
                 Figure(

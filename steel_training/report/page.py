@@ -7,6 +7,7 @@ from pathlib import Path
 from steel_training.report import judged, process
 from steel_training.report.blocks import Section
 from steel_training.report.record import RunRecord
+from steel_training.report.wording import headline
 from steel_training.verdict import Verdict
 
 HEADLINES = {
@@ -39,7 +40,7 @@ def render(record: RunRecord) -> str:
         sign=SIGNS.get(record.verdict, "○"),
         tone=str(record.verdict or ""),
         record=record,
-        sentence=judged.headline(evaluated) if evaluated else "",
+        sentence=headline(evaluated["counts"]) if evaluated else "",
         sections=sections(record),
     )
 

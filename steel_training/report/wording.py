@@ -64,3 +64,9 @@ def is_met(estimate: Mapping[str, Any], target: float, evidence: str) -> bool:
 def bound_of(estimate: Mapping[str, Any]) -> Any:
     """Returns the bound of an estimate; runs before 2026-11-25 call it `lower`."""
     return estimate.get("bound", estimate.get("lower"))
+
+
+def headline(counts: Mapping[str, int]) -> str:
+    """One sentence on misses and false alarms."""
+    c = counts
+    return f"Missed {c['fn']} of {c['fn'] + c['tp']} defects; {c['fp']} false alarms among {c['fp'] + c['tn']} clean patches."

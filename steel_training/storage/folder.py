@@ -94,7 +94,8 @@ class FolderStorage(Storage):
 
     def _entry(self, path: Path) -> Entry:
         status = path.stat()
-        return Entry(path.relative_to(self.root).as_posix(), status.st_size, f"{status.st_mtime_ns}-{status.st_size}")
+        tag = f"{status.st_mtime_ns}-{status.st_size}"
+        return Entry(path.relative_to(self.root).as_posix(), status.st_size, tag, status.st_mtime)
 
     def folders(self, prefix: str = "") -> list[str]:
         with self._explained(prefix, "listed"):

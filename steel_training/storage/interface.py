@@ -45,12 +45,14 @@ def confined(key: str) -> str:
 class Entry:
     """One stored object: key relative to the storage, size in bytes, and a tag that changes with its content.
 
-    On S3 the tag is the ETag; in a folder it is made of time and size, so that listing reads no file.
+    On S3 the tag is the ETag; in a folder it is made of time and size, so that listing reads no file. `modified` is when it was
+    written, seconds since 1970: good for what is likely newest, no more, as a copied store has the times of the copy.
     """
 
     key: str
     size: int
     etag: str
+    modified: float = 0.0
 
 
 class Storage(ABC):

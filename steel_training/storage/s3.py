@@ -105,7 +105,9 @@ class S3Storage(Storage):
                 for found in page.get("Contents", ()):
                     # Web consoles keep an empty object with a slash at its end for a folder.
                     if not found["Key"].endswith("/"):
-                        yield Entry(found["Key"][skip:], found["Size"], found["ETag"])
+                        yield Entry(
+                            found["Key"][skip:], found["Size"], found["ETag"], found["LastModified"].timestamp()
+                        )
 
     def folders(self, prefix: str = "") -> list[str]:
         below = self._below(prefix)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.run import Run, StageNotDone, StageResult, Status, safe_run_id
 from steel_training.storage import open_storage
-from steel_training.verdict import Reason
+from steel_training.verdict import Reason, Verdict
 
 
 @pytest.fixture
@@ -34,6 +34,22 @@ def test_a_stage_is_done_once_for_the_same_inputs_and_again_for_others(run: Run)
     assert (len(done), second.outputs["n"]) == (2, 2)
     with run.folder("s") as folder:
         assert (folder / "file.txt").read_text(encoding="utf-8") == "2"
+
+
+@pytest.mark.parametrize(
+    ("status", "outputs", "verdict"),
+    [
+        (Status.DONE, {}, None),
+        (Status.DONE, {"verdict": "published"}, Verdict.PUBLISHED),
+        (Status.BLOCKED, {}, Verdict.BLOCKED),
+        (Status.REFUSED, {"verdict": "rejected"}, Verdict.REJECTED),
+        (Status.UNCHANGED, {}, Verdict.UNCHANGED),
+    ],
+)
+def test_a_result_says_whether_the_run_ends_with_it_and_how(
+    status: Status, outputs: dict[str, str], verdict: Verdict | None
+) -> None:
+    assert StageResult("any", status, outputs=outputs).verdict is verdict
 
 
 def test_a_stage_that_fails_leaves_what_was_there(run: Run) -> None:

@@ -85,6 +85,15 @@ def test_rollback_returns_to_the_champion_before(registry, publish):
     assert registry.champion()[0] == "v1"
 
 
+def test_a_rollback_from_another_champion_than_expected_is_refused(registry, publish):
+    for version in ("v1", "v2", "v3"):
+        publish(version)
+        registry.promote(version)
+    with pytest.raises(ChampionMoved, match="champion is v3, not v2"):
+        registry.rollback(expected="v2")
+    assert registry.rollback(expected="v3") == ("v3", "v2")
+
+
 def test_every_verdict_leaves_one_record_a_run_with_its_reasons(registry):
     for _ in range(2):
         registry.record("run-1", Verdict.REJECTED, [Reason("gate.recall", "0.90")], {"version": None})
