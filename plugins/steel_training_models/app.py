@@ -1,0 +1,88 @@
+"""The FastAPI application of the page: its routes, and what is said when something is not there."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import quote
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse, Response
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from steel_training.errors import SteelTrainingError, UsageError
+from steel_training.registry import ChampionMoved, VersionDamaged, VersionNotFound
+from steel_training.storage import ObjectNotFound, PathEscapes, StorageError
+from steel_training_models import files, moves, passes, runs, versions, views
+from steel_training_models.access import NotAllowed, NotLoggedIn, login_address
+from steel_training_models.pages import render
+from steel_training_models.store import StoreNotSet
+
+log = logging.getLogger(__name__)
+
+_STATUS: tuple[tuple[type[SteelTrainingError], int, str], ...] = (
+    (NotAllowed, 403, "Not allowed"),
+    (VersionNotFound, 404, "Not there"),
+    (ObjectNotFound, 404, "Not there"),
+    (PathEscapes, 404, "Not there"),
+    (files.NotServed, 404, "Not there"),
+    (files.TooLarge, 413, "Too large"),
+    (ChampionMoved, 409, "Somebody was faster"),
+    (VersionDamaged, 409, "Damaged"),
+    (StoreNotSet, 503, "No store"),
+    (StorageError, 503, "The store cannot be read"),
+    (UsageError, 400, "This cannot work"),
+)
+
+
+def create_app() -> FastAPI:
+    """Returns the application that Airflow mounts; it has no documentation pages of its own."""
+    app = FastAPI(title="Steel models", docs_url=None, redoc_url=None, openapi_url=None)
+    for part in (views, versions, runs, files, moves):
+        app.include_router(part.router)
+    app.add_exception_handler(NotLoggedIn, _log_in)
+    app.add_exception_handler(passes.PassRefused, _open_again)
+    app.add_exception_handler(SteelTrainingError, _explain)
+    app.add_exception_handler(StarletteHTTPException, _explain_http)
+    app.add_exception_handler(RequestValidationError, _explain_request)
+    app.add_exception_handler(Exception, _explain_failure)
+    return app
+
+
+def _log_in(request: Request, error: Exception) -> Response:
+    login = login_address(request)
+    if request.method == "GET" and not files.is_file(request):
+        return RedirectResponse(login, status_code=303)
+    return _message(request, 401, "Not logged in", str(error), ("Log in", login))
+
+
+def _open_again(request: Request, error: Exception) -> Response:
+    address = f"{request.scope.get('root_path', '')}/files/{quote(request.path_params['key'])}"
+    return _message(request, 401, "Open it again", str(error), ("Open it again", address))
+
+
+def _explain(request: Request, error: Exception) -> Response:
+    for kind, status, title in _STATUS:
+        if isinstance(error, kind):
+            return _message(request, status, title, str(error))
+    return _message(request, 500, "This failed", str(error))
+
+
+def _explain_http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException | StarletteHTTPException) else 500
+    return _message(request, status, "Not there", "There is no such page here.")
+
+
+def _explain_request(request: Request, _: Exception) -> Response:
+    return _message(request, 400, "This cannot work", "The address or the form is not as this page makes it.")
+
+
+def _explain_failure(request: Request, error: Exception) -> Response:
+    log.error("%s failed", request.url.path, exc_info=error)
+    return _message(request, 500, "This failed", "The log of the API server has the reason.")
+
+
+def _message(
+    request: Request, status: int, title: str, message: str, way_out: tuple[str, str] | None = None
+) -> Response:
+    return render(request, "message.html.j2", status=status, title=title, message=message, way_out=way_out)

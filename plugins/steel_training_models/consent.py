@@ -1,0 +1,80 @@
+"""The consent that a move of the champion needs: what a person saw, signed, so that no other page can speak in their name.
+
+A form carries it, made for this person and this move: from which champion, to which version. Another site can make a browser
+send a form, but it cannot read this page to learn the consent. What lies in the store is served without this page's origin
+(see `files`), so it cannot either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+from airflow.api_fastapi.auth.tokens import get_signing_key
+from fastapi import Request
+from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+
+from steel_training_models.access import NotAllowed, Person
+
+GOOD_FOR_SECONDS = 3600
+_SALT = "steel-training champion"
+
+
+class ConsentMissing(NotAllowed):
+    """A move was asked for that this person has not agreed to on this page."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """What is agreed to.
+
+    Attributes:
+        action: `promote` or `rollback`.
+        name: of the model.
+        version: that is to serve.
+        champion: that served when the person looked; None before the first.
+    """
+
+    action: str
+    name: str
+    version: str
+    champion: str | None
+
+
+def ask(person: Person, move: Move) -> str:
+    """Returns what the form has to send back."""
+    return _signer().dumps([person.user_id, *astuple(move)])
+
+
+def given(request: Request, person: Person, action: str, consent: str, confirmed: str) -> Move:
+    """Returns the move that a person agreed to.
+
+    Args:
+        request: that asks for it.
+        person: who sends it.
+        action: of the route.
+        consent: of the form.
+        confirmed: the box that was ticked.
+
+    Raises:
+        ConsentMissing: the form comes from elsewhere, is another person's, too old, or its box is not ticked.
+    """
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        raise ConsentMissing("This form was sent by another site; nothing was changed.")
+    try:
+        user_id, *move = _signer().loads(consent, max_age=GOOD_FOR_SECONDS)
+    except SignatureExpired:
+        raise ConsentMissing(
+            "The page was open for more than an hour; load it again and look before you decide."
+        ) from None
+    except (BadSignature, TypeError, ValueError):
+        raise ConsentMissing("This form was not made by this page; nothing was changed.") from None
+    agreed = Move(*move)
+    if user_id != person.user_id or agreed.action != action:
+        raise ConsentMissing("This form was made for somebody else, or for something else; nothing was changed.")
+    if confirmed != "yes":
+        raise ConsentMissing("Tick the box to confirm; nothing was changed.")
+    return agreed
+
+
+def _signer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(get_signing_key("api", "secret_key"), salt=_SALT)

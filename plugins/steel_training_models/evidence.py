@@ -1,0 +1,131 @@
+"""What a run left that shows how its model was judged: curves and pictures of its mistakes. A run may be gone: then there is none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from steel_training.report.bounds import dots_and_bounds
+from steel_training.report.chart import BLUE, GREEN, ORANGE, Chart
+from steel_training.report.wording import NAMES, bound_of, is_met, is_number, number
+from steel_training.run import REPORT, RUNS
+from steel_training.storage import ObjectNotFound, Storage
+
+_DASHED = {BLUE: "circle", ORANGE: "diamond", GREEN: "square"}
+_KINDS = {"missed": "Missed defect", "false_alarm": "False alarm"}
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One patch that was judged wrongly.
+
+    Attributes:
+        said: what it is.
+        pictures: keys in the store: the patch, and what raised its score.
+        lines: score, kind of defect, name of the patch.
+    """
+
+    said: str
+    pictures: Sequence[str]
+    lines: Sequence[str]
+
+
+def report_key(store: Storage, run_id: str | None, fallback: str | None = None) -> str | None:
+    """Returns the key of a run's report, else the copy in the bundle; None where neither is there."""
+    if run_id:
+        key = f"{RUNS}/{run_id}/{REPORT}"
+        if store.exists(key):
+            return key
+    return fallback if fallback and store.exists(fallback) else None
+
+
+def mistakes(store: Storage, run_id: str) -> tuple[list[Mistake], list[Mistake]]:
+    """Returns the missed defects and the false alarms of a run, worst first."""
+    found = _json(store, f"{RUNS}/{run_id}/evaluate/attention/index.json")
+    told: dict[str, list[Mistake]] = {"missed": [], "false_alarm": []}
+    for looked in found if isinstance(found, list) else ():
+        if isinstance(looked, Mapping) and looked.get("kind") in told:
+            told[looked["kind"]].append(_mistake(run_id, looked))
+    return told["missed"], told["false_alarm"]
+
+
+def precision_recall(
+    store: Storage, models: Sequence[tuple[str, Mapping[str, Any]]], targets: Mapping[str, Any]
+) -> str | None:
+    """Draws the test part's precision against recall, with the operating points.
+
+    Args:
+        store: holds the runs.
+        models: (name, what `gate.json` or a decision says of it), up to three.
+        targets: to be drawn as lines.
+
+    Returns:
+        SVG of ours, or None where no run has left its curves.
+    """
+    chart = Chart("Precision against recall on the test part", ("recall", 0, 1), ("precision", 0, 1))
+    drawn = False
+    for color, (name, known) in zip((BLUE, ORANGE, GREEN), models, strict=False):
+        points = _json(store, f"{RUNS}/{known.get('run_id')}/evaluate/curves.json") if known.get("run_id") else None
+        curve = points.get("pr") if isinstance(points, Mapping) else None
+        line = [curve.get(axis) for axis in ("recall", "precision")] if isinstance(curve, Mapping) else []
+        if len(line) != 2 or not all(isinstance(axis, list) and all(map(is_number, axis)) for axis in line):
+            continue
+        if len(line[0]) != len(line[1]):
+            continue
+        chart.line(line[0], line[1], color, name)
+        recall, precision = (_value(known, axis) for axis in ("recall", "precision"))
+        shape = "diamond" if len(models) == 1 else _DASHED[color]
+        said = "at the operating threshold" if len(models) == 1 else f"{name} at its threshold"
+        chart.point(recall, precision, ORANGE if len(models) == 1 else color, said, shape)
+        drawn = True
+    if not drawn:
+        return None
+    for axis, line_at in (("recall", chart.vertical), ("precision", chart.horizontal)):
+        if is_number(targets.get(axis)):
+            line_at(float(targets[axis]), f"{axis} target {targets[axis]:g}")
+    return chart.svg()
+
+
+def against_targets(metrics: Mapping[str, Any], targets: Mapping[str, Any], evidence: Any) -> str | None:
+    """Draws the judged figures as dots with bounds and targets."""
+    rows = []
+    for name in ("recall", "f2", "precision", "auc"):
+        estimate, target = metrics.get(name), targets.get(name)
+        if isinstance(estimate, Mapping):
+            target = float(target) if is_number(target) else None
+            met = target is not None and is_met(estimate, target, str(evidence))
+            rows.append((name, NAMES[name], estimate.get("value"), bound_of(estimate), target, met))
+    return dots_and_bounds(rows) if rows else None
+
+
+def drawing(svg: str | None) -> Markup | None:
+    """Marks a drawing of ours as such; what is written in it was escaped where it was drawn."""
+    return Markup(svg) if svg is not None else None  # noqa: S704
+
+
+def _mistake(run_id: str, looked: Mapping[str, Any]) -> Mistake:
+    top = f"{RUNS}/{run_id}/evaluate/attention"
+    score = f"score {number(looked.get('score'), 3)}"
+    if is_number(looked.get("probability")):
+        score += f" · probability {number(looked['probability'], 3)}"
+    lines = [score, *(str(looked[name]) for name in ("defect_type", "patch_id") if looked.get(name))]
+    return Mistake(
+        _KINDS[looked["kind"]], [f"{top}/{looked[name]}" for name in ("patch", "overlay") if looked.get(name)], lines
+    )
+
+
+def _value(known: Mapping[str, Any], name: str) -> float:
+    estimate = (known.get("metrics") or {}).get(name)
+    value = estimate.get("value") if isinstance(estimate, Mapping) else None
+    return float(value) if is_number(value) else float("nan")  # type: ignore[arg-type]
+
+
+def _json(store: Storage, key: str) -> Any:
+    try:
+        return store.read_json(key)
+    except (ObjectNotFound, json.JSONDecodeError, UnicodeDecodeError):
+        return None

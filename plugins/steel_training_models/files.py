@@ -1,0 +1,97 @@
+"""Files of the store, so that the report and Data Docs open from the UI without access to the store.
+
+What lies in the store is not trusted: values of a dataset stand in it. A page of the store is shown in a sandbox without this
+server's origin, so it can neither read what the viewer may read nor act with the viewer's login; it runs no script and fetches
+nothing. What a browser would not show harmlessly is downloaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from steel_training.storage import ObjectNotFound, Storage
+from steel_training_models import passes
+from steel_training_models.access import Reader
+from steel_training_models.guarded import NotServed, TooLarge, checked, is_folder, listed, read, size
+from steel_training_models.pages import render
+from steel_training_models.store import open_store
+
+__all__ = ["NotServed", "TooLarge", "is_file", "router"]
+
+router = APIRouter()
+
+_PAGE = "text/html; charset=utf-8"
+_PLAIN = "text/plain; charset=utf-8"
+_SHOWN = {
+    ".html": _PAGE,
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".bmp": "image/bmp",
+    ".json": "application/json",
+    **dict.fromkeys((".txt", ".csv", ".md", ".log", ".yaml"), _PLAIN),
+}
+_HEADERS = {
+    # Styles and pictures only from within the page; links to other files of the store work.
+    "Content-Security-Policy": (
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
+        "frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-store",
+}
+
+
+def is_file(request: Request) -> bool:
+    """Says whether a request is for a file: whoever fetches one wants a plain refusal, not a page to log in."""
+    return "/files/" in request.url.path
+
+
+@router.get("/files/{key:path}")
+def file(request: Request, _: Reader, key: str) -> Response:
+    """Returns a file of the store, or the listing of a folder (a key that ends in a slash).
+
+    A page is shown at an address of its own, so that its links work (see `passes`).
+    """
+    store, clean = open_store(), checked(key)
+    base = request.scope.get("root_path", "")
+    if key.endswith("/"):
+        found = listed(store, clean)
+        if not found.folders and not found.files:
+            raise ObjectNotFound(f"There is no folder {clean} in the store.")
+        return render(request, "folder.html.j2", folder=found, above=clean.rpartition("/")[0])
+    try:
+        if _kind(clean) == _PAGE and "/" in clean:
+            size(store, clean)
+            return RedirectResponse(f"{base}/open/{passes.issue(clean)}/{quote(clean)}", status_code=303)
+        return _served(store, clean)
+    except ObjectNotFound:
+        if is_folder(store, clean):
+            return RedirectResponse(f"{base}/files/{quote(clean)}/", status_code=303)
+        raise
+
+
+@router.get("/open/{given}/{key:path}")
+def page(given: str, key: str) -> Response:
+    """Returns a page of the store, or what it links to, to whoever has a pass for it."""
+    clean = checked(key)
+    passes.check(given, clean)
+    return _served(open_store(), clean)
+
+
+def _kind(key: str) -> str | None:
+    return _SHOWN.get(PurePosixPath(key).suffix.lower())
+
+
+def _served(store: Storage, key: str) -> Response:
+    data, kind, headers = read(store, key), _kind(key), dict(_HEADERS)
+    if kind is None:
+        name = quote(PurePosixPath(key).name, safe="")
+        headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    return Response(data, media_type=kind or "application/octet-stream", headers=headers)

@@ -1,0 +1,34 @@
+"""What Airflow mounts: the page of models, built when the first request comes.
+
+Every part of Airflow reads the plugins, and only the API server answers requests: the others are spared the imports.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+PREFIX = "/steel-training"
+
+
+class ModelsPage:
+    """An ASGI application that builds the real one on first use, once for all threads."""
+
+    def __init__(self) -> None:
+        self._app: ASGIApp | None = None
+        self._building = threading.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        await self._built()(scope, receive, send)
+
+    def _built(self) -> ASGIApp:
+        with self._building:
+            if self._app is None:
+                from steel_training_models.app import create_app
+
+                self._app = create_app()
+            return self._app

@@ -1,0 +1,93 @@
+"""Promote and rollback, by who may, with who did it in Airflow's audit log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated
+
+from airflow.models.log import Log
+from airflow.utils.session import create_session
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse
+
+from steel_training.errors import SteelTrainingError
+from steel_training.registry import ChampionMoved
+from steel_training_models.access import DAG_ID, NotAllowed, Person, Reader
+from steel_training_models.consent import Move, given
+from steel_training_models.pages import render
+from steel_training_models.store import shelf
+
+router = APIRouter()
+
+Field = Annotated[str, Form()]
+
+
+@router.post("/versions/{version}/promote", response_class=HTMLResponse)
+def promote(request: Request, person: Reader, version: str, consent: Field = "", confirmed: Field = "") -> HTMLResponse:
+    """Makes a version the champion, where the champion is still the one that the person saw."""
+    move = _allowed(request, person, "promote", consent, confirmed)
+    if move.version != version:
+        raise NotAllowed("This form was made for another version; nothing was changed.")
+    registry = shelf(move.name).registry
+
+    def moved() -> tuple[str | None, str]:
+        return registry.promote(version, expected=move.champion), version
+
+    return _do(request, person, move, moved)
+
+
+@router.post("/rollback", response_class=HTMLResponse)
+def rollback(request: Request, person: Reader, consent: Field = "", confirmed: Field = "") -> HTMLResponse:
+    """Goes back to the champion before, where the champion is still the one that the person saw."""
+    move = _allowed(request, person, "rollback", consent, confirmed)
+    registry = shelf(move.name).registry
+    return _do(request, person, move, lambda: registry.rollback(expected=move.champion))
+
+
+def _allowed(request: Request, person: Person, action: str, consent: str, confirmed: str) -> Move:
+    if not person.may_move:
+        raise NotAllowed(f"You may look and not change: it takes the permission to trigger the DAG {DAG_ID}.")
+    return given(request, person, action, consent, confirmed)
+
+
+def _do(request: Request, person: Person, move: Move, work: Callable[[], tuple[str | None, str]]) -> HTMLResponse:
+    """Moves the pointer. The log has the attempt before it is made, so that no move can go unrecorded."""
+    entry = _note(person, move)
+    try:
+        before, now = work()
+    except ChampionMoved:
+        _complete(entry, move, "refused: the champion had moved")
+        raise ChampionMoved(
+            f"The champion of {move.name} is no longer {move.champion or 'none'}, which you saw when you decided. "
+            "Nothing was changed; look at the models again."
+        ) from None
+    except SteelTrainingError as error:
+        _complete(entry, move, f"refused: {error}")
+        raise
+    _complete(entry, move, "done", came_from=before, now=now)
+    return render(request, "moved.html.j2", name=move.name, before=before, now=now, person=person, action=move.action)
+
+
+def _note(person: Person, move: Move) -> int:
+    with create_session() as session:
+        entry = Log(
+            event=f"steel_model_{move.action}",
+            dag_id=DAG_ID,
+            owner=person.name,
+            owner_display_name=person.name,
+            extra=_extra(move, "asked for"),
+        )
+        session.add(entry)
+        session.flush()
+        return int(entry.id)
+
+
+def _complete(entry: int, move: Move, outcome: str, **further: str | None) -> None:
+    with create_session() as session:
+        session.get_one(Log, entry).extra = _extra(move, outcome, **further)
+
+
+def _extra(move: Move, outcome: str, **further: str | None) -> str:
+    told = {"model": move.name, "from": move.champion, "to": move.version, "outcome": outcome}
+    return json.dumps(told | ({"from": further["came_from"], "to": further["now"]} if further else {}))

@@ -1,0 +1,91 @@
+"""The store that the page shows, and its registries, kept open from one request to the next."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+
+from steel_training.config import Config
+from steel_training.errors import SteelTrainingError
+from steel_training.registry import Decisions, Pointer, Registry, names
+from steel_training.storage import Storage, open_storage
+
+STORE_VARIABLE = "STEEL_TRAINING_STORE"
+
+
+class StoreNotSet(SteelTrainingError):
+    """The API server was not told where the store is."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One model name in the store.
+
+    Attributes:
+        registry: of the name.
+        decisions: its verdicts.
+    """
+
+    registry: Registry
+    decisions: Decisions
+
+    def pointer(self) -> tuple[Pointer | None, str | None]:
+        """Returns the champion pointer, and what is wrong with it where it cannot be read."""
+        try:
+            return self.registry.pointer()[0], None
+        except (ValueError, KeyError, TypeError) as error:
+            return None, f"champion.json of {self.registry.name} cannot be read ({error!r}); promote a version again."
+
+
+def open_store() -> Storage:
+    """Opens the store.
+
+    Raises:
+        StoreNotSet: the environment does not say where it is.
+    """
+    uri = os.environ.get(STORE_VARIABLE, "")
+    if not uri:
+        raise StoreNotSet(
+            f"{STORE_VARIABLE} is not set for the API server; expected the folder or s3:// URI that holds runs and models."
+        )
+    return _opened(uri)
+
+
+@lru_cache(maxsize=8)
+def _opened(uri: str) -> Storage:
+    return open_storage(uri)
+
+
+@lru_cache(maxsize=64)
+def _shelf(uri: str, name: str) -> Shelf:
+    registry = Registry(_opened(uri), name)
+    return Shelf(registry, Decisions(registry))
+
+
+def default_name() -> str:
+    """Returns the model name of a run that was asked for no other."""
+    return Config().model.name
+
+
+def known_names() -> list[str]:
+    """Returns the model names in the store, and the default one, sorted."""
+    return sorted({*names(open_store()), default_name()})
+
+
+def shelf(name: str | None) -> Shelf:
+    """Returns the shelf of a model name, or of the default one.
+
+    Raises:
+        ModelNameRefused: it is no model name.
+    """
+    return _shelf(open_store().uri, name or default_name())
+
+
+def shelf_of(version: str, name: str | None) -> Shelf:
+    """Returns the shelf that holds a version, where no name is given; the default one where none does."""
+    if name is None:
+        for known in sorted(known_names(), key=lambda each: each != default_name()):
+            if shelf(known).registry.holds(version):
+                return shelf(known)
+    return shelf(name)

@@ -1,0 +1,95 @@
+"""The list of verdicts, and two versions side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from steel_training.registry import Pointer
+from steel_training.registry.tables import compared, incomparable
+from steel_training_models import consent, evidence
+from steel_training_models.access import Person, Reader
+from steel_training_models.pages import render
+from steel_training_models.rows import FILTERS, SIGNS, listing, moment, row
+from steel_training_models.store import known_names, shelf, shelf_of
+
+router = APIRouter()
+
+# A page that has waited so long for old records shows the newest, and looks again.
+WITHIN_SECONDS = 0.4
+
+
+@router.get("/", response_class=HTMLResponse)
+def models(
+    request: Request, person: Reader, model: str | None = None, verdict: str | None = None, page: str = "1"
+) -> HTMLResponse:
+    """Every verdict, newest first, with the champion above."""
+    found = shelf(model)
+    pointer, problem = found.pointer()
+    started = found.registry.started()
+    there = set(started) - set(pointer.retired if pointer else ())
+    champion = pointer.version if pointer else None
+    verdicts = found.decisions.read(WITHIN_SECONDS)
+    decisions = verdicts.found
+    shown = listing(
+        decisions,
+        there,
+        champion,
+        whole=not verdicts.missing,
+        verdict=verdict if verdict in FILTERS else None,
+        page=int(page) if page.isdecimal() else 1,
+    )
+    of_champion = next((d for d in decisions if champion and d.get("version") == champion), None)
+    return render(
+        request,
+        "models.html.j2",
+        person=person,
+        name=found.registry.name,
+        names=known_names(),
+        listing=shown,
+        filters=[(each, SIGNS[each], shown.counts.get(each, 0)) for each in FILTERS],
+        verdict=verdict if verdict in FILTERS else None,
+        pointer=pointer,
+        champion=row(of_champion, "published", champion) if of_champion else None,
+        champion_gone=champion is not None and champion not in there,
+        since=moment(pointer.moved_at) if pointer else None,
+        back=_way_back(person, found.registry.name, pointer, there),
+        problem=problem,
+        unreadable=verdicts.unreadable,
+        missing=verdicts.missing,
+    )
+
+
+@router.get("/compare", response_class=HTMLResponse)
+def compare(
+    request: Request,
+    _: Reader,
+    a: Annotated[str, Query(min_length=1)],
+    b: Annotated[str, Query(min_length=1)],
+    model: str | None = None,
+) -> HTMLResponse:
+    """Two versions side by side, and a warning where their figures do not compare."""
+    found = shelf_of(a, model)
+    first, second = found.registry.metadata(a), found.registry.metadata(b)
+    return render(
+        request,
+        "compare.html.j2",
+        name=found.registry.name,
+        a=a,
+        b=b,
+        rows=compared(first, second),
+        warning=incomparable(first, second),
+        pointer=found.pointer()[0],
+        curve=evidence.drawing(evidence.precision_recall(found.registry.store, [(a, first), (b, second)], {})),
+    )
+
+
+def _way_back(person: Person, name: str, pointer: Pointer | None, there: set[str]) -> tuple[str, str] | None:
+    """Returns the version that a rollback would lead to, and the consent to be given for it."""
+    back = pointer.rolled_back(there, pointer.moved_at) if pointer else None
+    if pointer is None or back is None or not person.may_move:
+        return None
+    move = consent.Move("rollback", name, back.version, pointer.version)
+    return back.version, consent.ask(person, move)
