@@ -66,6 +66,8 @@ Reader = Annotated[Person, Depends(_reader)]
 
 
 def login_address(request: Request) -> str:
-    """Returns where to log in, and come back from to where the request was for."""
+    """Returns where to log in, and come back from to where the request was for; from a form, to the first page."""
     wanted = quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else "")
+    if request.method != "GET":
+        wanted = f"{request.scope.get('root_path', '')}/"
     return f"{API_ROOT_PATH}api/v2/auth/login?next={quote(wanted, safe='')}"

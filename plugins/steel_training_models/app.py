@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,7 +21,6 @@ from steel_training_models.store import StoreNotSet
 log = logging.getLogger(__name__)
 
 _STATUS: tuple[tuple[type[SteelTrainingError], int, str], ...] = (
-    (passes.PassRefused, 401, "Open it again"),
     (NotAllowed, 403, "Not allowed"),
     (VersionNotFound, 404, "Not there"),
     (ObjectNotFound, 404, "Not there"),
@@ -41,6 +41,7 @@ def create_app() -> FastAPI:
     for part in (views, versions, runs, files, moves):
         app.include_router(part.router)
     app.add_exception_handler(NotLoggedIn, _log_in)
+    app.add_exception_handler(passes.PassRefused, _open_again)
     app.add_exception_handler(SteelTrainingError, _explain)
     app.add_exception_handler(StarletteHTTPException, _explain_http)
     app.add_exception_handler(RequestValidationError, _explain_request)
@@ -52,7 +53,12 @@ def _log_in(request: Request, error: Exception) -> Response:
     login = login_address(request)
     if request.method == "GET" and not files.is_file(request):
         return RedirectResponse(login, status_code=303)
-    return render(request, "message.html.j2", status=401, title="Not logged in", message=str(error), login=login)
+    return _message(request, 401, "Not logged in", str(error), ("Log in", login))
+
+
+def _open_again(request: Request, error: Exception) -> Response:
+    address = f"{request.scope.get('root_path', '')}/files/{quote(request.path_params['key'])}"
+    return _message(request, 401, "Open it again", str(error), ("Open it again", address))
 
 
 def _explain(request: Request, error: Exception) -> Response:
@@ -76,5 +82,7 @@ def _explain_failure(request: Request, error: Exception) -> Response:
     return _message(request, 500, "This failed", "The log of the API server has the reason.")
 
 
-def _message(request: Request, status: int, title: str, message: str) -> Response:
-    return render(request, "message.html.j2", status=status, title=title, message=message, login=None)
+def _message(
+    request: Request, status: int, title: str, message: str, way_out: tuple[str, str] | None = None
+) -> Response:
+    return render(request, "message.html.j2", status=status, title=title, message=message, way_out=way_out)

@@ -73,7 +73,7 @@ def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTML
     """The verdict with reasons, or the stages that have finished."""
     if dag not in (DAG_ID, ""):
         return render(
-            request, "message.html.j2", title="No verdict", login=None,
+            request, "message.html.j2", title="No verdict", way_out=None,
             message=f"Runs of {dag} have none: only those of {DAG_ID} train a model.",
         )  # fmt: skip
     store, run_id = open_store(), safe_run_id(dag_run_id)
@@ -135,7 +135,7 @@ def _results(store: Storage, run_id: str) -> tuple[dict[str, StageResult], list[
 
 def _last(results: Mapping[str, StageResult], airflow: InAirflow | None) -> StageResult | None:
     """Returns the result that ends the run. One that Airflow is about to do again does not: it is of an earlier attempt."""
-    for stage, result in reversed(results.items()):
+    for stage, result in reversed(list(results.items())):
         again = airflow and airflow.tasks.get(stage, ("", ""))[0] in ("", *_AT_WORK) and airflow.state in ACTIVE
         if result.verdict is not None and not again:
             return result

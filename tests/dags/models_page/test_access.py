@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import httpx
 import pytest
 
@@ -43,6 +45,8 @@ def test_without_a_login_a_file_and_a_form_are_refused(browser):
     ):
         assert answer.status_code == 401
         assert "fingerprint" not in answer.text
+        back = FILES if answer.request.url.path == FILES else "/steel-training/"
+        assert f"next={quote(back, safe='')}" in answer.text or answer.request.url.path.endswith("runs/")
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,7 @@ def test_a_pass_runs_out_and_cannot_be_made_up(any_store, browser, monkeypatch):
     answer = nobody.get(address)
     assert answer.status_code == 401
     assert "open for more than an hour" in answer.text
+    assert f'href="{FILES}models/steel-defects/versions/v1/report.html"' in answer.text, "and how to open it again"
 
 
 @pytest.mark.parametrize(
