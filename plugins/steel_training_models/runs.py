@@ -29,7 +29,10 @@ router = APIRouter()
 
 ACTIVE = {"queued", "running"}
 _LONGEST_STAGE = timedelta(hours=12)
-_AT_WORK = {"scheduled", "queued", "running", "restarting", "deferred", "up_for_retry", "up_for_reschedule"}
+_AT_WORK = {
+    *("scheduled", "queued", "running", "restarting", "deferred"),
+    *("up_for_retry", "up_for_reschedule", "awaiting_input"),
+}
 _SAID = {
     "scheduled": "will begin",
     "queued": "waits for a worker",
@@ -38,6 +41,7 @@ _SAID = {
     "deferred": "waits",
     "up_for_retry": "failed, will be tried again",
     "up_for_reschedule": "waits",
+    "awaiting_input": "waits for a person: Required actions, in Airflow",
     "failed": "failed",
     "upstream_failed": "not reached: a task before it failed",
     "skipped": "skipped",

@@ -47,7 +47,8 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def log_in(browser: Browser, mill: Any, user: str) -> Page:
-    page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, device_scale_factor=2)
+    page = context.new_page()
     page.set_default_timeout(60_000)
     page.goto(f"{mill.airflow.address}/dags/steel_training")
     page.fill("input[name=username]", user)
@@ -72,9 +73,9 @@ def test_a_person_fills_in_the_form_and_follows_the_run_to_its_report(page: Page
     expect(epochs).to_have_value("1")  # the form keeps to the range
     epochs.fill("9")
     epochs.blur()
-    page.set_viewport_size({"width": 1100, "height": 2250})
+    page.set_viewport_size({"width": 1100, "height": 1300})
     page.wait_for_timeout(1000)
-    form.screenshot(path=shots / "form.png")
+    page.screenshot(path=shots / "form.png", scale="css")
     form.get_by_role("button", name="Dataset", exact=True).click()
     date = form.locator("[name='element_date']")
     date.fill("2026-01-09")
@@ -91,7 +92,12 @@ def test_a_person_fills_in_the_form_and_follows_the_run_to_its_report(page: Page
     page.locator("[aria-label*=raph], button[title*=raph]").first.click()
     expect(page.get_by_text("meets its targets")).to_be_visible()
     page.wait_for_timeout(2000)
-    page.screenshot(path=shots / "graph.png")
+    drawn = page.locator(".react-flow__node").evaluate_all(
+        "nodes => nodes.map(n => n.getBoundingClientRect().toJSON())"
+    )
+    left, top = min(n["left"] for n in drawn) - 10, min(n["top"] for n in drawn) - 20
+    width, height = max(n["right"] for n in drawn) + 10 - left, max(n["bottom"] for n in drawn) + 20 - top
+    page.screenshot(path=shots / "graph.png", clip={"x": left, "y": top, "width": width, "height": height})
 
     links = mill.ask(f"/dags/steel_training/dagRuns/{run['dag_run_id']}/taskInstances/publish_model/links")
     page.goto(links["extra_links"]["Report"])
@@ -104,7 +110,7 @@ def test_a_person_fills_in_the_form_and_follows_the_run_to_its_report(page: Page
     page.goto(f"{address}/plugin/steel-verdict")
     verdict: FrameLocator = page.frame_locator("iframe")
     expect(verdict.get_by_text("published", exact=False).first).to_be_visible()
-    page.screenshot(path=shots / "verdict.png")
+    page.screenshot(path=shots / "verdict.png", scale="css")
 
 
 def test_a_person_finds_two_versions_on_the_models_page_and_rolls_back(
@@ -118,11 +124,11 @@ def test_a_person_finds_two_versions_on_the_models_page_and_rolls_back(
     assert second != first
 
     page.goto(f"{mill.airflow.address}/")
-    page.get_by_role("link", name="Steel models").click()
+    page.get_by_role("link", name="Models").click()
     models = page.frame_locator("iframe")
     for version in (first, second):
         expect(models.get_by_text(version).first).to_be_visible()
-    page.screenshot(path=shots / "models.png")
+    page.screenshot(path=shots / "models-page.png", scale="css")
     models.get_by_text(f"Roll back to {first} …").click()
     models.get_by_role("checkbox").check()
     models.get_by_role("button", name=f"Roll back to {first}").click()
