@@ -128,6 +128,8 @@ def _origin(content: Mapping[str, Any]) -> str:
         f"- code: {code}",
         f"- champion before it: {content.get('parent_champion') or 'none'}",
     ]
+    if approval := content.get("approval"):
+        lines.append(f"- released by: {approval['by']}")
     if content.get("reproduce"):
         lines.append(f"\nTo make it again:\n\n    {content['reproduce']}")
     return "\n".join(lines)

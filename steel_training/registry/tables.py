@@ -133,6 +133,7 @@ def _facts(known: Mapping[str, Any]) -> Iterator[str]:
         ("code", known.get("code")),
         ("made with", ", ".join(made)),
         ("champion", f"{known['parent_champion']} (met by this one)" if known.get("parent_champion") else None),
+        ("released by", (known.get("approval") or {}).get("by")),
     ):
         if value:
             yield f"{title:<12} {value}"

@@ -28,6 +28,7 @@ def gate(recall: float, **more: object) -> dict:
         "machine": {"cores": 2, "python": "3.12.1", "platform": "Linux", "processor": "x86_64"},
         "packages": {"tensorflow": "2.21.0"},
         "parent_champion": None,
+        "approval": {"approved": True, "by": "Ada", "reason": None},
         "reasons": [],
         "reproduce": "steel-training run /data/strip/2026-11-24 --store NEW_STORE",
         **more,
@@ -94,6 +95,7 @@ def test_show_is_for_a_person_and_json_for_a_program(models) -> None:
         "0.9500",
         "2 cores",
         "steel-training run /data/strip/2026-11-24 --store NEW_STORE",
+        "released by  Ada",
     ):
         assert part in told, part
     assert json.loads(models("show", "v2", "--json")) == gate(0.97)
