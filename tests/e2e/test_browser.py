@@ -74,6 +74,7 @@ def test_a_person_fills_in_the_form_and_follows_the_run_to_its_report(page: Page
     epochs.fill("9")
     epochs.blur()
     page.set_viewport_size({"width": 1100, "height": 1300})
+    page.get_by_text("Trigger Dag").scroll_into_view_if_needed()
     page.wait_for_timeout(1000)
     page.screenshot(path=shots / "form.png", scale="css")
     form.get_by_role("button", name="Dataset", exact=True).click()
@@ -113,9 +114,7 @@ def test_a_person_fills_in_the_form_and_follows_the_run_to_its_report(page: Page
     page.screenshot(path=shots / "verdict.png", scale="css")
 
 
-def test_a_person_finds_two_versions_on_the_models_page_and_rolls_back(
-    page: Page, browser: Browser, mill: Any, shots: Path
-) -> None:
+def test_a_person_finds_two_versions_on_the_models_page_and_rolls_back(page: Page, browser: Browser, mill: Any) -> None:
     first = mill.champion()
     conf = {"date": "2026-01-10", "gate.champion_tolerance": 1.0}
     run = mill.ask("/dags/steel_training/dagRuns", {"logical_date": None, "conf": conf})
@@ -128,7 +127,6 @@ def test_a_person_finds_two_versions_on_the_models_page_and_rolls_back(
     models = page.frame_locator("iframe")
     for version in (first, second):
         expect(models.get_by_text(version).first).to_be_visible()
-    page.screenshot(path=shots / "models-page.png", scale="css")
     models.get_by_text(f"Roll back to {first} …").click()
     models.get_by_role("checkbox").check()
     models.get_by_role("button", name=f"Roll back to {first}").click()
