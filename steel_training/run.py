@@ -205,7 +205,7 @@ class Run:
         found = self._found(stage, digest)
         if found is not None:
             return found
-        if found is not None and stage == FIRST:
+        if stage == FIRST:
             self.clear()  # what was made from other data would stand beside what is made now
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"steel-training-{stage}-") as scratch:
