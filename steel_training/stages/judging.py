@@ -134,12 +134,9 @@ def decide(run: Run) -> StageResult:
                 "require_approval": config.publish.require_approval,
                 "champion": champion["version"] if champion else None,
                 "figures": {
-                    name: {
-                        "value": judged["metrics"][name]["value"],
-                        "bound": judged["metrics"][name]["bound"],
-                        "target": target,
-                    }
-                    for name, target in judged["targets"].items()
+                    name: {"value": measured["value"], "bound": measured["bound"], "target": judged["targets"][name]}
+                    for name, measured in judged["metrics"].items()
+                    if name in judged["targets"]
                 },
                 "defects": judged["defects"],
                 "missed": counts["fn"],

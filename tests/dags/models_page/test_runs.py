@@ -88,8 +88,8 @@ def test_the_figures_of_a_judged_run_stand_against_its_targets(any_store, browse
 
 
 def test_a_torn_result_is_named(any_store, browser):
-    any_store.write(f"runs/{safe_run_id(AIRFLOW_ID)}/evaluate/result.json", b"{")
     finish(any_store, "resolve_dataset")
+    any_store.write(f"runs/{safe_run_id(AIRFLOW_ID)}/evaluate/result.json", b"{")
     _, said = look(browser)
     assert "The result of evaluate cannot be read" in said
 
