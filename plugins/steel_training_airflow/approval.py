@@ -36,10 +36,10 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
     def __init__(self, *, approved: str, refused: str, **kwargs: Any) -> None:
         kwargs["params"] = {  # Airflow has put those of the DAG there, which the person is not asked for
             REASON: Param(
-                "",
-                type="string",
+                None,
+                type=["string", "null"],  # a text that must not be empty would keep a person from approving
                 title="Reason",
-                description="Why the model is refused; it stands in the record of the rejection.",
+                description="Of a refusal; it stands in the record of the rejection, under your name.",
             )
         }
         super().__init__(
@@ -88,7 +88,7 @@ def figures(decided: Mapping[str, Any], report: str) -> str:
             f"{decided['missed']:,} of {decided['defects']:,} defects missed, {decided['false_alarms']:,} false alarms on "
             f"{decided['clean']:,} clean patches. Champion: {decided.get('champion') or 'none yet'}."
         )
-    told += ["", f"[Report]({report})", "", "Reject needs a reason; it is recorded under your name."]
+    told += ["", f"[Report]({report})"]
     return "\n".join(told)
 
 

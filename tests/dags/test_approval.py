@@ -28,7 +28,7 @@ def approve(stage_program: Callable[[str], None], store: Path, tmp_path: Path) -
     return task
 
 
-def answered(option: str, reason: str = "", user: dict[str, str] | None = ADA) -> dict[str, Any]:
+def answered(option: str, reason: str | None = None, user: dict[str, str] | None = ADA) -> dict[str, Any]:
     return {
         "chosen_options": [option],
         "params_input": {"reason": reason},
@@ -73,6 +73,7 @@ def test_an_answer_that_could_not_be_recorded_decides_nothing(
 
 def test_only_the_reason_is_asked_for_and_silence_is_a_refusal(approve: ApproveReleaseOperator) -> None:
     assert list(approve.serialized_params) == ["reason"]
+    assert approve.params.get_param("reason").resolve() is None, "nobody must write something to approve"
     assert approve.defaults == ["Reject"]
 
 

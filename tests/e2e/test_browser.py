@@ -114,13 +114,25 @@ def test_a_person_fills_in_the_form_and_follows_the_run_to_its_report(page: Page
     page.screenshot(path=shots / "verdict.png", scale="css")
 
 
-def test_a_person_finds_two_versions_on_the_models_page_and_rolls_back(page: Page, browser: Browser, mill: Any) -> None:
+def test_a_person_releases_a_second_model_finds_both_on_the_models_page_and_rolls_back(
+    page: Page, browser: Browser, mill: Any, shots: Path
+) -> None:
     first = mill.champion()
-    conf = {"date": "2026-01-10", "gate.champion_tolerance": 1.0}
+    conf = {"date": "2026-01-10", "gate.champion_tolerance": 1.0, "publish.require_approval": True}
     run = mill.ask("/dags/steel_training/dagRuns", {"logical_date": None, "conf": conf})
+    path = f"/dags/steel_training/runs/{run['dag_run_id']}/tasks/approve_release"
+    mill.wait(
+        lambda: mill.tasks(run["dag_run_id"])["approve_release"]["state"] == "awaiting_input", 600, "the question"
+    )
+    page.goto(f"{mill.airflow.address}{path}/required_actions")
+    expect(page.get_by_text("defects missed", exact=False)).to_be_visible()
+    expect(page.get_by_role("button", name="Approve")).to_be_enabled()
+    page.screenshot(path=shots / "approval.png", scale="css")
+    page.get_by_role("button", name="Approve").click()
     assert mill.wait_for_end(run["dag_run_id"])["state"] == "success"
     second = mill.champion()
     assert second != first
+    assert mill.decisions()[-1]["approval"] == {"approved": True, "by": "admin", "reason": None}
 
     page.goto(f"{mill.airflow.address}/")
     page.get_by_role("link", name="Models").click()
