@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from steel_training.leakage.anchors import anchors_of
 from steel_training.pixels import GREY_AND_RGB, ImageUnreadable, open_image
 from steel_training.storage import FolderStorage, ObjectNotFound, PathEscapes, Storage, StorageError, open_storage
 
@@ -22,6 +23,7 @@ UNREADABLE_FILE = "cannot be read"
 # An S3 object takes tens of milliseconds, nearly all of it waiting.
 _READS_AT_ONCE_ON_S3 = 16
 _EIGHT_BIT = GREY_AND_RGB | {"1", "P", "PA", "LA", "La", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
+_Packed = bytes  # of which `Measures` has a column of that name
 _GREYS = np.arange(256, dtype=np.float64)
 
 
@@ -43,6 +45,7 @@ class Measures(NamedTuple):
         file_hash: BLAKE2b of the bytes, 32 hexadecimal digits.
         pixel_hash: BLAKE2b of size and RGB pixels: the same for every lossless file of the same pixels, grey or RGB.
         path_problem: why the file was not opened; empty when it was.
+        anchors: what the patch is found again by (`leakage.anchors`), a few kilobytes.
     """
 
     bytes: int | None = None
@@ -59,6 +62,7 @@ class Measures(NamedTuple):
     file_hash: str | None = None
     pixel_hash: str | None = None
     path_problem: str = ""
+    anchors: _Packed | None = None
 
 
 def measure_files(storage: Storage, paths: Sequence[str | None]) -> list[Measures]:
@@ -120,15 +124,12 @@ def measure(data: bytes) -> Measures:
 
 
 def _measure_image(image: Image.Image) -> Measures:
+    grey = grey_of(image)
     if image.mode in _EIGHT_BIT:
-        colours = image.convert("RGB")
-        pixels = colours.tobytes()
-        grey = np.asarray(image if image.mode == "L" else colours.convert("L"))
+        pixels = image.convert("RGB").tobytes()
     else:
         # Pillow clips 16-bit and float pixels on conversion, which would make unlike images alike.
-        values = np.asarray(image)
-        pixels = f"{image.mode} ".encode() + values.tobytes()
-        grey = _scaled_to_8_bit(values)
+        pixels = f"{image.mode} ".encode() + np.asarray(image).tobytes()
     size = f"{image.width}x{image.height} ".encode()
     counts = np.bincount(grey.ravel(), minlength=256)
     mean = float(counts @ _GREYS) / grey.size
@@ -144,7 +145,17 @@ def _measure_image(image: Image.Image) -> Measures:
         dark=float(np.searchsorted(below, 0.01 * grey.size)),
         bright=float(np.searchsorted(below, 0.99 * grey.size)),
         pixel_hash=hashlib.blake2b(size + pixels, digest_size=16).hexdigest(),
+        anchors=anchors_of(grey).tobytes(),
     )
+
+
+def grey_of(image: Image.Image) -> np.ndarray:
+    """Returns the grey values of an image of any mode, uint8 (height, width); deeper pixels are scaled."""
+    if image.mode == "L":
+        return np.asarray(image)
+    if image.mode in _EIGHT_BIT:
+        return np.asarray(image.convert("RGB").convert("L"))
+    return _scaled_to_8_bit(np.asarray(image))
 
 
 def _scaled_to_8_bit(values: np.ndarray) -> np.ndarray:

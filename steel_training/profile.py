@@ -27,6 +27,7 @@ _DTYPES = {
     **dict.fromkeys(Measures._fields, "string"),
     **dict.fromkeys(("bytes", "width", "height"), "Int64"),
     **dict.fromkeys(("brightness", "contrast", "sharpness", "dark", "bright"), "float64"),
+    "anchors": "object",
 }
 _CHUNK, _CHUNK_OF_A_THREAD = 256, 32
 # Starting workers costs about a second, in which threads measure 1,500 patches.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,30 @@ import pandas as pd
 
 from steel_training.config import BaselineConfig
 from steel_training.estimation import estimates
-from steel_training.leakage import PROBES, Probe
+from steel_training.leakage import Probe
+from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
+from steel_training.leakage.groups import shared_groups
+from steel_training.leakage.surfaces import Pixels, same_surface
 from steel_training.metrics import auc, average_precision, sweep
 
 CONSTANT = 1e-3
 CHANCE = 0.5
 
 
-def probe_dataset(profile: pd.DataFrame) -> list[Probe]:
-    """Runs every probe that needs no network."""
-    return [probe(profile) for probe in PROBES]
+def probe_dataset(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> list[Probe]:
+    """Runs every probe that needs no network, cheap ones first.
+
+    Args:
+        profile: one row a patch: manifest, `part`, `group` and `Measures`.
+        anchors: of every row, as `Measures.anchors`.
+        pixels: returns the grey values of the patch in a row, uint8 (height, width).
+    """
+    return [
+        shared_groups(profile),
+        identical_pixels(profile),
+        contradicting_labels(profile),
+        *same_surface(profile, anchors, pixels),
+    ]
 
 
 def too_good(history: dict[str, list[float]], config: BaselineConfig) -> Probe:
