@@ -9,15 +9,34 @@ import numpy as np
 import pandas as pd
 
 from steel_training.config import BaselineConfig
+from steel_training.dataset import CLEAN, DEFECTIVE
 from steel_training.estimation import estimates
 from steel_training.leakage import Probe
+from steel_training.leakage.cameras import two_cameras
+from steel_training.leakage.columns import manifest_columns, names
 from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
+from steel_training.leakage.file_metadata import file_metadata
+from steel_training.leakage.group_effect import group_effect, shuffled_labels
 from steel_training.leakage.groups import shared_groups
+from steel_training.leakage.moved import parts_differ
+from steel_training.leakage.pixel_property import pixel_property
 from steel_training.leakage.surfaces import Pixels, same_surface
 from steel_training.metrics import auc, average_precision, sweep
 
 CONSTANT = 1e-3
 CHANCE = 0.5
+
+LEARNING_PROBES = (
+    file_metadata,
+    manifest_columns,
+    names,
+    pixel_property,
+    two_cameras,
+    parts_differ,
+    group_effect,
+    shuffled_labels,
+)
+"""Probes that try to tell the label by something that is no defect."""
 
 
 def probe_dataset(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> list[Probe]:
@@ -28,11 +47,15 @@ def probe_dataset(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels
         anchors: of every row, as `Measures.anchors`.
         pixels: returns the grey values of the patch in a row, uint8 (height, width).
     """
+    labels = pd.to_numeric(profile["label"], errors="coerce")
+    # What learns needs a label and a group for every row; validation has named the rows that lack one.
+    whole = profile[labels.isin([CLEAN, DEFECTIVE]).to_numpy(bool) & profile["group"].notna().to_numpy(bool)]
     return [
         shared_groups(profile),
         identical_pixels(profile),
         contradicting_labels(profile),
         *same_surface(profile, anchors, pixels),
+        *(probe(whole) for probe in LEARNING_PROBES),
     ]
 
 

@@ -44,7 +44,7 @@ class Overlay:
 NOTHING = Overlay(0.0, 0.0, 0.0, (0, 0), 0.0)
 
 
-def overlay(first: np.ndarray, second: np.ndarray, turn: int, shift: np.ndarray) -> Overlay:
+def overlay(first: np.ndarray, second: np.ndarray, turn: int, shift: np.ndarray, *, enough: float = np.inf) -> Overlay:
     """Lays the first patch on the second, near a shift that was found.
 
     Args:
@@ -52,13 +52,16 @@ def overlay(first: np.ndarray, second: np.ndarray, turn: int, shift: np.ndarray)
         second: uint8 grey, (height, width).
         turn: how the first is turned.
         shift: of its pixel (0, 0), half pixels, as in `Candidates`.
+        enough: a score from which on no better shift is looked for.
     """
     lying = turned(first, turn)
     # Mirrored, pixel (0, 0) lies at the far end.
     far = np.maximum(-(MATRICES[turn] @ (2 * (np.array(first.shape) - 1))), 0)
     y, x = (int(at) for at in np.rint((np.asarray(shift) - far) / 2))
     ours, theirs = _band(lying), _band(second)
-    best = NOTHING
+    best = _at(lying, second, ours, theirs, y, x)
+    if best.score >= enough:
+        return best
     for dy in range(-_SEARCH, _SEARCH + 1):
         for dx in range(-_SEARCH, _SEARCH + 1):
             found = _at(lying, second, ours, theirs, y + dy, x + dx)

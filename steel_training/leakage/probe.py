@@ -43,6 +43,11 @@ class Probe:
             "decisive": self.decisive,
         }
 
+    @classmethod
+    def unjudged(cls, code: str, why: str) -> Probe:
+        """A warning that a probe had too little to judge: not an alarm, and not a clean bill either."""
+        return cls(code, False, 0, 0, f"Not judged: {why}.", decisive=False)
+
     @property
     def blocks(self) -> bool:
         """Whether the run must stop."""

@@ -90,7 +90,7 @@ def common_surfaces(anchors: Sequence[bytes | None], part: np.ndarray, pixels: P
     read = lru_cache(maxsize=512)(pixels)
     for number in range(min(len(pairs), _LOOKED_AT)):
         first, second, turn = (int(each[number]) for each in (pairs.first, pairs.second, pairs.turn))
-        lies = overlay(read(first), read(second), turn, pairs.shift[number])
+        lies = overlay(read(first), read(second), turn, pairs.shift[number], enough=SCORE)
         if lies.score >= SCORE or (lies.exact >= _EXACT and lies.score >= _SCORE_OF_EXACT):
             yield Common(first, second, turn, lies)
 
