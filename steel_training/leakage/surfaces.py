@@ -23,6 +23,7 @@ SCORE = 16.0
 """Standard deviations. Unlike pieces of steel stay below 13 (docs/leakage.md)."""
 
 _SCORE_OF_EXACT, _EXACT = 6.0, 0.95
+_SCORE_OF_JOINING = 12.0
 # Common to nearly the last pixel, as it is: not another cut but the same one again.
 _WHOLE = 0.85
 # Each costs about 4 ms. The best supported come first, so what lies behind so many is no news.
@@ -91,8 +92,38 @@ def common_surfaces(anchors: Sequence[bytes | None], part: np.ndarray, pixels: P
     for number in range(min(len(pairs), _LOOKED_AT)):
         first, second, turn = (int(each[number]) for each in (pairs.first, pairs.second, pairs.turn))
         lies = overlay(read(first), read(second), turn, pairs.shift[number], enough=SCORE)
-        if lies.score >= SCORE or (lies.exact >= _EXACT and lies.score >= _SCORE_OF_EXACT):
+        if _is_one(lies, SCORE):
             yield Common(first, second, turn, lies)
+
+
+def one_surface_groups(anchors: Sequence[bytes | None], owner: np.ndarray, pixels: Pixels) -> np.ndarray:
+    """Joins photographs that show the same steel, directly or through others: what must not straddle a split.
+
+    The limit is lower than that of an alarm: a group too large costs little, one torn apart flatters the model.
+
+    Args:
+        anchors: of every patch, `ANCHOR` as bytes.
+        owner: number of the photograph of every patch, int (patches,), from 0.
+        pixels: reads a patch.
+
+    Returns:
+        The number of the group of every photograph, int (photographs,).
+    """
+    group = np.arange(int(owner.max(initial=-1)) + 1)
+    texts = [each if isinstance(each, bytes) else b"" for each in anchors]
+    counts = [len(text) // ANCHOR.itemsize for text in texts]
+    pairs = candidates(np.frombuffer(b"".join(texts), ANCHOR), np.repeat(np.arange(len(texts)), counts), owner)
+    read = lru_cache(maxsize=512)(pixels)
+    for number in range(len(pairs)):
+        first, second, turn = (int(each[number]) for each in (pairs.first, pairs.second, pairs.turn))
+        one, other = group[owner[first]], group[owner[second]]
+        if one != other and _is_one(overlay(read(first), read(second), turn, pairs.shift[number]), _SCORE_OF_JOINING):
+            group[group == other] = one
+    return group
+
+
+def _is_one(lies: Overlay, score: float) -> bool:
+    return lies.score >= score or (lies.exact >= _EXACT and lies.score >= _SCORE_OF_EXACT)
 
 
 def _common(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> Iterator[Common]:
