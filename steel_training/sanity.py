@@ -71,6 +71,35 @@ def too_good(history: dict[str, list[float]], config: BaselineConfig) -> Probe:
     return Probe("leak.too_good", passed, best, config.too_good, message + advice)
 
 
+def loss_fell(history: dict[str, list[float]], labels: np.ndarray) -> Probe:
+    """Judges the training loss: it must be finite, and fall below that of the best constant answer.
+
+    Args:
+        history: `loss` and `val_loss` by epoch, binary cross-entropy without class weights.
+        labels: of the training part, int (n,).
+    """
+    share = float(np.clip(np.mean(labels), 1e-9, 1 - 1e-9)) if len(labels) else 0.5
+    constant = float(-share * np.log(share) - (1 - share) * np.log(1 - share))
+    losses = np.array([*history["loss"], *history.get("val_loss", ())], float)
+    if not len(losses) or not np.all(np.isfinite(losses)):
+        return Probe(
+            "collapse.loss",
+            False,
+            0.0,
+            constant,
+            "The baseline's loss is not finite. Look for pixels or labels that are no numbers, or lower baseline.learning_rate.",
+        )
+    best = float(min(history["loss"]))
+    fell = best < constant
+    message = f"The baseline's training loss fell to {best:.4f}; the best constant answer has {constant:.4f}"
+    advice = (
+        "."
+        if fell
+        else ": it learned nothing that the defect rate does not say. Check that labels belong to their patches."
+    )
+    return Probe("collapse.loss", fell, best, constant, message + advice)
+
+
 def collapse(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list[Probe]:
     """Judges the baseline's validation scores: constant, one class, or no better than chance.
 

@@ -54,6 +54,7 @@ def check_baseline(run: Run) -> StageResult:
             scores = score(baseline.keras_model, parts[VAL])
             baseline.keras_model.save(folder / BASELINE)
             probes.append(sanity.too_good(trained.history, config.baseline))
+            probes.append(sanity.loss_fell(trained.history, parts[TRAIN].labels))
             probes += sanity.collapse(parts[VAL].labels, scores, groups_in(run, VAL))
             metrics, training = sanity.baseline_metrics(parts[VAL].labels, scores), trained.as_dict()
         reasons = tuple(probe.reason for probe in probes if probe.blocks)
