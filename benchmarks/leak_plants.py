@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +14,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from steel_training.ingest.cutting import CutRule, cut
+from steel_training.ingest.joining import join_photographs
 from steel_training.ingest.synthetic.sample import photograph_coil
-from steel_training.leakage.anchors import anchors_of
-from steel_training.leakage.surfaces import one_surface_groups
 from steel_training.leakage.turns import turned
 from steel_training.splits import assign_splits
 
@@ -77,11 +76,12 @@ class Photographs:
 
     @classmethod
     def read(cls, images: Path, masks: Path) -> Photographs:
-        """Reads two folders of files of the same names, and joins what shows the same steel."""
+        """Reads two folders of files of the same names, and joins what shows the same steel (`ingest groups`)."""
+        table = join_photographs(str(images))
         pictures = {path.stem: np.asarray(Image.open(path).convert("L")) for path in sorted(images.iterdir())}
         marked = {path.stem: np.asarray(Image.open(path)) for path in masks.iterdir()}
         marked = {name: mask if mask.ndim == 2 else mask[..., 0] for name, mask in marked.items()}
-        return cls(pictures, marked, honest_groups(pictures))
+        return cls(pictures, marked, dict(zip(table["source_id"], table["group_id"], strict=True)))
 
     def sample(self, seed: int, photographs: int = 160) -> Data:
         """Takes whole groups of photographs, drawn at random, and cuts them."""
@@ -97,25 +97,6 @@ class Photographs:
             for name in names[group]:
                 found += _cut(self.images[name], self.masks[name], {"source": name, "group": group})
         return _split(_thinned(found, seed), seed)
-
-
-def honest_groups(images: dict[str, np.ndarray]) -> dict[str, str]:
-    """Joins photographs that show the same steel, by the probes' own search on pieces of them, with a lower limit."""
-    names = list(images)
-    pieces, owner = [], []
-    for number, name in enumerate(names):
-        image = images[name]
-        pieces.append(image)
-        pieces += [image[y : y + SIDE, x : x + SIDE] for y, x in _grid(image.shape, SIDE + 4)]
-        owner += [number] * (len(pieces) - len(owner))
-    joined = one_surface_groups([anchors_of(piece).tobytes() for piece in pieces], np.array(owner), pieces.__getitem__)
-    return {name: f"surface{number}" for name, number in zip(names, joined, strict=True)}
-
-
-def _grid(shape: tuple[int, ...], step: int) -> Iterator[tuple[int, int]]:
-    for y in range(0, shape[0] - SIDE + 1, step):
-        for x in range(0, shape[1] - SIDE + 1, step):
-            yield y, x
 
 
 def _cut(image: np.ndarray, mask: np.ndarray, about: dict[str, str]) -> Data:

@@ -4,7 +4,7 @@
 
 Asks every probe of honest data, and the probe concerned of data with one kind of leak planted (`leak_plants.py`): strips drawn by `steel-training
 sample`, or patches of 64 pixels cut from real photographs with pixel masks (0 is clean). Photographs that show the same steel
-are found first and kept in one part (`honest_groups`), since a set may leak as it comes. --published names a set with a
+are found first and kept in one part (`steel-training ingest groups`), since a set may leak as it comes. --published names a set with a
 `manifest.csv` (image, split, and leak_group where known) and a folder `images`: what the probes say of it as it was published.
 --speed times the probes on so many drawn patches. Prints Markdown.
 """
@@ -37,7 +37,6 @@ from steel_training.leakage.probe import Probe
 from steel_training.leakage.surfaces import common_surfaces, same_surface
 from steel_training.measures import measure
 from steel_training.sanity import probe_dataset
-
 
 BY_CODE: dict[str, Callable[[pd.DataFrame], Probe]] = {
     "leak.group": shared_groups,

@@ -118,7 +118,7 @@ def one_surface_groups(anchors: Sequence[bytes | None], owner: np.ndarray, pixel
         first, second, turn = (int(each[number]) for each in (pairs.first, pairs.second, pairs.turn))
         one, other = group[owner[first]], group[owner[second]]
         if one != other and _is_one(overlay(read(first), read(second), turn, pairs.shift[number]), _SCORE_OF_JOINING):
-            group[group == other] = one
+            group[group == max(one, other)] = min(one, other)
     return group
 
 
