@@ -69,10 +69,12 @@ def train_head(run: Run) -> StageResult:
 
     def work(folder: Path) -> StageResult:
         from steel_training.model_trainer import ModelTrainer, TransferLearningModel
+        from steel_training.received import check_received
 
         config, parts = config_of(run), patch_sets(run)
         trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder)
         model = TransferLearningModel.build(config.model, config.data.input_size)
+        check_received(model.keras_model, model.spec)
         training = trainer.train_head(model)
         model.keras_model.save(folder / MODEL)
         return StageResult("train_head", outputs={"weights": model.weights.as_dict(), **training.as_dict()})
