@@ -17,6 +17,7 @@ from steel_training.ingest.photographs import image_files
 from steel_training.leakage.anchors import anchors_of
 from steel_training.leakage.surfaces import one_surface_groups
 from steel_training.measures import grey_of
+from steel_training.pixels import MAX_SIDE
 
 
 def join_photographs(images: str, *, piece: int = 64, progress: Progress | None = None) -> pd.DataFrame:
@@ -57,7 +58,8 @@ def join_photographs(images: str, *, piece: int = 64, progress: Progress | None 
 
 def _places(shape: tuple[int, ...], piece: int) -> Iterator[tuple[int, int]]:
     """Yields corners of pieces; those at the far edges reach it. The whole comes first, at (−1, −1)."""
-    yield -1, -1
+    if max(shape) <= MAX_SIDE:
+        yield -1, -1
     starts = [sorted({*range(0, max(side - piece, 0) + 1, piece), max(side - piece, 0)}) for side in shape]
     for y in starts[0]:
         for x in starts[1]:

@@ -18,6 +18,9 @@ _PLACES = 2
 # Half pixels. JPEG and noise move a spot by a pixel or two.
 _TOLERANCE = 4
 
+_VOTE = np.dtype([("pair", "<i8"), ("shift_y", "<i2"), ("shift_x", "<i2"), ("y", "<i2"), ("x", "<i2")])
+"""Both patches and the turn in one number, the shift that an anchor tells, and where in the first patch it lies."""
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -49,33 +52,50 @@ def candidates(anchors: np.ndarray, patch: np.ndarray, part: np.ndarray) -> Cand
         patch: row of the patch of every anchor, ascending, int (n,).
         part: number of the part of every patch, int (patches,).
     """
-    votes = [
-        _votes(anchors[rows], patch[rows], part)
-        for kind in np.unique(anchors["kind"])
-        for rows in [np.flatnonzero(anchors["kind"] == kind)]
-    ]
-    table = np.concatenate([np.empty((0, 7), np.int64), *votes])
+    votes = np.concatenate(
+        [
+            np.empty(0, _VOTE),
+            *(
+                _votes(anchors[rows], patch[rows], part)
+                for kind in np.unique(anchors["kind"])
+                for rows in [np.flatnonzero(anchors["kind"] == kind)]
+            ),
+        ]
+    )
+    # Most votes are chance and stand alone: only the others are worth a table.
+    _, number, times = np.unique(votes["pair"], return_inverse=True, return_counts=True)
+    votes = votes[times[number] >= _PLACES]
+    pairs, turn = votes["pair"] // len(MATRICES), votes["pair"] % len(MATRICES)
+    table = np.column_stack(
+        [
+            pairs // max(len(part), 1),
+            pairs % max(len(part), 1),
+            turn,
+            *(votes[name] for name in ("shift_y", "shift_x", "y", "x")),
+        ]
+    )
     # The tables of one spot are one place.
-    table = np.unique(table, axis=0) if len(table) else table
-    return _agreed(table)
+    return _agreed(np.unique(table.astype(np.int64), axis=0))
 
 
 def _votes(anchors: np.ndarray, patch: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Returns rows of (first, second, turn, shift y, shift x, y, x), int64 (n, 7)."""
+    """Returns what anchors of one kind say of pairs in different parts, `_VOTE` (n,)."""
     order = np.argsort(anchors["key"], kind="stable")
     keys, owner = anchors["key"][order], patch[order]
     side = part[owner]
-    found = []
+    found = [np.empty(0, _VOTE)]
     for step in range(1, min(_NEIGHBOURS, len(keys) - 1) + 1):
         here = np.flatnonzero((keys[step:] == keys[:-step]) & (side[step:] != side[:-step]))
-        if not len(here):
-            continue
         a, b = anchors[order[here]], anchors[order[here + step]]
         turn = FROM_TO[a["turn"], b["turn"]]
         at, to = (np.stack([each["y"], each["x"]], axis=1).astype(np.int64) for each in (a, b))
         shift = to - np.einsum("nij,nj->ni", MATRICES[turn], at)
-        found.append(np.column_stack([owner[here], owner[here + step], turn, shift, at]))
-    return np.concatenate([np.empty((0, 7), np.int64), *found])
+        votes = np.empty(len(here), _VOTE)
+        votes["pair"] = (owner[here].astype(np.int64) * len(part) + owner[here + step]) * len(MATRICES) + turn
+        votes["shift_y"], votes["shift_x"] = shift.T
+        votes["y"], votes["x"] = at.T
+        found.append(votes)
+    return np.concatenate(found)
 
 
 def _agreed(votes: np.ndarray) -> Candidates:
