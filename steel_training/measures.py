@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from steel_training.leakage.anchors import anchors_of
+from steel_training.leakage.signature import packing_of, signature_of
 from steel_training.pixels import GREY_AND_RGB, ImageUnreadable, open_image
 from steel_training.storage import FolderStorage, ObjectNotFound, PathEscapes, Storage, StorageError, open_storage
 
@@ -22,6 +24,7 @@ UNREADABLE_FILE = "cannot be read"
 # An S3 object takes tens of milliseconds, nearly all of it waiting.
 _READS_AT_ONCE_ON_S3 = 16
 _EIGHT_BIT = GREY_AND_RGB | {"1", "P", "PA", "LA", "La", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
+_Packed = bytes  # of which `Measures` has a column of that name
 _GREYS = np.arange(256, dtype=np.float64)
 
 
@@ -43,6 +46,18 @@ class Measures(NamedTuple):
         file_hash: BLAKE2b of the bytes, 32 hexadecimal digits.
         pixel_hash: BLAKE2b of size and RGB pixels: the same for every lossless file of the same pixels, grey or RGB.
         path_problem: why the file was not opened; empty when it was.
+        packing: size of the file in that of our own file of the same pixels (`leakage.signature`).
+        jpeg_tables: what the quantisation tables of a JPEG file are called; empty for other formats.
+        tint: mean of red less mean of blue, grey values; 0 for grey images.
+        frame: this and the next seven are of `leakage.signature.Signature`.
+        corner: corners against the middle.
+        noise: of the sensor.
+        grain: the same, against all steps from pixel to pixel.
+        blur: of lens and software.
+        comb: gaps in the histogram.
+        odd: share of odd grey values.
+        blocking: of JPEG.
+        anchors: what the patch is found again by (`leakage.anchors`), a few kilobytes.
     """
 
     bytes: int | None = None
@@ -59,6 +74,18 @@ class Measures(NamedTuple):
     file_hash: str | None = None
     pixel_hash: str | None = None
     path_problem: str = ""
+    packing: float | None = None
+    jpeg_tables: str | None = None
+    tint: float | None = None
+    frame: float | None = None
+    corner: float | None = None
+    noise: float | None = None
+    grain: float | None = None
+    blur: float | None = None
+    comb: float | None = None
+    odd: float | None = None
+    blocking: float | None = None
+    anchors: _Packed | None = None
 
 
 def measure_files(storage: Storage, paths: Sequence[str | None]) -> list[Measures]:
@@ -110,7 +137,7 @@ def measure(data: bytes) -> Measures:
     file_hash = hashlib.blake2b(data, digest_size=16).hexdigest()
     try:
         image = open_image(data)
-        return _measure_image(image)._replace(bytes=len(data), file_hash=file_hash)
+        return _measure_image(image, len(data))._replace(bytes=len(data), file_hash=file_hash)
     except ImageUnreadable as error:
         reason = str(error)
     except Exception as error:
@@ -119,17 +146,15 @@ def measure(data: bytes) -> Measures:
     return Measures(bytes=len(data), file_hash=file_hash, decode_error=reason)
 
 
-def _measure_image(image: Image.Image) -> Measures:
+def _measure_image(image: Image.Image, file_size: int) -> Measures:
+    grey = grey_of(image)
     if image.mode in _EIGHT_BIT:
-        colours = image.convert("RGB")
-        pixels = colours.tobytes()
-        grey = np.asarray(image if image.mode == "L" else colours.convert("L"))
+        pixels = image.convert("RGB").tobytes()
     else:
         # Pillow clips 16-bit and float pixels on conversion, which would make unlike images alike.
-        values = np.asarray(image)
-        pixels = f"{image.mode} ".encode() + values.tobytes()
-        grey = _scaled_to_8_bit(values)
+        pixels = f"{image.mode} ".encode() + np.asarray(image).tobytes()
     size = f"{image.width}x{image.height} ".encode()
+    packing, jpeg_tables = packing_of(image, file_size)
     counts = np.bincount(grey.ravel(), minlength=256)
     mean = float(counts @ _GREYS) / grey.size
     below = np.cumsum(counts)
@@ -144,7 +169,28 @@ def _measure_image(image: Image.Image) -> Measures:
         dark=float(np.searchsorted(below, 0.01 * grey.size)),
         bright=float(np.searchsorted(below, 0.99 * grey.size)),
         pixel_hash=hashlib.blake2b(size + pixels, digest_size=16).hexdigest(),
+        packing=packing,
+        jpeg_tables=jpeg_tables,
+        tint=_tint(image),
+        **signature_of(grey)._asdict(),
+        anchors=anchors_of(grey).tobytes(),
     )
+
+
+def grey_of(image: Image.Image) -> np.ndarray:
+    """Returns the grey values of an image of any mode, uint8 (height, width); deeper pixels are scaled."""
+    if image.mode == "L":
+        return np.asarray(image)
+    if image.mode in _EIGHT_BIT:
+        return np.asarray(image.convert("RGB").convert("L"))
+    return _scaled_to_8_bit(np.asarray(image))
+
+
+def _tint(image: Image.Image) -> float:
+    if image.mode not in ("RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
+        return 0.0
+    red, _, blue = np.asarray(image.convert("RGB")).reshape(-1, 3).mean(axis=0)
+    return float(red - blue)
 
 
 def _scaled_to_8_bit(values: np.ndarray) -> np.ndarray:

@@ -20,13 +20,16 @@ from itertools import islice
 import pandas as pd
 
 from steel_training.errors import SteelTrainingError
+from steel_training.leakage.signature import Signature
 from steel_training.measures import Measures, measure_files, measure_files_at
 from steel_training.storage import Storage
 
 _DTYPES = {
     **dict.fromkeys(Measures._fields, "string"),
     **dict.fromkeys(("bytes", "width", "height"), "Int64"),
-    **dict.fromkeys(("brightness", "contrast", "sharpness", "dark", "bright"), "float64"),
+    **dict.fromkeys(("brightness", "contrast", "sharpness", "dark", "bright", "packing", "tint"), "float64"),
+    **dict.fromkeys(Signature._fields, "float64"),
+    "anchors": "object",
 }
 _CHUNK, _CHUNK_OF_A_THREAD = 256, 32
 # Starting workers costs about a second, in which threads measure 1,500 patches.

@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 PATCHES, PROFILE, SCORES = "patches.parquet", "profile.parquet", "scores.parquet"
+ANCHORS = "anchors.parquet"
+"""Beside the profile, a row a patch: what the leak probes find a surface again by, too large for a table to look at."""
 BASELINE, MODEL, BUNDLE = "baseline.keras", "model.keras", "bundle"
 
 

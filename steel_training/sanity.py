@@ -2,23 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from steel_training.config import BaselineConfig
+from steel_training.dataset import CLEAN, DEFECTIVE
 from steel_training.estimation import estimates
-from steel_training.leakage import PROBES, Probe
+from steel_training.leakage import Probe
+from steel_training.leakage.cameras import two_cameras
+from steel_training.leakage.columns import manifest_columns, names
+from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
+from steel_training.leakage.file_metadata import file_metadata
+from steel_training.leakage.group_effect import group_effect, shuffled_labels
+from steel_training.leakage.groups import shared_groups
+from steel_training.leakage.moved import parts_differ
+from steel_training.leakage.pixel_property import pixel_property
+from steel_training.leakage.surfaces import Pixels, same_surface
 from steel_training.metrics import auc, average_precision, sweep
 
 CONSTANT = 1e-3
 CHANCE = 0.5
 
+LEARNING_PROBES = (
+    file_metadata,
+    manifest_columns,
+    names,
+    pixel_property,
+    two_cameras,
+    parts_differ,
+    group_effect,
+    shuffled_labels,
+)
+"""Probes that try to tell the label by something that is no defect."""
 
-def probe_dataset(profile: pd.DataFrame) -> list[Probe]:
-    """Runs every probe that needs no network."""
-    return [probe(profile) for probe in PROBES]
+
+def probe_dataset(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> list[Probe]:
+    """Runs every probe that needs no network, cheap ones first.
+
+    Args:
+        profile: one row a patch: manifest, `part`, `group` and `Measures`.
+        anchors: of every row, as `Measures.anchors`.
+        pixels: returns the grey values of the patch in a row, uint8 (height, width).
+    """
+    labels = pd.to_numeric(profile["label"], errors="coerce")
+    # What learns needs a label and a group for every row; validation has named the rows that lack one.
+    whole = profile[labels.isin([CLEAN, DEFECTIVE]).to_numpy(bool) & profile["group"].notna().to_numpy(bool)]
+    return [
+        shared_groups(profile),
+        identical_pixels(profile),
+        contradicting_labels(profile),
+        *same_surface(profile, anchors, pixels),
+        *(probe(whole) for probe in LEARNING_PROBES),
+    ]
 
 
 def too_good(history: dict[str, list[float]], config: BaselineConfig) -> Probe:
@@ -31,6 +69,35 @@ def too_good(history: dict[str, list[float]], config: BaselineConfig) -> Probe:
         ": something other than the defect tells the label. Compare how clean and defective patches were photographed, cut and stored."
     )  # fmt: skip
     return Probe("leak.too_good", passed, best, config.too_good, message + advice)
+
+
+def loss_fell(history: dict[str, list[float]], labels: np.ndarray) -> Probe:
+    """Judges the training loss: it must be finite, and fall below that of the best constant answer.
+
+    Args:
+        history: `loss` and `val_loss` by epoch, binary cross-entropy without class weights.
+        labels: of the training part, int (n,).
+    """
+    share = float(np.clip(np.mean(labels), 1e-9, 1 - 1e-9)) if len(labels) else 0.5
+    constant = float(-share * np.log(share) - (1 - share) * np.log(1 - share))
+    losses = np.array([*history["loss"], *history.get("val_loss", ())], float)
+    if not len(losses) or not np.all(np.isfinite(losses)):
+        return Probe(
+            "collapse.loss",
+            False,
+            0.0,
+            constant,
+            "The baseline's loss is not finite. Look for pixels or labels that are no numbers, or lower baseline.learning_rate.",
+        )
+    best = float(min(history["loss"]))
+    fell = best < constant
+    message = f"The baseline's training loss fell to {best:.4f}; the best constant answer has {constant:.4f}"
+    advice = (
+        "."
+        if fell
+        else ": it learned nothing that the defect rate does not say. Check that labels belong to their patches."
+    )
+    return Probe("collapse.loss", fell, best, constant, message + advice)
 
 
 def collapse(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list[Probe]:

@@ -1,4 +1,4 @@
-"""The commands `sample` and `ingest {masks,severstal,voc}`: arguments, progress, and what is said in the end."""
+"""The commands `sample` and `ingest {masks,severstal,voc,groups}`: arguments, progress, and what is said in the end."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import json
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from steel_training.dataset import OutputExists
 from steel_training.errors import UsageError
 from steel_training.ingest.cutting import CutRule, IngestSummary, Progress
+from steel_training.ingest.joining import join_photographs
 from steel_training.ingest.masks import ingest_masks
 from steel_training.ingest.severstal import SEVERSTAL_RULE, ingest_severstal
 from steel_training.ingest.synthetic import make_sample
@@ -26,8 +29,9 @@ def add_commands(subparsers: Subparsers) -> None:
     """Registers the commands; each sets `func`, which takes the parsed arguments and returns the exit code."""
     _add_sample(subparsers)
     ingest = subparsers.add_parser("ingest", help="bring photographs into the form that a run takes")
-    kinds = ingest.add_subparsers(dest="kind", required=True, metavar="{masks,severstal,voc}")
+    kinds = ingest.add_subparsers(dest="kind", required=True, metavar="{masks,severstal,voc,groups}")
     _add_masks(kinds)
+    _add_groups(kinds)
     _add_severstal(kinds)
     _add_voc(kinds)
 
@@ -100,6 +104,31 @@ def _add_cutting(parser: argparse.ArgumentParser, rule: CutRule) -> None:
     )
     groups.add_argument("--groups", metavar="CSV", help="source_id,group_id[,line,captured_at,…] of every photograph")
     parser.set_defaults(rule=rule)
+
+
+def _add_groups(kinds: Subparsers) -> None:
+    parser = kinds.add_parser("groups", help="which photographs show the same steel: the table that --groups takes")
+    parser.add_argument("images", metavar="IMAGES", help="folder or S3 prefix of photographs")
+    parser.add_argument("out", metavar="CSV", help="file to write: source_id,group_id of every photograph")
+    parser.add_argument("--patch", type=int, default=64, help="side of the pieces that are compared, pixels (64)")
+    parser.set_defaults(func=_groups)
+
+
+def _groups(arguments: argparse.Namespace) -> int:
+    path = Path(arguments.out)
+    if path.exists():
+        raise OutputExists(f"{path} exists; nothing was written. Name a new file, or remove the old one first.")
+    if not 16 <= arguments.patch <= 2048:
+        raise UsageError(f"--patch is {arguments.patch} pixels; expected 16 to 2048.")
+    table = join_photographs(arguments.images, piece=arguments.patch, progress=_progress("ingest", "photographs"))
+    table.to_csv(path, index=False)
+    sizes = table["group_id"].value_counts()
+    alone = int((sizes == 1).sum())
+    sys.stderr.write(
+        f"{path}: {len(table):,} photographs in {len(sizes):,} groups; {alone:,} stand alone, the largest group has {int(sizes.max()):,}\n"
+    )
+    sys.stdout.write(json.dumps({"groups": str(path), "photographs": len(table), "found": len(sizes)}) + "\n")
+    return 0
 
 
 def _sample(arguments: argparse.Namespace) -> int:

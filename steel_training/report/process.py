@@ -93,7 +93,7 @@ def probes(outputs: Mapping[str, Any]) -> list[Section]:
     rows = [
         (
             p["code"],
-            "✓ passed" if p["passed"] else "✗ ALARM",
+            "✓ passed" if p["passed"] else "✗ ALARM" if p.get("decisive", True) else "△ warning",
             number(p.get("statistic"), 4),
             number(p.get("threshold"), 4),
             p["message"],

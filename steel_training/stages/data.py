@@ -14,7 +14,7 @@ import pandas as pd
 from steel_training import provenance
 from steel_training.config import Config
 from steel_training.dataset import fingerprint, groups_of, resolve_dataset
-from steel_training.records import PATCHES, PROFILE, config_of, dataset_of, table_of
+from steel_training.records import ANCHORS, PATCHES, PROFILE, config_of, dataset_of, table_of
 from steel_training.registry import Registry
 from steel_training.run import Run, StageResult, Status
 from steel_training.slices import slice_columns
@@ -95,7 +95,8 @@ def profile_patches(run: Run) -> StageResult:
         patches = table_of(run, "resolve_dataset", PATCHES)
         with counting("profile_patches", len(patches)) as progress:
             profile = measure(dataset_of(run), patches, progress=progress)
-        profile.to_parquet(folder / PROFILE, index=False)
+        profile[["anchors"]].to_parquet(folder / ANCHORS, index=False)
+        profile.drop(columns="anchors").to_parquet(folder / PROFILE, index=False)
         unreadable = int((profile["decode_error"].fillna("") != "").sum())
         return StageResult("profile_patches", outputs={"patches": len(profile), "undecodable": unreadable})
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steel_training.config import BaselineConfig
-from steel_training.sanity import baseline_metrics, collapse, too_good
+from steel_training.sanity import baseline_metrics, collapse, loss_fell, too_good
 
 RANDOM = np.random.default_rng(0)
 LABELS = (np.arange(400) % 3 == 0).astype(int)
@@ -38,6 +38,18 @@ COLLAPSED = {
 def test_a_collapsed_baseline_is_named(name: str) -> None:
     scores, code = COLLAPSED[name]
     assert code in {probe.code for probe in collapse(LABELS, scores, GROUPS) if not probe.passed}
+
+
+@pytest.mark.parametrize(
+    ("loss", "passed"),
+    [([0.7, 0.5, 0.3], True), ([0.7, 0.65, 0.639], False), ([0.7, float("nan")], False), ([], False)],
+    ids=["fell", "no better than the best constant", "not finite", "none"],
+)
+def test_a_loss_must_be_finite_and_beat_the_best_constant(loss: list[float], passed: bool) -> None:
+    probe = loss_fell({"loss": loss, "val_loss": loss}, LABELS)
+    assert (probe.code, probe.passed) == ("collapse.loss", passed)
+    assert np.isfinite(probe.statistic)
+    assert passed or "labels" in probe.message
 
 
 def test_a_baseline_that_learned_passes_even_where_it_is_shy() -> None:

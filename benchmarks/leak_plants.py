@@ -1,0 +1,269 @@
+"""Honest steel, and kinds of leaks planted into it, for `leak_probes.py`."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from steel_training.ingest.cutting import CutRule, cut
+from steel_training.ingest.joining import join_photographs
+from steel_training.ingest.synthetic.sample import photograph_coil
+from steel_training.leakage.turns import turned
+from steel_training.splits import assign_splits
+
+SIDE = 64
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One patch: its pixels, where it was cut from, what file it becomes, and what the manifest says of it."""
+
+    pixels: np.ndarray
+    photograph: np.ndarray
+    y: int
+    x: int
+    label: int
+    source: str | None
+    group: str | None
+    part: str = ""
+    form: str = "PNG"
+    options: tuple[tuple[str, object], ...] = (("compress_level", 1),)
+    folder: str = "patches"
+    line: str = "one"
+    captured_at: str = "2026-01-05T06:00:00"
+
+    def stored(self) -> bytes:
+        """Returns the file."""
+        data = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(self.pixels)).save(data, self.form, **dict(self.options))
+        return data.getvalue()
+
+
+Data = list[Patch]
+Random = np.random.Generator
+
+
+def drawn(seed: int, coils: int = 16, photographs: int = 2) -> Data:
+    """Draws strips and cuts them."""
+    found = []
+    for number in range(coils):
+        for photo in photograph_coil(number, photographs=photographs, shape=(256, 448), seed=1000 + seed):
+            about = {
+                "source": photo.name,
+                "group": photo.coil,
+                "line": photo.line,
+                "captured_at": photo.captured_at.isoformat(),
+            }
+            found += _cut(photo.pixels, photo.mask, about)
+    return _split(_thinned(found, seed), seed)
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Real photographs, their masks, and which of them show the same steel."""
+
+    images: dict[str, np.ndarray]
+    masks: dict[str, np.ndarray]
+    groups: dict[str, str]
+
+    @classmethod
+    def read(cls, images: Path, masks: Path) -> Photographs:
+        """Reads two folders of files of the same names, and joins what shows the same steel (`ingest groups`)."""
+        table = join_photographs(str(images))
+        pictures = {path.stem: np.asarray(Image.open(path).convert("L")) for path in sorted(images.iterdir())}
+        marked = {path.stem: np.asarray(Image.open(path)) for path in masks.iterdir()}
+        marked = {name: mask if mask.ndim == 2 else mask[..., 0] for name, mask in marked.items()}
+        return cls(pictures, marked, dict(zip(table["source_id"], table["group_id"], strict=True)))
+
+    def sample(self, seed: int, photographs: int = 160) -> Data:
+        """Takes whole groups of photographs, drawn at random, and cuts them."""
+        names = defaultdict(list)
+        for name, group in self.groups.items():
+            names[group].append(name)
+        found: Data = []
+        taken = 0
+        for group in np.random.default_rng(seed).permutation(sorted(names)):
+            if taken >= photographs or len(names[group]) > photographs // 6:
+                continue
+            taken += len(names[group])
+            for name in names[group]:
+                found += _cut(self.images[name], self.masks[name], {"source": name, "group": group})
+        return _split(_thinned(found, seed), seed)
+
+
+def _cut(image: np.ndarray, mask: np.ndarray, about: dict[str, str]) -> Data:
+    return [
+        Patch(piece.pixels, image, piece.y, piece.x, piece.label, **about)
+        for piece in cut(image, mask, CutRule(patch=SIDE, stride=SIDE))
+        if piece.label is not None
+    ]
+
+
+def _thinned(data: Data, seed: int) -> Data:
+    """Keeps a clean majority: a half of the defective patches where there are more of them."""
+    share = float(np.mean([patch.label for patch in data]))
+    keep = np.random.default_rng(seed).random(len(data)) < (0.4 if share > 0.4 else 1.0)
+    return [patch for patch, kept in zip(data, keep, strict=True) if kept or not patch.label]
+
+
+def _split(data: Data, seed: int) -> Data:
+    table = pd.DataFrame(
+        {"label": [p.label for p in data], "source_id": [p.source for p in data], "group_id": [p.group for p in data]}
+    )
+    parts = assign_splits(table, seed=seed, val_share=0.2, test_share=0.2)
+    return [replace(patch, part=part) for patch, part in zip(data, parts, strict=True)]
+
+
+def as_jpeg(pixels: np.ndarray, quality: int = 90) -> np.ndarray:
+    data = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(data, "JPEG", quality=quality)
+    return np.asarray(Image.open(data))
+
+
+def copied(again: Callable[[Patch, Random], np.ndarray | None], **changes: object) -> Callable[[Data, Random], Data]:
+    """Plants copies of training patches in the test part, 2 % of the dataset and at least 8, under names of their own."""
+
+    def plant(data: Data, random: Random) -> Data:
+        wanted, copies, places = max(8, len(data) // 50), [], set()
+        for row in random.permutation(len(data)):
+            patch = data[row]
+            pixels = again(patch, random) if patch.part == "train" else None
+            if pixels is not None and pixels.tobytes() not in places:
+                places.add(pixels.tobytes())
+                name = f"other{len(copies)}"
+                copies.append(replace(patch, pixels=pixels, source=name, group=name, part="test", **changes))
+            if len(copies) == wanted:
+                break
+        return data + copies
+
+    return plant
+
+
+def cut_again(dy: tuple[int, int], dx: tuple[int, int], then: Callable[[np.ndarray], np.ndarray] = np.asarray):
+    """Cuts the photograph again, so many pixels away in each direction (a range each)."""
+
+    def again(patch: Patch, random: Random) -> np.ndarray | None:
+        y, x = (
+            at + int(random.integers(*reach, endpoint=True)) * int(random.choice((-1, 1)))
+            for at, reach in ((patch.y, dy), (patch.x, dx))
+        )
+        inside = 0 <= y <= patch.photograph.shape[0] - SIDE and 0 <= x <= patch.photograph.shape[1] - SIDE
+        return then(patch.photograph[y : y + SIDE, x : x + SIDE]) if inside and (y, x) != (patch.y, patch.x) else None
+
+    return again
+
+
+def defective(change: Callable[[Patch], Patch]) -> Callable[[Data, Random], Data]:
+    """Changes every defective patch."""
+    return lambda data, _: [change(patch) if patch.label else patch for patch in data]
+
+
+def exposed(pixels: np.ndarray, random: Random) -> np.ndarray:
+    gain, gamma = random.choice((0.75, 1.3)), random.uniform(0.85, 1.2)
+    return np.clip(np.rint(255 * (pixels / 255) ** gamma * gain), 0, 255).astype(np.uint8)
+
+
+def framed(pixels: np.ndarray) -> np.ndarray:
+    changed = pixels.copy()
+    changed[[0, -1]], changed[:, [0, -1]] = 128, 128
+    return changed
+
+
+def stretched(pixels: np.ndarray) -> np.ndarray:
+    low, high = np.percentile(pixels, (1, 99))
+    return np.clip((pixels - low) * 255.0 / max(high - low, 1), 0, 255).astype(np.uint8)
+
+
+def other_camera(pixels: np.ndarray) -> np.ndarray:
+    """A softer lens, a brighter lamp, darker corners."""
+    away = np.linspace(-1, 1, SIDE) ** 2
+    light = 1.1 - 0.1 * np.add.outer(away, away)
+    return np.clip(np.rint(gaussian_filter(pixels.astype(float), 0.7) * light), 0, 255).astype(np.uint8)
+
+
+def each_class_from_its_own(data: Data, seed: int) -> Data:
+    """Keeps clean patches of one half of the photographs and defective ones of the other: honest, from one camera."""
+    sources = sorted({str(patch.source) for patch in data})
+    half = set(np.random.default_rng(seed).permutation(sources)[: len(sources) // 2])
+    return [patch for patch in data if (patch.source in half) == bool(patch.label)]
+
+
+def at_random(data: Data, random: Random) -> Data:
+    parts = random.choice(("train", "val", "test"), len(data), p=(0.6, 0.2, 0.2))
+    return [replace(patch, part=part) for patch, part in zip(data, parts, strict=True)]
+
+
+def both_labels(data: Data, random: Random) -> Data:
+    rows = random.choice(len(data), 8, replace=False)
+    return data + [replace(data[row], label=1 - data[row].label) for row in rows]
+
+
+def pure(change: Callable[[Patch], Patch]) -> Callable[[Data, Random], Data]:
+    def plant(data: Data, random: Random) -> Data:
+        return defective(change)(each_class_from_its_own(data, int(random.integers(2**31))), random)
+
+    return plant
+
+
+def in_colour(patch: Patch) -> Patch:
+    return replace(patch, pixels=np.stack([patch.pixels] * 3, axis=-1))
+
+
+def with_pixels(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Patch], Patch]:
+    return lambda patch: replace(patch, pixels=change(patch.pixels))
+
+
+JPEG = {quality: {"form": "JPEG", "options": (("quality", quality),)} for quality in (85, 90, 95)}
+
+PLANTED: dict[str, tuple[Callable[[Data, Random], Data], set[str]]] = {
+    "patches split at random": (at_random, {"leak.group"}),
+    "5 patches without a photograph": (lambda d, _: [replace(p, source=None, group=None) if i < 5 else p for i, p in enumerate(d)], {"leak.group"}),
+    "the same image as BMP": (copied(lambda p, _: p.pixels, form="BMP", options=()), {"leak.duplicate"}),
+    "the same image, both labels": (both_labels, {"leak.contradiction"}),
+    "overlap by half, lossless": (copied(cut_again((0, 0), (32, 32))), {"leak.overlap"}),
+    "overlap both ways, odd shifts": (copied(cut_again((9, 31), (9, 31))), {"leak.overlap"}),
+    "overlap by half, JPEG 90": (copied(cut_again((0, 0), (32, 32), as_jpeg)), {"leak.overlap"}),
+    "overlap by a quarter, JPEG 90": (copied(cut_again((0, 0), (48, 48), as_jpeg)), {"leak.overlap"}),
+    "turned or mirrored": (copied(lambda p, r: turned(p.pixels, int(r.integers(1, 8)))), {"leak.rotation"}),
+    "turned or mirrored, JPEG 90": (copied(lambda p, r: as_jpeg(turned(p.pixels, int(r.integers(1, 8))))), {"leak.rotation"}),
+    "another exposure": (copied(lambda p, r: exposed(p.pixels, r)), {"leak.near_duplicate"}),
+    "another exposure, JPEG 90": (copied(lambda p, r: as_jpeg(exposed(p.pixels, r))), {"leak.near_duplicate"}),
+    "1 to 4 pixels away": (copied(cut_again((0, 4), (0, 4))), {"leak.near_duplicate", "leak.overlap"}),
+    "shot again (noise of 2 grey values)": (
+        copied(lambda p, r: np.clip(np.rint(p.pixels + r.normal(0, 2, p.pixels.shape)), 0, 255).astype(np.uint8)),
+        {"leak.near_duplicate"},
+    ),
+    "defects as TIFF": (defective(lambda p: replace(p, form="TIFF", options=())), {"leak.file_metadata"}),
+    "defects packed harder": (defective(lambda p: replace(p, options=(("compress_level", 9),))), {"leak.file_metadata"}),
+    "defects as JPEG 95, clean as 85": (lambda d, _: [replace(p, **JPEG[95 if p.label else 85]) for p in d], {"leak.file_metadata"}),
+    "defects with a comment of 200 bytes": (
+        lambda d, _: [replace(p, form="JPEG", options=(("quality", 90), ("comment", b"x" * 200 * p.label))) for p in d],
+        {"leak.file_metadata"},
+    ),
+    "defects in colour mode": (defective(in_colour), {"leak.file_metadata"}),
+    "defects named so": (defective(lambda p: replace(p, folder="defective")), {"leak.name"}),
+    "a line for each class": (pure(lambda p: replace(p, line="two")), {"leak.manifest_column"}),
+    "a day for each class": (pure(lambda p: replace(p, captured_at="2026-03-07T06:00:00")), {"leak.manifest_column"}),
+    "defects with a frame of 1 pixel": (defective(with_pixels(framed)), {"leak.pixel_property"}),
+    "defects softened (σ 1)": (defective(with_pixels(lambda p: gaussian_filter(p, 1.0))), {"leak.pixel_property"}),
+    "defects stretched to full range": (defective(with_pixels(stretched)), {"leak.pixel_property"}),
+    "a camera for each class": (pure(with_pixels(other_camera)), {"leak.two_cameras", "leak.pixel_property"}),
+    "the test part from another camera": (
+        lambda d, _: [replace(p, pixels=other_camera(p.pixels)) if p.part == "test" else p for p in d],
+        {"leak.parts_differ"},
+    ),
+}  # fmt: skip
+
+HONEST: dict[str, Callable[[Data, int], Data]] = {
+    "as it is": lambda data, _: data,
+    "all as JPEG 90": lambda data, _: [replace(patch, **JPEG[90]) for patch in data],
+    "each photograph of one class": each_class_from_its_own,
+}

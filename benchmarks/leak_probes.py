@@ -1,0 +1,192 @@
+"""What the leak probes find and what they cry wolf at: the tables of docs/leakage.md.
+
+    python benchmarks/leak_probes.py [--seeds 20] [--minutes M] [--photographs IMAGES MASKS | --strips] [--published FOLDER] [--speed N ...]
+
+Asks every probe of honest data, and the probe concerned of data with one kind of leak planted (`leak_plants.py`): strips drawn by `steel-training
+sample`, or patches of 64 pixels cut from real photographs with pixel masks (0 is clean). Photographs that show the same steel
+are found first and kept in one part (`steel-training ingest groups`), since a set may leak as it comes. --published names a set with a
+`manifest.csv` (image, split, and leak_group where known) and a folder `images`: what the probes say of it as it was published.
+--speed times the probes on so many drawn patches. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from leak_plants import HONEST, PLANTED, Data, Patch, Photographs, drawn
+from PIL import Image
+
+from steel_training.leakage.anchors import anchors_of
+from steel_training.leakage.cameras import two_cameras
+from steel_training.leakage.columns import manifest_columns, names
+from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
+from steel_training.leakage.file_metadata import file_metadata
+from steel_training.leakage.groups import shared_groups
+from steel_training.leakage.moved import parts_differ
+from steel_training.leakage.pixel_property import pixel_property
+from steel_training.leakage.probe import Probe
+from steel_training.leakage.surfaces import common_surfaces, same_surface
+from steel_training.measures import measure
+from steel_training.sanity import probe_dataset
+
+BY_CODE: dict[str, Callable[[pd.DataFrame], Probe]] = {
+    "leak.group": shared_groups,
+    "leak.duplicate": identical_pixels,
+    "leak.contradiction": contradicting_labels,
+    "leak.file_metadata": file_metadata,
+    "leak.name": names,
+    "leak.manifest_column": manifest_columns,
+    "leak.pixel_property": pixel_property,
+    "leak.two_cameras": two_cameras,
+    "leak.parts_differ": parts_differ,
+}
+"""The others are verdicts of `same_surface`."""
+
+
+@lru_cache(maxsize=20_000)
+def _measured(data: bytes) -> dict[str, object]:
+    return measure(data)._asdict()
+
+
+def verdicts(data: Data, codes: set[str] | None = None) -> tuple[list[Probe], float]:
+    """Profiles a dataset, asks the probes of these codes, or all, and returns what they say and how long they took."""
+    measured = pd.DataFrame([_measured(patch.stored()) for patch in data])
+    names = [f"p{number:05d}" for number in range(len(data))]
+    about = pd.DataFrame(
+        {
+            "patch_id": names,
+            "path": [f"{patch.folder}/{name}.png" for patch, name in zip(data, names, strict=True)],
+            "label": [patch.label for patch in data],
+            "source_id": pd.array([patch.source for patch in data], dtype="string"),
+            "group": pd.array([patch.group or patch.source for patch in data], dtype="string"),
+            "part": [patch.part for patch in data],
+            "line": [patch.line for patch in data],
+            "captured_at": [patch.captured_at for patch in data],
+        }
+    )
+    profile = pd.concat([about, measured.drop(columns="anchors")], axis=1)
+    started = time.monotonic()
+    if codes is None:
+        found = probe_dataset(profile, list(measured["anchors"]), lambda row: _grey(data[row]))
+    elif codes <= set(BY_CODE):
+        found = [BY_CODE[code](profile) for code in sorted(codes)]
+    else:
+        found = same_surface(profile, list(measured["anchors"]), lambda row: _grey(data[row]))
+    return found, time.monotonic() - started
+
+
+def _grey(patch: Patch) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(patch.stored())).convert("L"))
+
+
+def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float) -> None:
+    """Prints both tables for one kind of steel, over as many seeds as were begun within the time."""
+    caught: Counter[str] = Counter()
+    honest: dict[str, Counter[str]] = {kind: Counter() for kind in HONEST}
+    took, sizes = defaultdict(list), []
+    started = time.monotonic()
+    for seed in range(seeds):
+        if time.monotonic() - started > 60 * minutes:
+            seeds = seed
+            break
+        data = sample(seed)
+        sizes.append(len(data))
+        for kind, change in HONEST.items():
+            found, seconds = verdicts(change(data, seed))
+            took[kind].append(seconds)
+            honest[kind].update(_alarms(found))
+        for kind, (plant, expected) in PLANTED.items():
+            found, seconds = verdicts(plant(data, np.random.default_rng(seed)), expected)
+            took[kind].append(seconds)
+            caught[kind] += any(not probe.passed and probe.code in expected for probe in found)
+        print(f"{name}: seed {seed} done", file=sys.stderr, flush=True)
+    print(f"\n**{name}**, {seeds} seeds, {min(sizes):,} to {max(sizes):,} patches\n")
+    print("| planted | found by | found | seconds |\n|---|---|---|---|")
+    for kind, (_, expected) in PLANTED.items():
+        print(f"| {kind} | {' or '.join(sorted(expected))} | {caught[kind]} of {seeds} | {np.median(took[kind]):.1f} |")
+    print("\n| honest | false alarms | warnings | seconds |\n|---|---|---|---|")
+    for kind in HONEST:
+        blocks = {code: n for code, n in honest[kind].items() if not code.startswith("△")}
+        warns = {code: n for code, n in honest[kind].items() if code.startswith("△")}
+        cells = [
+            ", ".join(f"{code} {n}" for code, n in sorted(each.items())) or f"0 of {seeds}" for each in (blocks, warns)
+        ]
+        print(f"| {kind} | {cells[0]} | {cells[1]} | {np.median(took[kind]):.1f} |", flush=True)
+
+
+def _alarms(found: list[Probe]) -> list[str]:
+    """Returns the codes of alarms; warnings carry a mark. What could not be judged is neither."""
+    return [
+        ("" if probe.blocks else "△ ") + probe.code
+        for probe in found
+        if not probe.passed and not probe.message.startswith("Not judged")
+    ]
+
+
+def published(folder: Path) -> None:
+    """Prints what the probes of surfaces say of a set in the split it was published with."""
+    table = pd.read_csv(folder / "manifest.csv")
+    data = []
+    for _, row in table.iterrows():
+        image = np.asarray(Image.open(next((folder / "images").glob(f"{row['image']}.*"))).convert("L"))
+        data.append(Patch(image, image, 0, 0, len(data) % 2, row["image"], row["image"], part=row["split"]))
+    if "leak_group" in table:
+        known = table.groupby("leak_group")["split"].transform("nunique") > 1
+        images = [patch.pixels for patch in data]
+        anchors = [anchors_of(image).tobytes() for image in images]
+        pairs = common_surfaces(anchors, pd.factorize(table["split"])[0], images.__getitem__)
+        named = table.index.isin([row for pair in pairs for row in (pair.first, pair.second)])
+        test = table["split"] != "train"
+        print(
+            f"\n{(known & test & named).sum()} of {(known & test).sum()} test images that are known to be copies are found."
+        )
+    found, seconds = verdicts(data)
+    print(f"\n**{folder.name}**, {len(data)} images in the split they were published with, {seconds:.1f} s\n")
+    for probe in found:
+        if probe.code in ("leak.duplicate", "leak.overlap", "leak.rotation", "leak.near_duplicate"):
+            print(f"- {probe.code}: {'passed' if probe.passed else 'ALARM'}. {probe.message}")
+
+
+def speed(sizes: list[int]) -> None:
+    """Prints how long the probes take on so many drawn patches, without the profile, which decodes every image anyway."""
+    print("\n| patches | measuring (one core), s | probes, s |\n|---|---|---|")
+    for size in sizes:
+        data = drawn(0, coils=max(8, size // 108), photographs=4)[:size]
+        started = time.monotonic()
+        for patch in data:
+            _measured(patch.stored())
+        measuring = time.monotonic() - started
+        print(f"| {len(data):,} | {measuring:.1f} | {verdicts(data)[1]:.1f} |", flush=True)
+
+
+def main() -> None:
+    """Runs what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))
+    parser.add_argument("--published", type=Path)
+    parser.add_argument("--speed", type=int, nargs="+", default=[])
+    parser.add_argument("--strips", action="store_true", help="plants into drawn strips")
+    parser.add_argument("--minutes", type=float, default=600.0, help="begins no seed after so long")
+    options = parser.parse_args()
+    if options.published:
+        published(options.published)
+    if options.photographs:
+        compare("real photographs", Photographs.read(*options.photographs).sample, options.seeds, options.minutes)
+    if options.strips:
+        compare("drawn strips", drawn, options.seeds, options.minutes)
+    if options.speed:
+        speed(options.speed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The same pixels twice: on both sides of a split, or under both labels."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from steel_training.leakage.probe import Probe
+
+_NAMED = 10
+# Grey values (standard deviation). Below it a patch is blank, and blank patches are alike without being copies.
+_BLANK = 0.5
+
+
+def identical_pixels(profile: pd.DataFrame) -> Probe:
+    """Looks for the same pixels in two parts, whatever the file format.
+
+    False alarms: none, since blank patches do not count. Detection: every copy that no pixel of was changed.
+    """
+    known = _telling(profile)
+    parts = known.groupby("pixel_hash")["part"].nunique()
+    doubled = known[known["pixel_hash"].isin(parts[parts > 1].index)].sort_values("pixel_hash")
+    ids = [str(name) for name in doubled["patch_id"].head(_NAMED)]
+    if not ids:
+        return Probe("leak.duplicate", True, 0, 0, "No image stands in two parts.")
+    return Probe(
+        "leak.duplicate",
+        False,
+        len(doubled),
+        0,
+        f"{len(doubled)} patches have an identical twin in another part: {', '.join(ids)}. Remove the copies, or give twins the same group_id.",
+        {"patches": ids},
+    )
+
+
+def contradicting_labels(profile: pd.DataFrame) -> Probe:
+    """Looks for the same pixels under both labels: whichever is right, the network is taught both.
+
+    False alarms: none, since blank patches do not count. Detection: every such pair.
+    """
+    known = _telling(profile)
+    labels = known.groupby("pixel_hash")["label"].nunique()
+    torn = known[known["pixel_hash"].isin(labels[labels > 1].index)].sort_values("pixel_hash")
+    ids = [str(name) for name in torn["patch_id"].head(_NAMED)]
+    if not ids:
+        return Probe("leak.contradiction", True, 0, 0, "No image bears both labels.")
+    return Probe(
+        "leak.contradiction",
+        False,
+        len(torn),
+        0,
+        f"{len(torn)} patches have an identical twin of the other label: {', '.join(ids)}. Decide which label is right, and keep one of each.",
+        {"patches": ids},
+    )
+
+
+def _telling(profile: pd.DataFrame) -> pd.DataFrame:
+    known = profile[profile["pixel_hash"].notna() & (profile["pixel_hash"] != "")]
+    return known[~(known["contrast"] < _BLANK)]

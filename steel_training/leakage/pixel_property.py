@@ -1,0 +1,56 @@
+"""Whether something in the pixels that is no defect tells the label."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from steel_training.leakage.probe import Probe
+from steel_training.leakage.signature import Signature
+from steel_training.leakage.telling import TooFewGroups, tell
+
+CODE = "leak.pixel_property"
+SIGNATURE = (*Signature._fields, "tint")
+BRIGHTNESS = ("brightness", "contrast", "sharpness", "dark", "bright")
+TOLD_BY_SIGNATURE, TOLD_BY_ALL = 0.95, 0.985
+"""Honest defects reach 0.86 and 0.93 on what was measured (docs/leakage.md)."""
+
+
+def pixel_property(profile: pd.DataFrame) -> Probe:
+    """Tries to tell the label by the signature of camera and software, and by that with brightness and contrast.
+
+    A defect is darker or brighter than the strip, so brightness may tell the label honestly, though never as well as this.
+    """
+    labels, groups = profile["label"].to_numpy(int), profile["group"].to_numpy(str)
+    try:
+        alone = tell(profile[list(SIGNATURE)], labels, groups, alone=True)
+        both = tell(profile[[*SIGNATURE, *BRIGHTNESS]], labels, groups)
+    except TooFewGroups as error:
+        return Probe.unjudged(CODE, str(error))
+    by_signature = alone.bound >= TOLD_BY_SIGNATURE
+    found, told, limit = (both, "Brightness, contrast and the like tell", TOLD_BY_ALL)
+    if by_signature or both.bound < TOLD_BY_ALL:
+        found, told, limit = (
+            alone,
+            "Frame, noise, blur or another trace of camera and software tells",
+            TOLD_BY_SIGNATURE,
+        )
+    passed = found.bound < limit
+    message = f"{told} the label with an AUC of {found.auc:.3f}, at least {found.bound:.3f} (limit {limit})"
+    if passed:
+        return Probe(CODE, True, found.bound, limit, message + ".")
+    names = ranked(profile, [*SIGNATURE, *BRIGHTNESS])
+    advice = f": most of all '{next(iter(names))}'. Compare how clean and defective patches were photographed, cut and stored."
+    return Probe(CODE, False, found.bound, limit, message + advice, {"properties": names})
+
+
+def ranked(profile: pd.DataFrame, names: list[str], *, label: str = "label", most: int = 5) -> dict[str, float]:
+    """Returns the AUC of single properties, those that tell most first; below 0.5 counts as above."""
+    from steel_training.metrics import auc
+
+    labels = profile[label].to_numpy(int)
+    found = {}
+    for name in names:
+        values = pd.to_numeric(profile[name], errors="coerce").astype("float64")
+        area = auc(labels, values.fillna(values.median()).fillna(0.0).to_numpy(float))
+        found[name] = round(max(area, 1 - area), 4)
+    return dict(sorted(found.items(), key=lambda item: -item[1])[:most])
