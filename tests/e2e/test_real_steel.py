@@ -1,4 +1,4 @@
-"""On real steel the line publishes a model that finds the defects of photographs it has never seen."""
+"""On real steel, a piece of steel kept together, the line publishes a model exactly when it meets its targets."""
 
 from __future__ import annotations
 
