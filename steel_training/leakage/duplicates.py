@@ -16,9 +16,7 @@ def identical_pixels(profile: pd.DataFrame) -> Probe:
 
     False alarms: none, since blank patches do not count. Detection: every copy that no pixel of was changed.
     """
-    known = _telling(profile)
-    parts = known.groupby("pixel_hash")["part"].nunique()
-    doubled = known[known["pixel_hash"].isin(parts[parts > 1].index)].sort_values("pixel_hash")
+    doubled = _twins_that_differ(profile, "part")
     ids = [str(name) for name in doubled["patch_id"].head(_NAMED)]
     if not ids:
         return Probe("leak.duplicate", True, 0, 0, "No image stands in two parts.")
@@ -37,9 +35,7 @@ def contradicting_labels(profile: pd.DataFrame) -> Probe:
 
     False alarms: none, since blank patches do not count. Detection: every such pair.
     """
-    known = _telling(profile)
-    labels = known.groupby("pixel_hash")["label"].nunique()
-    torn = known[known["pixel_hash"].isin(labels[labels > 1].index)].sort_values("pixel_hash")
+    torn = _twins_that_differ(profile, "label")
     ids = [str(name) for name in torn["patch_id"].head(_NAMED)]
     if not ids:
         return Probe("leak.contradiction", True, 0, 0, "No image bears both labels.")
@@ -56,3 +52,10 @@ def contradicting_labels(profile: pd.DataFrame) -> Probe:
 def _telling(profile: pd.DataFrame) -> pd.DataFrame:
     known = profile[profile["pixel_hash"].notna() & (profile["pixel_hash"] != "")]
     return known[~(known["contrast"] < _BLANK)]
+
+
+def _twins_that_differ(profile: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Returns the patches whose pixels stand elsewhere too, with another value of the column; twins side by side."""
+    known = _telling(profile)
+    values = known.groupby("pixel_hash")[column].nunique()
+    return known[known["pixel_hash"].isin(values[values > 1].index)].sort_values("pixel_hash")
