@@ -29,9 +29,10 @@ from PIL import Image
 
 from steel_training.backbones import SPECS
 from steel_training.errors import SteelTrainingError
-from steel_training.features import PatchSet, resize
+from steel_training.features import PatchSet
 from steel_training.model_trainer import POOLED, SCORE
 from steel_training.pixels import as_png, read_batches
+from steel_training.views import resize
 
 FOLDER, INDEX = "attention", "index.json"
 MISSED, FALSE_ALARM = "missed", "false_alarm"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,11 +20,12 @@ from PIL import Image
 
 from steel_training.errors import UsageError
 from steel_training.storage import (
-    FolderStorage,
     PathEscapes,
     Storage,
     StorageError,
     confined,
+    object_of,
+    open_dataset,
     open_storage,
 )
 from steel_training.versions import is_date, manifest_name
@@ -73,7 +75,7 @@ def resolve_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
         DatasetNotFound: there is no manifest there, or no version as early as the date.
         ManifestUnreadable: the manifest is no table.
     """
-    storage = open_storage(uri)
+    storage = open_dataset(uri)
     name = manifest_name(storage)
     if name is not None:
         folder = storage.uri.rstrip("/").rpartition("/")[2]
@@ -82,7 +84,7 @@ def resolve_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
     versions = [folder for folder in storage.folders() if is_date(folder)]
     eligible = [version for version in versions if as_of is None or version <= as_of.isoformat()]
     for version in reversed(eligible):
-        dated = open_storage(storage.location(version))
+        dated = open_dataset(storage.location(version))
         name = manifest_name(dated)
         if name is not None:
             return Dataset(dated, version, _read_manifest(dated, name), name)
@@ -98,25 +100,25 @@ def resolve_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 over the manifest and the MD5 of every file it names.
+    """SHA-256 over the manifest and the MD5 of every file it names; of patches that are packed, of the file they are packed in.
 
     MD5 is what S3 tells in a listing (the ETag), without a file being read: the same patches have the same fingerprint
     in a folder and on S3. Where an ETag is something else (uploads in pieces, encryption by KMS), a copy of the dataset
     counts as changed. A file that is missing or cannot be read counts as such; validation will say so.
     """
     total = hashlib.sha256(dataset.manifest.to_csv(index=False).encode())
-    paths = sorted({str(path) for path in dataset.manifest.get("path", ())})
-    for path, digest in zip(paths, _digests(dataset.storage, paths), strict=True):
-        total.update(f"{path}\0{digest}\n".encode())
+    objects = sorted({object_of(str(path)) for path in dataset.manifest.get("path", ())})
+    for key, digest in zip(objects, _digests(dataset.storage, objects), strict=True):
+        total.update(f"{key}\0{digest}\n".encode())
     return total.hexdigest()
 
 
 def _digests(storage: Storage, paths: list[str]) -> list[str]:
-    etags = {} if isinstance(storage, FolderStorage) else {entry.key: entry.etag for entry in storage.entries()}
+    etags = {} if storage.is_local else {entry.key: entry.etag for entry in storage.entries()}
 
     def digest(path: str) -> str:
         try:
-            if not isinstance(storage, FolderStorage):
+            if not storage.is_local:
                 return etags[confined(path)].strip('"')
             return hashlib.md5(storage.read(path), usedforsecurity=False).hexdigest()
         except (KeyError, StorageError, PathEscapes):
@@ -192,6 +194,65 @@ class DatasetWriter:
         )
 
 
+def new_copy(dataset: Dataset, manifest: pd.DataFrame, out: str) -> None:
+    """Writes a dataset with another manifest and the same files: all of it, or nothing when something fails on the way.
+
+    Files are copied, not linked: what is changed in one dataset must not change in the other. In a folder they keep the time
+    they were written, which the leak probes read.
+
+    Raises:
+        OutputExists: there is something at `out` already.
+        StorageError: a file cannot be read, or written.
+        PathEscapes: a path leaves the dataset.
+    """
+    with new_folder(out, last=dataset.manifest_name) as folder:
+        paths = sorted({object_of(confined(str(path))) for path in manifest["path"]})
+        written = {entry.key: entry.modified for entry in dataset.storage.entries()}
+
+        def copy(path: str) -> None:
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(dataset.storage.read(path))
+            if path in written:
+                os.utime(target, (written[path], written[path]))
+
+        with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+            list(pool.map(copy, paths))
+        write_manifest(folder / dataset.manifest_name, manifest)
+
+
+@contextlib.contextmanager
+def new_folder(out: str, *, last: str) -> Iterator[Path]:
+    """Gives a scratch folder that becomes a new folder or S3 prefix when all went well.
+
+    Args:
+        out: where it goes; nothing may be there.
+        last: the file whose presence says that it is whole.
+
+    Raises:
+        OutputExists: there is something at `out` already.
+    """
+    storage = _empty(out)
+    with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch:
+        yield Path(scratch)
+        storage.put_folder(Path(scratch), "", last=last)
+
+
+def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
+    """Writes a manifest as CSV or Parquet, as the name says."""
+    if path.suffix == ".parquet":
+        manifest.to_parquet(path, index=False)
+    else:
+        manifest.to_csv(path, index=False)
+
+
+def _empty(out: str) -> Storage:
+    storage = open_storage(out)
+    if next(iter(storage.entries()), None) is not None:
+        raise OutputExists(f"{out} is not empty; nothing was written. Name a new folder, or remove the old one first.")
+    return storage
+
+
 @contextlib.contextmanager
 def new_dataset(out: str) -> Iterator[DatasetWriter]:
     """Writes a new dataset at a folder or S3 prefix: all of it, or nothing when something fails on the way.
@@ -200,15 +261,11 @@ def new_dataset(out: str) -> Iterator[DatasetWriter]:
         OutputExists: there is something at `out` already.
         UsageError: no patch was added.
     """
-    storage = open_storage(out)
-    if next(iter(storage.entries()), None) is not None:
-        raise OutputExists(f"{out} is not empty; nothing was written. Name a new folder, or remove the old one first.")
-    with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch:
-        writer = DatasetWriter(Path(scratch))
+    with new_folder(out, last="manifest.csv") as folder:
+        writer = DatasetWriter(folder)
         yield writer
         if not writer.rows:
             raise UsageError(
                 "No patch came out of the ingest; nothing was written. Check the inputs and the patch size."
             )
-        pd.DataFrame(writer.rows).to_csv(writer.folder / "manifest.csv", index=False)
-        storage.put_folder(writer.folder, "", last="manifest.csv")
+        write_manifest(folder / "manifest.csv", pd.DataFrame(writer.rows))

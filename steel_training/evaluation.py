@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from steel_training.calibration import Calibration, calibration, probability, shift_of
-from steel_training.comparison import Comparison, Contender, compare
+from steel_training.comparison import AreaAhead, Comparison, Contender, area_ahead, compare
 from steel_training.config import Config
 from steel_training.estimation import estimates, precision_at
-from steel_training.features import PatchSet, resize
+from steel_training.features import PatchSet
 from steel_training.intervals import Resamples, design_effect
 from steel_training.metrics import JUDGED, Counts, Estimate, count, sweep
 from steel_training.pixels import read_batches
@@ -20,6 +20,7 @@ from steel_training.review import Reviewed, apply_band, choose_band
 from steel_training.slices import Slice, slice_columns, slices_of, worst
 from steel_training.sources import by_source
 from steel_training.threshold import NoOperatingThreshold, OperatingThreshold, choose_threshold
+from steel_training.views import resize
 
 CURVE_POINTS = 400
 BATCH = 64
@@ -175,6 +176,16 @@ def against(
     """Compares two models on the test part, paired by group."""
     gate = config.gate
     return compare(
+        labels, groups, ours, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed
+    )
+
+
+def ahead_on_validation(
+    config: Config, labels: np.ndarray, groups: np.ndarray, ours: np.ndarray, theirs: np.ndarray
+) -> AreaAhead:
+    """Compares the areas of two models on validation: scores (n,) of ours and theirs, paired by group."""
+    gate = config.gate
+    return area_ahead(
         labels, groups, ours, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed
     )
 

@@ -14,7 +14,7 @@ from PIL import Image
 from steel_training.leakage.anchors import anchors_of
 from steel_training.leakage.signature import packing_of, signature_of
 from steel_training.pixels import GREY_AND_RGB, ImageUnreadable, open_image
-from steel_training.storage import FolderStorage, ObjectNotFound, PathEscapes, Storage, StorageError, open_storage
+from steel_training.storage import ObjectNotFound, PackDamaged, PathEscapes, Storage, StorageError, open_dataset
 
 LEAVES_DATASET = "leaves the dataset"
 MISSING_FILE = "missing file"
@@ -94,7 +94,7 @@ def measure_files(storage: Storage, paths: Sequence[str | None]) -> list[Measure
     Raises:
         StorageError: the storage itself cannot be reached.
     """
-    if isinstance(storage, FolderStorage):
+    if storage.is_local:
         return [measure_file(storage, path) for path in paths]
     with ThreadPoolExecutor(_READS_AT_ONCE_ON_S3) as pool:
         return list(pool.map(partial(measure_file, storage), paths))
@@ -108,7 +108,7 @@ def measure_files_at(uri: str, paths: Sequence[str | None]) -> list[Measures]:
 @cache
 def _opened(uri: str) -> Storage:
     """A worker process keeps one storage, and with it one S3 client."""
-    return open_storage(uri)
+    return open_dataset(uri)
 
 
 def measure_file(storage: Storage, path: str | None) -> Measures:
@@ -125,8 +125,10 @@ def measure_file(storage: Storage, path: str | None) -> Measures:
         return Measures(path_problem=LEAVES_DATASET)
     except ObjectNotFound:
         return Measures(path_problem=MISSING_FILE)
+    except PackDamaged as error:
+        return Measures(decode_error=str(error))
     except (StorageError, UnicodeEncodeError):
-        if not isinstance(storage, FolderStorage):
+        if not storage.is_local:
             raise  # on S3 this is the service or the credentials, not the file
         return Measures(path_problem=UNREADABLE_FILE)
     return measure(data)

@@ -1,7 +1,6 @@
 """Statistics and hashes of every patch: what validation, the leak probes and the report know of a dataset's files.
 
-Small datasets are measured by threads; from `_PROCESSES_FROM` patches on, starting processes costs less than sharing
-one interpreter. Memory does not grow with the dataset but for its table: a worker holds one chunk of paths and one
+Small datasets are measured in this process; from `_PROCESSES_FROM` patches on, starting others costs less than it saves. Memory does not grow with the dataset but for its table: a worker holds one chunk of paths and one
 image a thread, and a few chunks are under way at a time.
 """
 
@@ -32,8 +31,8 @@ _DTYPES = {
     "anchors": "object",
 }
 _CHUNK, _CHUNK_OF_A_THREAD = 256, 32
-# Starting workers costs about a second, in which threads measure 1,500 patches.
-_PROCESSES_FROM = 8_000
+# Starting workers costs about a second, in which this process measures 500 patches.
+_PROCESSES_FROM = 1_000
 _CHUNKS_AHEAD = 3
 _SECONDS_BETWEEN_REPORTS = 1.0
 
@@ -57,10 +56,11 @@ def profile_patches(
         dataset_storage: where the paths lead. A path that leaves it is not opened.
         patches: one row a patch; `path` may be missing, null or wrong.
         progress: called about once a second, and at the end, with patches done and in all.
-        workers: processes or threads; `None` for one a core.
+        workers: processes; `None` for one a core.
 
     Returns:
-        `patches`, its index kept, with the columns of `Measures`, which replace columns of the same name.
+        `patches`, its index kept, with the columns of `Measures` and `modified` (seconds since 1970, as the storage tells),
+        which replace columns of the same name.
 
     Raises:
         StorageError: the storage itself cannot be reached.
@@ -78,7 +78,9 @@ def profile_patches(
     tables = list(_measured(dataset_storage, paths, workers, progress))
     measured = pd.concat(tables, ignore_index=True) if tables else _table([])
     measured.index = patches.index
-    return pd.concat([patches.drop(columns=list(_DTYPES), errors="ignore"), measured], axis=1)
+    written = {entry.key: entry.modified for entry in dataset_storage.contents()}
+    measured["modified"] = pd.Series([written.get(path or "") for path in paths], patches.index, dtype="float64")
+    return pd.concat([patches.drop(columns=list(measured), errors="ignore"), measured], axis=1)
 
 
 def _measured(
@@ -92,7 +94,8 @@ def _measured(
         pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
         work, size = partial(measure_files_at, storage.uri), _CHUNK
     else:
-        pool = ThreadPoolExecutor(workers)
+        # Many small NumPy calls: two threads that share one interpreter are slower than one.
+        pool = ThreadPoolExecutor(1)
         work, size = partial(measure_files, storage), _CHUNK_OF_A_THREAD
     chunks = (paths[start : start + size] for start in range(0, len(paths), size))
     done, reported = 0, time.monotonic()

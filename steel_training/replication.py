@@ -38,7 +38,9 @@ def is_replicated(strategy: Any) -> bool:
     return int(strategy.num_replicas_in_sync) > 1
 
 
-def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: int, callbacks: Sequence[Any]) -> None:
+def fit(
+    network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: int, callbacks: Sequence[Any], first: int = 0
+) -> None:
     """Does what `network.fit(train, validation_data=val, …)` does, on every replica of a strategy.
 
     Every worker runs all callbacks: reading a metric takes all of them. A BatchNormalization that is trained would see only
@@ -51,6 +53,7 @@ def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: in
         strategy: with several replicas.
         epochs: at most.
         callbacks: Keras callbacks.
+        first: of the epochs that is done, from 0; fewer than `epochs`.
     """
     import keras
     import tensorflow as tf
@@ -100,7 +103,7 @@ def fit(network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: in
     # Both as Keras does, from the same seeds: all workers, and one device alone, see the patches in the same order.
     train.on_epoch_end()
     told.on_train_begin()
-    for epoch in range(epochs):
+    for epoch in range(first, epochs):
         reset()
         told.on_epoch_begin(epoch)
         steps[:] = range(len(train))

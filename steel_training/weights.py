@@ -27,7 +27,9 @@ from steel_training.storage import ObjectNotFound, open_storage
 
 log = logging.getLogger(__name__)
 
-AUTO, IMAGENET, STEEL, NONE = "auto", "imagenet", "steel", "none"
+WORDS = AUTO, IMAGENET, STEEL, NONE = "auto", "imagenet", "steel", "none"
+"""What `model.weights` may say; anything else is a file or `s3://` URI."""
+
 DOWNLOAD_TIMEOUT_S = 20.0
 PACKAGED = {"EfficientNetB0": Path(__file__).parent / "pretrained" / "efficientnetb0_steel.weights.h5"}
 """The project's own weights, by backbone; `pretrained/README.md` says where they come from and what they reach."""

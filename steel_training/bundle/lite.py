@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from steel_training.bundle.layout import LITE, LITE_RECORD, LITE_TOLERANCE
+from steel_training.forward import as_constants
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ def export_lite(
     """
     started = time.monotonic()
     pixels, labels, expected = validation
-    frozen = _frozen(network)
+    frozen = as_constants(network)
     record: dict[str, Any] = {}
     for name, kinds in (("float", ("none",)), ("int8", _INT8_KINDS)):
         reasons: list[str] = []
@@ -204,18 +205,6 @@ def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
         return float(interpreter.get_tensor(given).ravel()[0])
 
     return lambda pixels: np.array([one(patch) for patch in pixels])
-
-
-def _frozen(network: Any) -> Any:
-    """Returns the network as a graph of constants: the converter does not find the variables of Keras 3 by itself."""
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    shape = [None, *network.input_shape[1:]]
-    forward = tf.function(lambda pixels: network(pixels, training=False))
-    return convert_variables_to_constants_v2(
-        forward.get_concrete_function(tf.TensorSpec(shape, tf.float32, name="pixels"))
-    )
 
 
 def _convert(frozen: Any, kind: str, representative: np.ndarray) -> bytes | str:

@@ -12,10 +12,11 @@ from PIL import Image
 
 from steel_training.attention import NothingToExplain, attention_maps, keep_attention, overlay
 from steel_training.config import Config
-from steel_training.features import PatchSet, resize
+from steel_training.features import PatchSet
 from steel_training.ingest.synthetic.sample import make_sample
 from steel_training.model_trainer import BaselineCNN, ModelTrainer, TransferLearningModel
 from steel_training.storage import open_storage
+from steel_training.views import resize
 
 SIZE = 96
 

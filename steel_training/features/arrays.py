@@ -1,0 +1,57 @@
+"""Cached values of one part as one array, wherever their rows lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+
+class CachedArray:
+    """Looks like a read-only array (views, n, …); only what is asked for is read into memory.
+
+    Attributes:
+        shape: (views, n, …).
+        dtype: as stored.
+    """
+
+    def __init__(self, stored: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> None:
+        """Joins what is stored of every view.
+
+        Args:
+            stored: one array (any number of rows, …) a view.
+            rows: which of them belong to the part, in its order, int (n,) a view.
+        """
+        self._stored, self._rows = list(stored), list(rows)
+        self.shape: tuple[int, ...] = (len(self._stored), len(self._rows[0]), *self._stored[0].shape[1:])
+        self.dtype = self._stored[0].dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def take(self, views: np.ndarray, patches: np.ndarray) -> np.ndarray:
+        """Reads some patches, each as one view.
+
+        Args:
+            views: int (m,).
+            patches: places in the part, int (m,).
+
+        Returns:
+            (m, …), as stored.
+        """
+        taken = np.empty((len(patches), *self.shape[2:]), self.dtype)
+        for view in np.unique(views):
+            asked = views == view
+            taken[asked] = self._stored[view][self._rows[view][patches[asked]]]
+        return taken
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """Yields all patches of all views in order, as float32 (at most `size`, …)."""
+        for stored, rows in zip(self._stored, self._rows, strict=True):
+            for start in range(0, len(rows), size):
+                yield np.asarray(stored[rows[start : start + size]], np.float32)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        whole = np.stack([stored[rows] for stored, rows in zip(self._stored, self._rows, strict=True)])
+        return whole if dtype is None else whole.astype(dtype)

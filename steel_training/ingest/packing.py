@@ -1,0 +1,84 @@
+"""A dataset packed: the same patches and manifest, thousands of patches a ZIP file. What `steel-training pack` does."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from steel_training.dataset import Dataset, new_folder, resolve_dataset, write_manifest
+from steel_training.errors import UsageError
+from steel_training.ingest.cutting import Progress
+from steel_training.storage import confined, object_of
+from steel_training.storage.packed import SUFFIX
+
+PATCHES_A_FILE = 4096
+"""Some tens of MB of patches of 64 pixels: large enough for a service, small enough to fetch again."""
+
+_READ_AT_ONCE = 16
+_FIRST_YEAR = 1980  # of a ZIP file's dates
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was made.
+
+    Attributes:
+        dataset: where it stands.
+        patches: how many.
+        files: ZIP files that they are packed in.
+    """
+
+    dataset: str
+    patches: int
+    files: int
+
+
+def pack(uri: str, out: str, *, patches_a_file: int = PATCHES_A_FILE, progress: Progress | None = None) -> Packed:
+    """Writes a packed copy of a dataset: all of it, or nothing. File bytes, times and all columns but `path` stay as they are.
+
+    Patches are packed in the order of the manifest, which is the order in which they are read.
+
+    Args:
+        uri: folder or S3 prefix; of dated versions the newest.
+        out: folder or S3 prefix of the copy; must be empty.
+        patches_a_file: at most.
+        progress: called with patches done and in all.
+
+    Raises:
+        UsageError: the dataset is packed already, or names no files.
+        OutputExists: there is something at `out` already.
+        StorageError: a file cannot be read, or written.
+        PathEscapes: a path leaves the dataset.
+    """
+    dataset = resolve_dataset(uri)
+    if "path" not in dataset.manifest or dataset.manifest["path"].isna().any():
+        raise UsageError(
+            f"{dataset.storage.location(dataset.manifest_name)} has patches without a path; nothing was written."
+        )
+    paths = list(dict.fromkeys(confined(str(path)) for path in dataset.manifest["path"]))
+    if any(object_of(path) != path for path in paths):
+        raise UsageError(f"{dataset.uri} is packed already; nothing was written.")
+    written = {entry.key: entry.modified for entry in dataset.storage.contents()}
+    places: dict[str, str] = {}
+    with new_folder(out, last=dataset.manifest_name) as folder:
+        for number, start in enumerate(range(0, len(paths), patches_a_file)):
+            name, some = f"patches-{number:05d}{SUFFIX}", paths[start : start + patches_a_file]
+            _write(folder / name, dataset, some, written)
+            places |= {path: f"{name}/{path}" for path in some}
+            if progress is not None:
+                progress(start + len(some), len(paths))
+        manifest = dataset.manifest.assign(path=[places[confined(str(path))] for path in dataset.manifest["path"]])
+        write_manifest(folder / dataset.manifest_name, manifest)
+    return Packed(out, len(dataset.manifest), -(-len(paths) // patches_a_file))
+
+
+def _write(target: Path, dataset: Dataset, paths: Sequence[str], written: dict[str, float]) -> None:
+    """Stores files as they are: images are packed already."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as file, ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+        for path, data in zip(paths, pool.map(dataset.storage.read, paths), strict=True):
+            when = max(datetime.fromtimestamp(written.get(path, 0.0), UTC), datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC))
+            file.writestr(zipfile.ZipInfo(path, when.timetuple()[:6]), data)

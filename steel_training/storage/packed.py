@@ -1,0 +1,169 @@
+"""Patches packed into ZIP files: few large objects instead of many small ones, which disks over a network and S3 read slowly.
+
+`strips-000.zip/patches/p1.png` is the member `patches/p1.png` of the object `strips-000.zip`. ZIP, since its directory stands at its end:
+a member is found without reading what is before it, and any file manager shows what is inside. On S3 a whole file is fetched
+once and kept on the scratch disk of the machine, where all stages and later runs find it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from steel_training.scratch import forget_unused, make_room, scratch_folder, sole_writer
+from steel_training.storage.folder import FolderStorage
+from steel_training.storage.interface import Entry, ObjectNotFound, Storage, StorageError, confined
+
+SUFFIX = ".zip"
+LARGEST_MEMBER = 64 * 2**20
+"""Bytes. A patch is small by contract; a directory that promises more is a mistake or an attack on memory."""
+
+_OPEN_AT_ONCE = 64
+
+
+class PackDamaged(StorageError):
+    """A ZIP file, or a file inside it, cannot be read as it was written."""
+
+
+def object_of(key: str) -> str:
+    """Returns the object that holds a key: the ZIP file it leads into, or the key itself."""
+    first, slash, rest = key.partition("/")
+    return first if slash and rest and first.endswith(SUFFIX) else key
+
+
+class PackedStorage(Storage):
+    """A dataset's storage, read only, whose keys may lead into ZIP files at its top; other keys are read as ever."""
+
+    def __init__(self, inner: Storage) -> None:
+        """Opens nothing yet; `inner` is where the objects lie."""
+        self.inner, self.uri, self.is_local = inner, inner.uri, inner.is_local
+        self._open: OrderedDict[str, zipfile.ZipFile] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, key: str) -> bytes:
+        shard, member = self._led(key)
+        return self.inner.read(shard) if member is None else self._member(shard, member)
+
+    def read_tagged(self, key: str) -> tuple[bytes, str]:
+        data = self.read(key)
+        return data, self.entry(key).etag
+
+    def entry(self, key: str) -> Entry:
+        shard, member = self._led(key)
+        if member is None:
+            return self.inner.entry(shard)
+        return _entry(shard, self.inner.entry(shard), self._found(shard, member))
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        return self.inner.entries(prefix)
+
+    def contents(self) -> Iterator[Entry]:
+        for entry in self.inner.entries():
+            if "/" in entry.key or not entry.key.endswith(SUFFIX):
+                yield entry
+                continue
+            with contextlib.suppress(PackDamaged):  # whoever reads from it is told
+                infos = self._file(entry.key).infolist()
+                yield from (_entry(entry.key, entry, info) for info in infos if not info.is_dir())
+
+    def files(self, prefix: str = "") -> list[Entry]:
+        return self.inner.files(prefix)
+
+    def folders(self, prefix: str = "") -> list[str]:
+        return self.inner.folders(prefix)
+
+    def local_folder(self, prefix: str) -> AbstractContextManager[Path]:
+        return self.inner.local_folder(prefix)
+
+    def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
+        raise self._read_only()
+
+    def put_folder(self, local: Path, prefix: str, *, last: str) -> None:
+        raise self._read_only()
+
+    def remove_folder(self, prefix: str, *, first: str) -> None:
+        raise self._read_only()
+
+    def _read_only(self) -> StorageError:
+        return StorageError(f"{self.uri} is a dataset that is only read; write a new one beside it.")
+
+    def _led(self, key: str) -> tuple[str, str | None]:
+        key = confined(key)
+        shard = object_of(key)
+        return (key, None) if shard == key else (shard, key[len(shard) + 1 :])
+
+    def _found(self, shard: str, member: str) -> zipfile.ZipInfo:
+        try:
+            return self._file(shard).getinfo(member)
+        except KeyError:
+            raise ObjectNotFound(f"{self.location(shard)} holds no {member}.") from None
+
+    def _member(self, shard: str, member: str) -> bytes:
+        info = self._found(shard, member)
+        if info.file_size > LARGEST_MEMBER:
+            raise PackDamaged(
+                f"{self.location(shard)}: {member} has {info.file_size:,} bytes; at most {LARGEST_MEMBER:,} are read."
+            )
+        try:
+            return self._file(shard).read(info)
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+            raise PackDamaged(f"{self.location(shard)}: {member} cannot be read: {error}.") from error
+
+    def _file(self, shard: str) -> zipfile.ZipFile:
+        with self._lock:
+            if shard in self._open:
+                self._open.move_to_end(shard)
+                return self._open[shard]
+            file = self._opened(shard)
+            self._open[shard] = file
+            # Who still reads from one that goes keeps it; it is closed with its last reader.
+            while len(self._open) > _OPEN_AT_ONCE:
+                self._open.popitem(last=False)
+            return file
+
+    def _opened(self, shard: str) -> zipfile.ZipFile:
+        try:
+            if isinstance(self.inner, FolderStorage):
+                return zipfile.ZipFile(self.inner.path(shard))
+            return self._copied(shard)
+        except FileNotFoundError:
+            raise ObjectNotFound(f"{self.location(shard)} does not exist.") from None
+        except zipfile.BadZipFile as error:
+            raise PackDamaged(
+                f"{self.location(shard)} cannot be read as a ZIP file: {error}. Pack the dataset again: steel-training pack."
+            ) from error
+        except OSError as error:
+            raise StorageError(f"{self.location(shard)} cannot be read: {error.strerror or error}.") from error
+
+    def _copied(self, shard: str) -> zipfile.ZipFile:
+        """Opens a copy on the scratch disk; of several processes that want it at once, one fetches it."""
+        folder = scratch_folder() / "shards"
+        entry = self.inner.entry(shard)
+        name = hashlib.sha256(f"{self.location(shard)}\0{entry.etag}".encode()).hexdigest()[:32]
+        copy = folder / name
+        with sole_writer(copy):
+            if copy.exists():
+                copy.touch()
+            else:
+                forget_unused(folder)
+                make_room(folder, entry.size, keeping=copy)
+                staged = copy.with_suffix(".part")
+                staged.write_bytes(self.inner.read(shard))
+                staged.replace(copy)
+            return zipfile.ZipFile(copy)
+
+
+def _entry(shard: str, outer: Entry, info: zipfile.ZipInfo) -> Entry:
+    try:
+        modified = datetime(*info.date_time, tzinfo=UTC).timestamp()
+    except ValueError:
+        modified = 0.0
+    return Entry(f"{shard}/{info.filename}", info.file_size, f"{outer.etag}-{info.CRC:08x}", modified)
