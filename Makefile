@@ -2,7 +2,8 @@
 # make test   the test suite (what CI runs); make test-all adds the slow ones
 # make ui     Airflow in the browser with the sample dataset
 # make stack  the installation of docker-compose.yaml without Docker (Postgres and Redis must be there)
-# make lint   ruff, mypy, import contracts
+# make lint   ruff, mypy, import contracts, bandit, and a search for secrets
+# make audit  known weaknesses of what requirements/ pins (asks the package index)
 # make lock   resolve and hash requirements/ again
 # make env    .env with fresh secrets, for docker-compose.yaml
 
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-all lint ui stack lock env clean
+.PHONY: setup demo test test-all lint audit ui stack lock env clean
 
 setup: $(READY)
 
@@ -39,6 +40,11 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/bandit --quiet -ll --recursive steel_training plugins dags
+	@git ls-files -z ':!tests/stores/schema-*' | xargs -0 $(BIN)/detect-secrets-hook
+
+audit: setup
+	@$(BIN)/pip-audit --requirement requirements/dev.txt --require-hashes --disable-pip
 
 lock:
 	@scripts/lock.sh

@@ -18,7 +18,10 @@ import numpy as np
 from steel_training import distribution, monitoring, replication
 from steel_training.backbones import SPECS, BackboneSpec, UnknownLayer
 from steel_training.config import BaselineConfig, Config, ModelConfig, TrainingConfig
-from steel_training.features import FeatureCache, PatchSet, network_digest
+from steel_training.depthwise import as_matrices
+from steel_training.features import CachedArray, FeatureCache, PatchSet, network_digest
+from steel_training.forward import Forward
+from steel_training.resumption import Resumption, Unfinished
 from steel_training.weights import LoadedWeights, load_weights
 
 log = logging.getLogger(__name__)
@@ -50,8 +53,8 @@ class Training:
 class Cached:
     """Cached arrays (views, n, …) of one part: what the head sees, and what crosses the freeze boundary."""
 
-    pooled: list[np.ndarray]
-    boundary: list[np.ndarray]
+    pooled: list[CachedArray]
+    boundary: list[CachedArray]
 
 
 class BaselineCNN:
@@ -185,8 +188,8 @@ class TransferLearningModel:
 class ModelTrainer:
     """Trains the networks on the training part, choosing epochs by the validation part. It never sees the test part.
 
-    With `logs`, a folder a training, it leaves `results.csv` and TensorBoard's files there (see `monitoring`). Head and
-    backbone train on what `distribution.strategy` finds, a step's batch split over the replicas; the baseline on one device.
+    With `logs`, a folder a training, it leaves `results.csv` and TensorBoard's files there (see `monitoring`). With
+    `unfinished` a training that was broken off goes on after its last kept epoch (see `resumption`). Head and backbone train on what `distribution.strategy` finds, a step's batch split over the replicas; the baseline on one device.
     """
 
     def __init__(
@@ -197,6 +200,7 @@ class ModelTrainer:
         *,
         cache: FeatureCache | None = None,
         logs: Path | None = None,
+        unfinished: Unfinished | None = None,
     ) -> None:
         import keras
 
@@ -205,6 +209,7 @@ class ModelTrainer:
         self.val = val
         self.cache = cache or FeatureCache()
         self.logs = logs
+        self.unfinished = unfinished
         keras.utils.set_random_seed(config.data.seed)
 
     def train_baseline(self, model: BaselineCNN) -> Training:
@@ -222,7 +227,9 @@ class ModelTrainer:
             self.cache.arrays(part, lambda pixels: [pixels], key={"pixels": 1}, size=config.input_size, dtype="uint8")
             for part in (self.train, self.val)
         )
-        network.compile(_adam(config.learning_rate), "binary_crossentropy", metrics=monitoring.metrics(self._precision))
+        metrics = [*monitoring.metrics(self._precision), *monitoring.counts_at_half()]
+        network.compile(_adam(config.learning_rate), "binary_crossentropy", metrics=metrics)
+        network.optimizer.build(network.trainable_variables)
         epochs = max(config.epochs, math.ceil(config.min_steps * config.batch_size / len(self.train)))
         alone = tf.distribute.get_strategy()
         return self._fit("check_baseline", network, train, val, epochs, config.batch_size, strategy=alone)
@@ -233,8 +240,7 @@ class ModelTrainer:
 
         config = self.config.training
         train, val = self._cached("train_head", model)
-        standardise = model.keras_model.get_layer("standardise")
-        standardise.adapt(np.concatenate([np.asarray(view, np.float32) for view in train.pooled[0]]))
+        _adapt(model.keras_model.get_layer("standardise"), train.pooled[0])
         top = keras.Model(model.pooled(), model.keras_model.output)
         strategy = distribution.strategy()
         self._compile(top, config.head.learning_rate, strategy)
@@ -263,16 +269,17 @@ class ModelTrainer:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
         strategy = distribution.strategy()
         self._compile(top, config.fine_tune.learning_rate, strategy)
-        return self._fit(
-            "fine_tune",
-            top,
-            train.boundary,
-            val.boundary,
-            config.fine_tune.epochs,
-            config.batch_size,
-            strategy=strategy,
-            class_weights=_class_weights(config),
-        )
+        with as_matrices(top):
+            return self._fit(
+                "fine_tune",
+                top,
+                train.boundary,
+                val.boundary,
+                config.fine_tune.epochs,
+                config.batch_size,
+                strategy=strategy,
+                class_weights=_class_weights(config),
+            )
 
     @property
     def _precision(self) -> float:
@@ -284,17 +291,17 @@ class ModelTrainer:
         with strategy.scope():
             optimizer = _adam(rate, averaged_over=steps if config.average_weights else None)
             network.compile(optimizer, _loss(config), metrics=monitoring.metrics(self._precision))
+            # Built later, while the first step is traced, its variables make TensorFlow trace that step twice.
+            optimizer.build(network.trainable_variables)
 
     def _cached(self, stage: str, model: TransferLearningModel) -> tuple[Cached, Cached]:
         """Computes what both trainings start from in one pass: the head does not change what lies below it."""
         import keras
-        import tensorflow as tf
 
         fine_tune = self.config.training.fine_tune
         outputs = model.pooled() + (model.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
         trunk = keras.Model(model.keras_model.input, outputs, name="trunk")
-        forward = tf.function(lambda pixels: tf.nest.flatten(trunk(pixels, training=False)), reduce_retracing=True)
-        forward = replication.spread(forward, distribution.strategy())
+        forward = Forward(trunk)
         key = {"trunk": network_digest(trunk)}
 
         def cached(part: PatchSet, name: str, views: int) -> Cached:
@@ -310,8 +317,8 @@ class ModelTrainer:
         self,
         stage: str,
         network: Any,
-        train: list[np.ndarray],
-        val: list[np.ndarray],
+        train: list[CachedArray],
+        val: list[CachedArray],
         epochs: int,
         batch_size: int,
         *,
@@ -337,11 +344,33 @@ class ModelTrainer:
                 averaged=bool(network.optimizer.use_ema),
                 logs=self.logs,
             )
-            callbacks += bar
-            if replicated:
-                replication.fit(network, training, validation, strategy=strategy, epochs=epochs, callbacks=callbacks)
+            resumption = Resumption(
+                self.unfinished,
+                stage=stage,
+                network=network,
+                batches=training,
+                callbacks=callbacks,
+                history=history,
+                best=checkpoint,
+                logs=self.logs,
+            )
+            callbacks += [resumption.callback(), *bar]
+            first = resumption.first
+            if resumption.over or first >= epochs:
+                pass
+            elif replicated:
+                replication.fit(
+                    network, training, validation, strategy=strategy, epochs=epochs, callbacks=callbacks, first=first
+                )
             else:
-                network.fit(training, validation_data=validation, epochs=epochs, callbacks=callbacks, verbose=0)
+                network.fit(
+                    training,
+                    validation_data=validation,
+                    epochs=epochs,
+                    initial_epoch=first,
+                    callbacks=callbacks,
+                    verbose=0,
+                )
             network.load_weights(checkpoint)
         best = int(np.argmax(history[monitoring.RANKED])) + 1
         if self.logs is not None:
@@ -357,7 +386,7 @@ class ModelTrainer:
 
 
 def _cached_views(
-    arrays: list[np.ndarray], labels: np.ndarray, batch_size: int, *, weights: np.ndarray, seed: int | None
+    arrays: list[CachedArray], labels: np.ndarray, batch_size: int, *, weights: np.ndarray, seed: int | None
 ) -> Any:
     """Batches of cached arrays (views, n, …): one random view a patch and epoch, or in order when `seed` is None."""
     import keras
@@ -387,11 +416,21 @@ def _cached_views(
             return self.order[index * batch_size : (index + 1) * batch_size]
 
         def take(self, rows: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
-            inputs = tuple(np.asarray(array[self.view[rows], rows], np.float32) for array in arrays)
+            inputs = tuple(np.asarray(array.take(self.view[rows], rows), np.float32) for array in arrays)
             target = labels[rows]
             return (inputs if len(inputs) > 1 else inputs[0]), target[:, None].astype(np.float32), weights[target]
 
     return CachedViews()
+
+
+def _adapt(standardise: Any, pooled: CachedArray) -> None:
+    """Tells a Normalization layer mean and spread of cached vectors (views, n, channels), without having all in memory."""
+    import tensorflow as tf
+
+    batches = tf.data.Dataset.from_generator(
+        lambda: pooled.batches(4096), output_signature=tf.TensorSpec((None, *pooled.shape[2:]), tf.float32)
+    )
+    standardise.adapt(batches)
 
 
 def _moments(backbone: Any, tap: str) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +12,10 @@ import pandas as pd
 from steel_training.config import Config
 from steel_training.features import PatchSet
 from steel_training.registry import Registry
-from steel_training.run import REPORT, STAGES, Run
+from steel_training.resumption import Unfinished
+from steel_training.run import REPORT, STAGES, Run, digest_of
 from steel_training.splits import SPLITS
-from steel_training.storage import Storage, open_storage
+from steel_training.storage import Storage, open_dataset
 
 __all__ = [
     "BASELINE",
@@ -29,6 +32,7 @@ __all__ = [
     "patch_sets",
     "registry_of",
     "table_of",
+    "unfinished_of",
     "version_of",
 ]
 
@@ -36,6 +40,8 @@ PATCHES, PROFILE, SCORES = "patches.parquet", "profile.parquet", "scores.parquet
 ANCHORS = "anchors.parquet"
 """Beside the profile, a row a patch: what the leak probes find a surface again by, too large for a table to look at."""
 BASELINE, MODEL, BUNDLE = "baseline.keras", "model.keras", "bundle"
+UNFINISHED = "unfinished"
+"""A folder a stage, while it trains (see `resumption`)."""
 
 
 def version_of(run: Run) -> str:
@@ -52,7 +58,12 @@ def config_of(run: Run) -> Config:
 
 def dataset_of(run: Run) -> Storage:
     """Opens the dataset version that the run uses."""
-    return open_storage(run.result("resolve_dataset").outputs["dataset"])
+    return open_dataset(run.result("resolve_dataset").outputs["dataset"])
+
+
+def unfinished_of(run: Run, stage: str, inputs: Mapping[str, Any]) -> Unfinished:
+    """Returns where the training of a stage is kept until the stage is done; made from the same inputs, it goes on."""
+    return Unfinished(run.store, run.key(UNFINISHED, stage), digest_of(stage, inputs))
 
 
 def registry_of(run: Run) -> Registry:
@@ -75,7 +86,7 @@ def groups_in(run: Run, part: str) -> np.ndarray:
 def patch_sets(run: Run) -> dict[str, PatchSet]:
     """Returns the patches of train, val and test."""
     patches, record = table_of(run, "resolve_dataset", PATCHES), run.result("resolve_dataset").outputs
-    storage = open_storage(record["dataset"])
+    storage = open_dataset(record["dataset"])
     return {
         part: PatchSet(storage, tuple(rows["path"]), rows["label"].to_numpy(int), record["fingerprint"])
         for part in SPLITS

@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from steel_training import distribution
+from steel_training import distribution, schema
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.storage import ObjectNotFound, Storage
 from steel_training.verdict import Reason, Verdict
@@ -91,6 +91,7 @@ class StageResult:
     def as_dict(self) -> dict[str, Any]:
         """Returns the content of `result.json`."""
         return {
+            schema.KEY: schema.SCHEMA,
             "stage": self.stage,
             "status": str(self.status),
             "reasons": [reason.as_dict() for reason in self.reasons],
@@ -102,7 +103,12 @@ class StageResult:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StageResult:
-        """Reads `result.json` back."""
+        """Reads `result.json` back.
+
+        Raises:
+            WrittenByNewer: a later version of this program wrote it.
+        """
+        schema.readable(values, f"The result of {values.get('stage')}")
         return cls(
             stage=values["stage"],
             status=Status(values["status"]),
@@ -124,6 +130,11 @@ def safe_run_id(text: str) -> str:
         return text
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:150] or "run"
     return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def digest_of(stage: str, inputs: Mapping[str, Any]) -> str:
+    """Hashes a stage's name and inputs (JSON values): what a result, or a part of one, is known by."""
+    return hashlib.sha256(json.dumps([stage, inputs], sort_keys=True).encode()).hexdigest()
 
 
 class Run:
@@ -201,7 +212,7 @@ class Run:
         Raises:
             WorkerLost: another worker was lost on the way.
         """
-        digest = hashlib.sha256(json.dumps([stage, inputs], sort_keys=True).encode()).hexdigest()
+        digest = digest_of(stage, inputs)
         found = self._found(stage, digest)
         if found is not None:
             return found

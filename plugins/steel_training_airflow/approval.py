@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BranchMixIn, Param
 
+from steel_training.overriding import ALLOWED
 from steel_training.run import safe_run_id
 from steel_training_airflow.links import report_address
 from steel_training_airflow.notices import WAITS, VerdictNotifier
@@ -54,7 +55,8 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
     def execute(self, context: Context) -> Any:
         """Puts the question, with the figures, and waits without a worker."""
         decided = context["ti"].xcom_pull(task_ids="decide") or {}
-        self.body = figures(decided.get("outputs", {}), report_address(safe_run_id(context["run_id"])))
+        report = report_address(safe_run_id(context["run_id"]))
+        self.body = figures(decided.get("outputs", {}), report, alarms_allowed(decided.get("reasons", ())))
         return ApprovalOperator.execute(self, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
@@ -70,19 +72,26 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
         self.do_branch(context, self.approved if approved else self.refused)
 
 
-def figures(decided: Mapping[str, Any], report: str) -> str:
+def alarms_allowed(reasons: Iterable[Mapping[str, str]]) -> list[str]:
+    """Returns, as Markdown, those reasons of a decision that are alarms somebody allowed by name."""
+    return [f"**{each['code']}**: {each['message']}" for each in reasons if each["message"].startswith(ALLOWED)]
+
+
+def figures(decided: Mapping[str, Any], report: str, alarms: Sequence[str] = ()) -> str:
     """Returns what a person must see to answer, as Markdown.
 
     Args:
         decided: outputs of the stage `decide`: the judged figures with bounds and targets, the mistakes counted.
         report: address of the run's report.
+        alarms: of the baseline check that were allowed, as Markdown: they come first.
     """
     judged = decided.get("figures", {})
     rows = [
         f"| {name} | {_figure(judged[name]['value'])} | {_figure(judged[name]['bound'])} | {_figure(judged[name]['target'])} |"
         for name in sorted(judged, key=_FIRST.index)
     ]
-    told = ["| | test | bound | target |", "|---|---|---|---|", *rows, ""]
+    told = [line for alarm in alarms for line in (alarm, "")]
+    told += ["| | test | bound | target |", "|---|---|---|---|", *rows, ""]
     if "defects" in decided:
         told.append(
             f"{decided['missed']:,} of {decided['defects']:,} defects missed, {decided['false_alarms']:,} false alarms on "

@@ -23,6 +23,7 @@ CACHE_CLAIM = "STEEL_TRAINING_KUBERNETES_CACHE_CLAIM"
 
 GPU_RESOURCE = "nvidia.com/gpu"
 CACHE_FOLDER = "/var/cache/steel-training"
+SHARED_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108
 _TAINTED = json.dumps([{"key": GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}])
 
 
@@ -78,7 +79,7 @@ def pod_override(environment: Mapping[str, str]) -> Any:
                     volume_mounts=[
                         k8s.V1VolumeMount(name="training-cache", mount_path=CACHE_FOLDER),
                         # The GPUs of a pod talk to each other through it; the runtime's own is 64 MiB.
-                        k8s.V1VolumeMount(name="training-shared-memory", mount_path="/dev/shm"),  # noqa: S108
+                        k8s.V1VolumeMount(name="training-shared-memory", mount_path=SHARED_MEMORY),
                     ],
                 )
             ],

@@ -43,7 +43,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """One verdict."""
+    """One verdict; `allowed` where an alarm of the baseline check was let pass by name."""
 
     verdict: str
     sign: str
@@ -56,6 +56,7 @@ class Row:
     measured: Sequence[Measured]
     reasons: Sequence[tuple[str, str]]
     champion: bool
+    allowed: bool
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def row(decision: Mapping[str, Any], verdict: str, champion: str | None) -> Row:
         measured=measured(decision.get("metrics") or {}, decision.get("targets") or {}, decision.get("evidence")),
         reasons=reasons_of(decision.get("reasons") or ()),
         champion=bool(version) and version == champion,
+        allowed=bool(decision.get("allowed")),
     )
 
 

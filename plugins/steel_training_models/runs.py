@@ -90,8 +90,11 @@ def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTML
     figures = dict(judged.outputs) if judged and judged.outputs.get("metrics") else {}
     previous = (last.outputs.get("previous") or {}) if last and verdict is Verdict.UNCHANGED else {}
     resolved = results["resolve_dataset"].outputs if "resolve_dataset" in results else {}
-    checked = results.get("validate_patches")
-    docs = checked.outputs.get("data_docs") if checked else None
+    # Those of the baseline check hold the ones of validation, and the pairs of patches behind its alarms.
+    docs = next(
+        (f"runs/{run_id}/{stage}/{page}" for stage in ("check_baseline", "validate_patches")
+         if stage in results and (page := results[stage].outputs.get("data_docs"))), None,
+    )  # fmt: skip
     return render(
         request,
         "run.html.j2",
@@ -116,7 +119,7 @@ def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTML
         dataset_version=resolved.get("version"),
         started=started(dag_run_id),
         report=evidence.report_key(store, run_id) if verdict else None,
-        docs=f"runs/{run_id}/validate_patches/{docs}" if docs else None,
+        docs=docs,
         folder=f"runs/{run_id}/" if results else None,
     )
 

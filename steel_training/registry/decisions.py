@@ -10,6 +10,7 @@ from typing import Any
 
 from steel_training.errors import SteelTrainingError
 from steel_training.registry.registry import Registry
+from steel_training.schema import WrittenByNewer, readable
 from steel_training.storage import Entry, ObjectNotFound
 
 _THREADS = 16
@@ -111,7 +112,7 @@ class Decisions:
             return _checked(self._registry.store.read_json(entry.key))
         except ObjectNotFound:
             return None
-        except (ValueError, RecordRefused) as error:
+        except (ValueError, RecordRefused, WrittenByNewer) as error:
             return Unreadable(entry.key, str(error))
 
 
@@ -120,9 +121,11 @@ def _checked(record: Any) -> dict[str, Any]:
 
     Raises:
         RecordRefused: it has not.
+        WrittenByNewer: a later version of this program wrote it.
     """
     if not isinstance(record, dict):
         raise RecordRefused(f"it holds a {type(record).__name__}; expected an object")
+    readable(record, "It")
     for name, kind, needed in _FIELDS:
         if (needed or name in record) and not isinstance(record.get(name), kind):
             raise RecordRefused(f"its {name} is {record.get(name)!r:.80}; expected {_SAID[kind]}")

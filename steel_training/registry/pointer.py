@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from steel_training import schema
+
 REMEMBERED = 100
 
 
@@ -58,6 +60,7 @@ class Pointer:
     def as_dict(self) -> dict[str, Any]:
         """Returns the record as it is stored."""
         return {
+            schema.KEY: schema.SCHEMA,
             "version": self.version,
             "previous": self.previous,
             "moved_at": self.moved_at,
@@ -67,7 +70,12 @@ class Pointer:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Pointer:
-        """Reads a record back; the first ones knew only `previous`."""
+        """Reads a record back; the first ones knew only `previous`.
+
+        Raises:
+            WrittenByNewer: a later version of this program wrote it.
+        """
+        schema.readable(values, "The champion pointer")
         before = values.get("previous")
         history = values.get("history", [before] if before else [])
         return cls(values["version"], values["moved_at"], tuple(history), tuple(values.get("retired", ())))

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from steel_training import schema
 from steel_training.errors import UsageError
 from steel_training.registry.errors import ChampionMoved, ModelNameRefused, VersionDamaged, VersionNotFound
 from steel_training.registry.pointer import Pointer, surplus
@@ -185,6 +186,7 @@ class Registry:
         """
         sums = self._checksums(version)
         found: dict[str, Any] = json.loads(self._read(version, "gate.json", sums.get("gate.json", "")))
+        schema.readable(found, f"gate.json of version {version}")
         return found
 
     @contextmanager
@@ -245,6 +247,7 @@ class Registry:
         key = self._key("decisions", f"{run_id}.json")
         replaced = self._published_by(key) - {facts.get("version")}
         decision = {
+            schema.KEY: schema.SCHEMA,
             "run_id": run_id,
             "verdict": str(verdict),
             "reasons": [reason.as_dict() for reason in reasons],
@@ -255,8 +258,14 @@ class Registry:
         self.store.write_json(key, decision)
 
     def decisions(self) -> list[dict[str, Any]]:
-        """Returns every verdict, oldest first."""
+        """Returns every verdict, oldest first.
+
+        Raises:
+            WrittenByNewer: a later version of this program wrote one.
+        """
         found = [self.store.read_json(entry.key) for entry in self.store.entries(self._key("decisions"))]
+        for each in found:
+            schema.readable(each, f"The verdict of run {each.get('run_id')}")
         return sorted(found, key=lambda decision: (decision["decided_at"], decision["run_id"]))
 
     def decision_entries(self) -> list[Entry]:

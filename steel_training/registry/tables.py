@@ -20,12 +20,14 @@ def listing(decisions: Sequence[Mapping[str, Any]], versions: Sequence[str], cha
     rows = [("", "version", "verdict", *SHOWN.values(), "day", "dataset", "run")]
     for decision in decisions:
         version = decision.get("version")
-        verdict = str(decision["verdict"])
+        verdict = str(decision["verdict"]) + (" !" if decision.get("allowed") else "")
         rows.append(
             (
                 "*" if champion is not None and version == champion else "",
                 version or _NONE,
-                f"{verdict}, pruned" if version and verdict == "published" and version not in versions else verdict,
+                f"{verdict}, pruned"
+                if version and decision["verdict"] == "published" and version not in versions
+                else verdict,
                 *(_figure(_value(decision.get("metrics", {}), name)) for name in SHOWN),
                 str(decision["decided_at"])[:10],
                 _dataset(decision),
@@ -40,6 +42,8 @@ def listing(decisions: Sequence[Mapping[str, Any]], versions: Sequence[str], cha
             told = "replaced" if version in replacing else "no record"
             rows.append((mark, version, told, *[_NONE] * (len(SHOWN) + 2), replacing.get(version, _NONE)))
     told = _aligned(rows) if len(rows) > 1 else "no verdicts yet"
+    if any(decision.get("allowed") for decision in decisions):
+        told += "\n! an alarm of the baseline check was allowed by name: models show VERSION tells which"
     return f"{told}\nchampion: {champion or 'none yet'}"
 
 

@@ -22,6 +22,7 @@ from steel_training.storage.interface import (
     StorageError,
     confined,
 )
+from steel_training.storage.packed import PackDamaged, PackedStorage, object_of
 from steel_training.storage.s3 import S3Storage
 
 __all__ = [
@@ -29,13 +30,26 @@ __all__ = [
     "Entry",
     "FolderStorage",
     "ObjectNotFound",
+    "PackDamaged",
+    "PackedStorage",
     "PathEscapes",
     "S3Storage",
     "Storage",
     "StorageError",
     "confined",
+    "object_of",
+    "open_dataset",
     "open_storage",
 ]
+
+
+def open_dataset(uri: str | os.PathLike[str]) -> Storage:
+    """Opens a dataset to read its patches, whether they are single files or packed (see `packed`).
+
+    Raises:
+        UsageError: see `open_storage`.
+    """
+    return PackedStorage(open_storage(uri))
 
 
 def open_storage(uri: str | os.PathLike[str]) -> Storage:

@@ -27,6 +27,8 @@ _OCCUPIED = {errno.EEXIST, errno.ENOTEMPTY}
 class FolderStorage(Storage):
     """Objects as files below a folder."""
 
+    is_local = True
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self.uri = str(root)
@@ -115,7 +117,7 @@ class FolderStorage(Storage):
         try:
             with self._explained(prefix, "written"):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copytree(local, staging)
+                shutil.copytree(local, staging, copy_function=_copy_for_good)
                 # A scratch folder is its owner's only, and the copy is too; what is stored is for others to read.
                 staging.chmod(0o755)
                 _move_into_place(staging, target)
@@ -158,6 +160,17 @@ def _raise_unless_absent(error: OSError) -> None:
 
 def _beside(target: Path) -> Path:
     return target.parent / f".{target.name}.{uuid.uuid4().hex}"
+
+
+def _copy_for_good(source: str, target: str) -> str:
+    """Copies a file so that it outlives a crash of the machine: by then its folder has a name that says it is whole."""
+    shutil.copy2(source, target)
+    descriptor = os.open(target, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return target
 
 
 def _move_into_place(staging: Path, target: Path) -> None:

@@ -63,6 +63,8 @@ class Storage(ABC):
     """
 
     uri: str
+    is_local = False
+    """Whether reading asks no service."""
 
     @abstractmethod
     def read(self, key: str) -> bytes:
@@ -88,13 +90,21 @@ class Storage(ABC):
             ConditionFailed: `if_absent` and there is one, or `if_match` and the tag is another or there is none.
         """
 
-    @abstractmethod
     def exists(self, key: str) -> bool:
         """Says whether there is an object at exactly this key."""
+        try:
+            self.entry(key)
+        except ObjectNotFound:
+            return False
+        return True
 
     @abstractmethod
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """Yields the objects below a prefix (a folder), in no promised order; none where there is no such folder."""
+
+    def contents(self) -> Iterator[Entry]:
+        """Yields all that can be read: the objects, and what is packed in them instead of the pack."""
+        return self.entries()
 
     @abstractmethod
     def files(self, prefix: str = "") -> list[Entry]:

@@ -1,13 +1,20 @@
 """Objects below a prefix of an S3 bucket, through boto3 and its usual chain of credentials.
 
-S3 shows an object whole or not at all, and compares by itself (`If-None-Match`, `If-Match`) in a conditional write.
+S3 shows an object whole or not at all, and compares by itself (`If-None-Match`, `If-Match`) in a conditional write. What may pass
+(throttling, errors of the server, a lost connection, an answer that breaks off) is tried again with growing pauses; what was sent is
+checked by the digest of what arrived.
 """
 
 from __future__ import annotations
 
 import contextlib
+import filecmp
+import hashlib
+import random
+import re
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +31,20 @@ PARALLEL_TRANSFERS = 16
 # A service that is not there is told of in seconds; a longer absence is for the retries of the task.
 CONNECT_TIMEOUT = 3
 READ_TIMEOUT = 60
-ATTEMPTS = 3
+ATTEMPTS = 5
+# Sent in one piece, whose ETag is the MD5 of what arrived.
+ONE_PIECE = 256 * 2**20
+_MD5 = re.compile(r"^[0-9a-f]{32}$")
+_LONGEST_PAUSE = 8.0
+_PASSING = {
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "InternalError",
+    "RequestTimeout",
+}
 
 
 class S3Storage(Storage):
@@ -59,8 +79,17 @@ class S3Storage(Storage):
         if not confined(key):
             raise ObjectNotFound(f"{self.uri} is a folder, not an object.")
         with self._explained(key):
-            answer = self.client.get_object(Bucket=self.bucket, Key=self._key(key))
-            return answer["Body"].read(), answer["ETag"]
+            for attempt in range(1, ATTEMPTS + 1):
+                answer = self.client.get_object(Bucket=self.bucket, Key=self._key(key))
+                try:
+                    return answer["Body"].read(), answer["ETag"]
+                except _broken_off() as error:  # boto3 asks again before an answer begins, not within one
+                    if attempt == ATTEMPTS:
+                        raise StorageError(
+                            f"The answer of S3 for {self.location(key)} broke off {ATTEMPTS} times: {error}. Check the network."
+                        ) from error
+                    _pause(attempt)
+        raise AssertionError("not reached")
 
     def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
         condition: dict[str, str] = {}
@@ -69,18 +98,41 @@ class S3Storage(Storage):
         if if_match is not None:
             condition["IfMatch"] = if_match
         try:
-            with self._explained(key):
-                answer = self.client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data, **condition)  # type: ignore[arg-type]
-                return answer["ETag"]
+            return self._send(key, data, condition)
+        except ConditionFailed:
+            # The answer to an attempt that was carried out may have been lost, and the next one then met our own object.
+            with contextlib.suppress(ObjectNotFound):
+                found, tag = self.read_tagged(key)
+                if found == data:
+                    return tag
+            raise
         except ObjectNotFound:  # the answer to If-Match where nothing is
             raise ConditionFailed(f"{self.location(key)} was removed by another writer; read it again.") from None
 
-    def exists(self, key: str) -> bool:
-        try:
-            self.entry(key)
-        except ObjectNotFound:
-            return False
-        return True
+    def _send(self, key: str, data: bytes, condition: dict[str, str] | None = None) -> str:
+        """Writes an object in one piece, and checks that what arrived is what was sent."""
+        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        with self._explained(key):
+            for attempt in range(1, ATTEMPTS + 1):
+                answer = self.client.put_object(
+                    Bucket=self.bucket,
+                    Key=self._key(key),
+                    Body=data,
+                    **(condition or {}),  # type: ignore[arg-type]
+                )
+                tag = answer["ETag"]
+                arrived = tag.strip('"')
+                # Encrypted by KMS, an object has a tag that is no digest.
+                if arrived == digest if _MD5.match(arrived) else self.read(key) == data:
+                    return tag
+                if condition:  # our own broken object is there now, and is what may be replaced
+                    condition = {"IfMatch": tag}
+                _pause(attempt)
+        self._delete(key)
+        raise StorageError(
+            f"{self.location(key)} arrived changed {ATTEMPTS} times (MD5 {arrived}, sent {digest}), and was removed. "
+            "Check the network and the S3 service."
+        )
 
     def entry(self, key: str) -> Entry:
         if not confined(key):
@@ -127,13 +179,27 @@ class S3Storage(Storage):
                 self._delete(entry.key)
 
         def upload(name: str) -> None:
-            key = _join(prefix, name)
-            with self._explained(key):
-                self.client.upload_file(str(local / name), self.bucket, self._key(key))
+            if (local / name).stat().st_size <= ONE_PIECE:
+                self._send(_join(prefix, name), (local / name).read_bytes())
+            else:
+                self._send_in_pieces(_join(prefix, name), local / name)
 
         with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
             list(pool.map(upload, sorted(kept - {last})))
         upload(last)
+
+    def _send_in_pieces(self, key: str, path: Path) -> None:
+        """Writes a large object, and reads it back: its tag is no digest of the whole."""
+        with self._explained(key):
+            self.client.upload_file(str(path), self.bucket, self._key(key))
+            with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch:
+                self.client.download_file(self.bucket, self._key(key), str(back := Path(scratch, "back")))
+                if filecmp.cmp(path, back, shallow=False):
+                    return
+        self._delete(key)
+        raise StorageError(
+            f"{self.location(key)} arrived changed, and was removed. Check the network and the S3 service."
+        )
 
     def remove_folder(self, prefix: str, *, first: str) -> None:
         self._delete(_join(prefix, first))
@@ -189,6 +255,15 @@ class S3Storage(Storage):
             return ObjectNotFound(f"{self.location(key)} does not exist.")
         if code in {"PreconditionFailed", "ConditionalRequestConflict"} or status == 412:
             return ConditionFailed(f"{self.location(key)} was changed by another writer; read it again.")
+        if code in {"RequestTimeTooSkewed", "RequestExpired"}:
+            return StorageError(
+                f"S3 refused {self.location(key)} because this machine's clock is wrong ({error}). Set the clock (NTP) and try again."
+            )
+        if code in _PASSING or (status is not None and status >= 500):
+            return StorageError(
+                f"S3 answered {self.location(key)} with {code or status}, {ATTEMPTS} times in a row: the service is overloaded or "
+                "in trouble. Nothing was lost; try again later."
+            )
         return StorageError(f"S3 refused {self.location(key)}: {error}. Check bucket, permissions and credentials.")
 
 
@@ -207,6 +282,17 @@ def _connect() -> S3Client:
         return boto3.session.Session().client("s3", config=config)
     except ValueError as error:
         raise StorageError(f"{error}. AWS_ENDPOINT_URL needs a scheme, such as http://minio:9000.") from error
+
+
+def _pause(attempt: int) -> None:
+    """Waits longer after each attempt, and not all writers equally long."""
+    time.sleep(random.SystemRandom().uniform(0.5, 1.0) * min(_LONGEST_PAUSE, 0.25 * 2**attempt))
+
+
+def _broken_off() -> tuple[type[Exception], ...]:
+    from botocore.exceptions import ConnectionClosedError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
+    return ConnectionClosedError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
 
 def _join(prefix: str, name: str) -> str:

@@ -43,7 +43,7 @@ def test_no_address_of_a_container_is_left_and_every_variable_of_the_file_is_the
             assert "/opt/" not in value, f"{name}: {key}={value}"
         changed = {key for key, value in service.environment.items() if environment[key] != value}
         addresses = {"DAGS_FOLDER", "PLUGINS_FOLDER", "PASSWORDS_FILE", "SERVER_URL", "CONN", "BROKER_URL", "BACKEND"}
-        others = {"AWS_ENDPOINT_URL", "STEEL_TRAINING_SCRATCH"}
+        others = {"AWS_ENDPOINT_URL", "STEEL_TRAINING_ROOTS", "STEEL_TRAINING_SCRATCH"}
         assert all(key in others or key.endswith(tuple(addresses)) for key in changed), changed
 
 

@@ -108,7 +108,14 @@ def test_a_failure_without_a_verdict_tells_the_error(ended: Any, webhook: Any, m
     assert "report.html" not in webhook[1][0]["message"]
 
 
-@pytest.mark.parametrize("address", ["json://127.0.0.1:9/alarm", "json://ada:s3cret@127.0.0.1:9/alarm", "nonsense"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "json://127.0.0.1:9/alarm",
+        "json://ada:s3cret@127.0.0.1:9/alarm",  # pragma: allowlist secret
+        "nonsense",
+    ],
+)
 def test_a_notice_that_cannot_be_sent_is_an_error_in_the_log_without_the_password(
     ended: Any, monkeypatch, task_log, address: str
 ) -> None:

@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 from airflow_api import AirflowApi
 from composed.stack import Stack
+from make_env import SECRETS
 
 from steel_training.registry import Registry
 from steel_training.run import safe_run_id
@@ -87,6 +88,25 @@ def test_tensorboard_shows_the_trainings_of_the_run(stack: Stack, published: str
         assert b"epoch_recall" in answer.read()
 
 
+def test_no_secret_of_the_installation_is_in_what_a_run_leaves(stack: Stack, admin: AirflowApi, published: str) -> None:
+    """Logs, XComs, and everything on S3: reports, results, TensorBoard's files, the published bundle."""
+    secrets = {name: stack.env[name].encode() for name in SECRETS}
+    assert all(len(secret) >= 16 for secret in secrets.values())
+    left = {"XCom": b"", "log": b""}
+    for task, instance in admin.tasks(published).items():
+        left["XCom"] += admin.read(f"{published}/taskInstances/{task}/xcomEntries?limit=100")
+        if instance["state"] != "skipped":
+            left["XCom"] += admin.read(f"{published}/taskInstances/{task}/xcomEntries/return_value?stringify=true")
+            left["log"] += admin.log(published, task).encode()
+    assert b"Running: " in left["log"]
+    assert b"fine_tune" in left["XCom"]
+    store = open_storage(stack.env["STEEL_TRAINING_STORE"])
+    left |= {entry.key: store.read(entry.key) for entry in store.entries()}
+    assert any(key.endswith("report.html") for key in left)
+    found = {(name, where) for where, content in left.items() for name, secret in secrets.items() if secret in content}
+    assert found == set()
+
+
 def test_a_model_short_of_its_targets_is_rejected_and_the_champion_stays(
     stack: Stack, admin: AirflowApi, published: str
 ) -> None:
@@ -109,6 +129,23 @@ def test_the_models_page_reads_the_store_of_the_stack(stack: Stack, admin: Airfl
     champion, _ = registry(stack).champion()
     assert champion is not None
     assert champion in admin.read(f"{MODELS_PAGE}/").decode()
+
+
+def test_a_run_goes_on_when_the_scheduler_is_killed_and_starts_again(
+    stack: Stack, admin: AirflowApi, published: str
+) -> None:
+    run = admin.trigger(DAG, QUICK)
+    until = time.monotonic() + 300
+    for task in ("profile_patches", "train_head"):
+        while admin.tasks(run)[task]["state"] != "running":
+            assert time.monotonic() < until, admin.tasks(run)[task]
+            time.sleep(0.2)
+        stack.processes["scheduler"].kill()
+        time.sleep(1)
+        stack.start("scheduler")
+    tasks = admin.ended(run, RUN_WITHIN_SECONDS)
+    assert admin.ask(run)["state"] == "success", {task: t["state"] for task, t in tasks.items()}
+    assert {t["try_number"] for t in tasks.values() if t["state"] == "success"} == {1}, "no stage was done twice"
 
 
 def test_a_run_whose_gpu_worker_is_killed_in_a_training_still_ends_when_the_worker_is_back(

@@ -78,6 +78,17 @@ def test_a_finished_run_says_its_verdict_with_reasons_and_does_not_look_again(
     assert version is None or f'href="/steel-training/versions/{version}"' in text
 
 
+def test_the_data_docs_are_those_with_the_pairs_of_patches_as_soon_as_there_are_any(any_store, browser):
+    finish(any_store, "validate_patches", data_docs="data_docs/index.html")
+    finish(any_store, "check_baseline")
+    folder = f'href="/steel-training/files/runs/{safe_run_id(AIRFLOW_ID)}'
+    assert f"{folder}/validate_patches/data_docs/index.html" in look(browser)[0]
+    finish(any_store, "check_baseline", data_docs="data_docs/index.html")
+    text, _ = look(browser)
+    assert f"{folder}/check_baseline/data_docs/index.html" in text
+    assert "validate_patches/data_docs" not in text
+
+
 def test_the_figures_of_a_judged_run_stand_against_its_targets(any_store, browser):
     finish(any_store, "evaluate", metrics=metrics(0.91), targets=TARGETS, evidence="point",
            counts={"tp": 91, "fn": 9, "fp": 3, "tn": 97})  # fmt: skip

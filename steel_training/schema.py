@@ -1,0 +1,37 @@
+"""The version of what is written into a store, so that a later program knows an earlier record, and an earlier one refuses a later.
+
+A stage's result, a verdict, the champion pointer and a version's `gate.json` carry it. It grows when a record is written that the programs
+before would misread; what is only added does not change it. Records without one are older than the number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from steel_training.errors import SteelTrainingError
+
+SCHEMA = 1
+KEY = "schema"
+
+
+class WrittenByNewer(SteelTrainingError):
+    """A record was written by a later version of this program, which may mean other things by it."""
+
+
+def readable(record: Mapping[str, Any], where: str) -> None:
+    """Refuses a record of a later version.
+
+    Args:
+        record: as it was read.
+        where: what it is, for the message.
+
+    Raises:
+        WrittenByNewer: its number is above `SCHEMA`, or is none.
+    """
+    found = record.get(KEY, 0)
+    if not isinstance(found, int) or found > SCHEMA:
+        raise WrittenByNewer(
+            f"{where} was written by a later version of steel-training (schema {found!r}; this one reads up to {SCHEMA}). "
+            "Nothing was changed. Bring this installation up to date, on every machine that uses the store."
+        )
