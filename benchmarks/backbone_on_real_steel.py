@@ -26,8 +26,8 @@ def features(weights: str, pixels: np.ndarray) -> dict[str, np.ndarray]:
 
     from steel_training.backbones import SPECS
     from steel_training.config import ModelConfig
-    from steel_training.features import resize
     from steel_training.model_trainer import POOLED, TransferLearningModel
+    from steel_training.views import resize
     from steel_training.weights import load_weights
 
     model = TransferLearningModel.build(ModelConfig(weights=weights), SIZE).keras_model

@@ -17,7 +17,7 @@ import numpy as np
 from steel_training.config import GateConfig
 from steel_training.gate import Support, decide
 from steel_training.intervals import Resamples, design_effect, grouped_share_bound
-from steel_training.metrics import Estimate
+from steel_training.metrics import Counts, Estimate
 
 TARGET = 0.95
 RECALLS = (0.93, 0.94, 0.95, 0.97, 0.98)
@@ -54,7 +54,7 @@ def passes(found: np.ndarray, size: int, resamples: int, seed: int) -> dict[str,
                 gate,
                 baseline=None,
                 champion=None,
-                alarms=0.3,
+                counts=Counts(tp=90, fn=10, fp=20, tn=280),
                 support=Support(int(held.sum()), effect),
             ).publish
             for recall, bound, effect in set(zip(recalls.tolist(), bounds.tolist(), effects.tolist(), strict=True))

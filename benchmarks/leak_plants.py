@@ -39,6 +39,7 @@ class Patch:
     folder: str = "patches"
     line: str = "one"
     captured_at: str = "2026-01-05T06:00:00"
+    modified: float | None = None
 
     def stored(self) -> bytes:
         """Returns the file."""
@@ -128,11 +129,13 @@ def as_jpeg(pixels: np.ndarray, quality: int = 90) -> np.ndarray:
     return np.asarray(Image.open(data))
 
 
-def copied(again: Callable[[Patch, Random], np.ndarray | None], **changes: object) -> Callable[[Data, Random], Data]:
-    """Plants copies of training patches in the test part, 2 % of the dataset and at least 8, under names of their own."""
+def copied(
+    again: Callable[[Patch, Random], np.ndarray | None], count: int = 0, **changes: object
+) -> Callable[[Data, Random], Data]:
+    """Plants copies of training patches in the test part under names of their own: 2 % of the dataset and at least 8, or so many."""
 
     def plant(data: Data, random: Random) -> Data:
-        wanted, copies, places = max(8, len(data) // 50), [], set()
+        wanted, copies, places = count or max(8, len(data) // 50), [], set()
         for row in random.permutation(len(data)):
             patch = data[row]
             pixels = again(patch, random) if patch.part == "train" else None
@@ -180,6 +183,35 @@ def framed(pixels: np.ndarray) -> np.ndarray:
 def stretched(pixels: np.ndarray) -> np.ndarray:
     low, high = np.percentile(pixels, (1, 99))
     return np.clip((pixels - low) * 255.0 / max(high - low, 1), 0, 255).astype(np.uint8)
+
+
+def vignetted(pixels: np.ndarray) -> np.ndarray:
+    """A lens that leaves the corners a quarter darker."""
+    away = np.linspace(-1, 1, SIDE) ** 2
+    return np.clip(np.rint(pixels * (1 - 0.125 * np.add.outer(away, away))), 0, 255).astype(np.uint8)
+
+
+def off_the_grid(patch: Patch) -> Patch:
+    """Cuts a defect again a few pixels away, as one does who cuts around its middle."""
+    y, x = (
+        min(at + 3 + at // SIDE % 4, side - SIDE)
+        for at, side in zip((patch.y, patch.x), patch.photograph.shape, strict=True)
+    )
+    return replace(patch, pixels=patch.photograph[y : y + SIDE, x : x + SIDE], y=y, x=x)
+
+
+def overlapping_by_coordinates(data: Data, random: Random) -> Data:
+    """Puts cuts that overlap by half, after JPEG, into the test part; nobody hides where they come from."""
+    copies = []
+    for row in random.permutation(len(data)):
+        patch = data[row]
+        y, x = patch.y, patch.x + SIDE // 2
+        if patch.part == "train" and x + SIDE <= patch.photograph.shape[1]:
+            pixels = as_jpeg(patch.photograph[y : y + SIDE, x : x + SIDE])
+            copies.append(replace(patch, pixels=pixels, x=x, part="test"))
+        if len(copies) == max(8, len(data) // 50):
+            break
+    return data + copies
 
 
 def other_camera(pixels: np.ndarray) -> np.ndarray:
@@ -249,12 +281,20 @@ PLANTED: dict[str, tuple[Callable[[Data, Random], Data], set[str]]] = {
         {"leak.file_metadata"},
     ),
     "defects in colour mode": (defective(in_colour), {"leak.file_metadata"}),
+    "defects written a day later": (defective(lambda p: replace(p, modified=1_767_700_000.0 + p.x)), {"leak.file_modified"}),
+    "overlap by half, JPEG 90, with coordinates": (overlapping_by_coordinates, {"leak.coordinates"}),
+    "defects cut around their middle": (defective(off_the_grid), {"leak.coordinates"}),
+    "defects at the upper edge of the photograph": (
+        lambda d, _: [replace(p, y=0 if p.label else max(p.y, SIDE)) for p in d],
+        {"leak.coordinates"},
+    ),
     "defects named so": (defective(lambda p: replace(p, folder="defective")), {"leak.name"}),
     "a line for each class": (pure(lambda p: replace(p, line="two")), {"leak.manifest_column"}),
     "a day for each class": (pure(lambda p: replace(p, captured_at="2026-03-07T06:00:00")), {"leak.manifest_column"}),
     "defects with a frame of 1 pixel": (defective(with_pixels(framed)), {"leak.pixel_property"}),
     "defects softened (σ 1)": (defective(with_pixels(lambda p: gaussian_filter(p, 1.0))), {"leak.pixel_property"}),
     "defects stretched to full range": (defective(with_pixels(stretched)), {"leak.pixel_property"}),
+    "defects with dark corners": (defective(with_pixels(vignetted)), {"leak.pixel_property"}),
     "a camera for each class": (pure(with_pixels(other_camera)), {"leak.two_cameras", "leak.pixel_property"}),
     "the test part from another camera": (
         lambda d, _: [replace(p, pixels=other_camera(p.pixels)) if p.part == "test" else p for p in d],

@@ -1,12 +1,11 @@
 """What the leak probes find and what they cry wolf at: the tables of docs/leakage.md.
 
-    python benchmarks/leak_probes.py [--seeds 20] [--minutes M] [--photographs IMAGES MASKS | --strips] [--published FOLDER] [--speed N ...]
+    python benchmarks/leak_probes.py [--seeds 20] [--minutes M] [--codes CODE ...] [--photographs IMAGES MASKS | --strips] [--published FOLDER]
 
 Asks every probe of honest data, and the probe concerned of data with one kind of leak planted (`leak_plants.py`): strips drawn by `steel-training
 sample`, or patches of 64 pixels cut from real photographs with pixel masks (0 is clean). Photographs that show the same steel
 are found first and kept in one part (`steel-training ingest groups`), since a set may leak as it comes. --published names a set with a
-`manifest.csv` (image, split, and leak_group where known) and a folder `images`: what the probes say of it as it was published.
---speed times the probes on so many drawn patches. Prints Markdown.
+`manifest.csv` (image, split, and leak_group where known) and a folder `images`: what the probes say of it as it was published. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -28,8 +27,10 @@ from PIL import Image
 from steel_training.leakage.anchors import anchors_of
 from steel_training.leakage.cameras import two_cameras
 from steel_training.leakage.columns import manifest_columns, names
+from steel_training.leakage.coordinates import coordinates
 from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
 from steel_training.leakage.file_metadata import file_metadata
+from steel_training.leakage.file_modified import file_modified
 from steel_training.leakage.groups import shared_groups
 from steel_training.leakage.moved import parts_differ
 from steel_training.leakage.pixel_property import pixel_property
@@ -42,7 +43,9 @@ BY_CODE: dict[str, Callable[[pd.DataFrame], Probe]] = {
     "leak.group": shared_groups,
     "leak.duplicate": identical_pixels,
     "leak.contradiction": contradicting_labels,
+    "leak.coordinates": coordinates,
     "leak.file_metadata": file_metadata,
+    "leak.file_modified": file_modified,
     "leak.name": names,
     "leak.manifest_column": manifest_columns,
     "leak.pixel_property": pixel_property,
@@ -52,13 +55,13 @@ BY_CODE: dict[str, Callable[[pd.DataFrame], Probe]] = {
 """The others are verdicts of `same_surface`."""
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=200_000)
 def _measured(data: bytes) -> dict[str, object]:
     return measure(data)._asdict()
 
 
-def verdicts(data: Data, codes: set[str] | None = None) -> tuple[list[Probe], float]:
-    """Profiles a dataset, asks the probes of these codes, or all, and returns what they say and how long they took."""
+def profiled(data: Data) -> tuple[pd.DataFrame, list[bytes]]:
+    """Returns the profile of a dataset, and the anchors of every row."""
     measured = pd.DataFrame([_measured(patch.stored()) for patch in data])
     names = [f"p{number:05d}" for number in range(len(data))]
     about = pd.DataFrame(
@@ -71,25 +74,38 @@ def verdicts(data: Data, codes: set[str] | None = None) -> tuple[list[Probe], fl
             "part": [patch.part for patch in data],
             "line": [patch.line for patch in data],
             "captured_at": [patch.captured_at for patch in data],
+            "x": [patch.x for patch in data],
+            "y": [patch.y for patch in data],
+            "modified": [
+                1_767_600_000.0 + 0.01 * row if patch.modified is None else patch.modified
+                for row, patch in enumerate(data)
+            ],
         }
     )
-    profile = pd.concat([about, measured.drop(columns="anchors")], axis=1)
+    return pd.concat([about, measured.drop(columns="anchors")], axis=1), list(measured["anchors"])
+
+
+def verdicts(data: Data, codes: set[str] | None = None) -> tuple[list[Probe], float]:
+    """Profiles a dataset, asks the probes of these codes, or all, and returns what they say and how long they took."""
+    profile, anchors = profiled(data)
     started = time.monotonic()
     if codes is None:
-        found = probe_dataset(profile, list(measured["anchors"]), lambda row: _grey(data[row]))
+        found = probe_dataset(profile, anchors, lambda row: grey_of(data[row]))
     elif codes <= set(BY_CODE):
         found = [BY_CODE[code](profile) for code in sorted(codes)]
     else:
-        found = same_surface(profile, list(measured["anchors"]), lambda row: _grey(data[row]))
+        found = same_surface(profile, anchors, lambda row: grey_of(data[row]))
     return found, time.monotonic() - started
 
 
-def _grey(patch: Patch) -> np.ndarray:
+def grey_of(patch: Patch) -> np.ndarray:
+    """Reads the grey values of a patch from its file, uint8 (height, width)."""
     return np.asarray(Image.open(io.BytesIO(patch.stored())).convert("L"))
 
 
-def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float) -> None:
-    """Prints both tables for one kind of steel, over as many seeds as were begun within the time."""
+def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float, codes: set[str]) -> None:
+    """Prints both tables for one kind of steel and the probes of these codes, or all, over as many seeds as were begun in time."""
+    asked = {kind: (plant, wanted) for kind, (plant, wanted) in PLANTED.items() if not codes or wanted & codes}
     caught: Counter[str] = Counter()
     honest: dict[str, Counter[str]] = {kind: Counter() for kind in HONEST}
     took, sizes = defaultdict(list), []
@@ -101,17 +117,17 @@ def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float
         data = sample(seed)
         sizes.append(len(data))
         for kind, change in HONEST.items():
-            found, seconds = verdicts(change(data, seed))
+            found, seconds = verdicts(change(data, seed), codes or None)
             took[kind].append(seconds)
             honest[kind].update(_alarms(found))
-        for kind, (plant, expected) in PLANTED.items():
+        for kind, (plant, expected) in asked.items():
             found, seconds = verdicts(plant(data, np.random.default_rng(seed)), expected)
             took[kind].append(seconds)
             caught[kind] += any(not probe.passed and probe.code in expected for probe in found)
         print(f"{name}: seed {seed} done", file=sys.stderr, flush=True)
     print(f"\n**{name}**, {seeds} seeds, {min(sizes):,} to {max(sizes):,} patches\n")
     print("| planted | found by | found | seconds |\n|---|---|---|---|")
-    for kind, (_, expected) in PLANTED.items():
+    for kind, (_, expected) in asked.items():
         print(f"| {kind} | {' or '.join(sorted(expected))} | {caught[kind]} of {seeds} | {np.median(took[kind]):.1f} |")
     print("\n| honest | false alarms | warnings | seconds |\n|---|---|---|---|")
     for kind in HONEST:
@@ -125,11 +141,7 @@ def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float
 
 def _alarms(found: list[Probe]) -> list[str]:
     """Returns the codes of alarms; warnings carry a mark. What could not be judged is neither."""
-    return [
-        ("" if probe.blocks else "△ ") + probe.code
-        for probe in found
-        if not probe.passed and not probe.message.startswith("Not judged")
-    ]
+    return [("" if probe.blocks else "△ ") + probe.code for probe in found if not probe.passed and probe.judged]
 
 
 def published(folder: Path) -> None:
@@ -156,36 +168,28 @@ def published(folder: Path) -> None:
             print(f"- {probe.code}: {'passed' if probe.passed else 'ALARM'}. {probe.message}")
 
 
-def speed(sizes: list[int]) -> None:
-    """Prints how long the probes take on so many drawn patches, without the profile, which decodes every image anyway."""
-    print("\n| patches | measuring (one core), s | probes, s |\n|---|---|---|")
-    for size in sizes:
-        data = drawn(0, coils=max(8, size // 108), photographs=4)[:size]
-        started = time.monotonic()
-        for patch in data:
-            _measured(patch.stored())
-        measuring = time.monotonic() - started
-        print(f"| {len(data):,} | {measuring:.1f} | {verdicts(data)[1]:.1f} |", flush=True)
-
-
 def main() -> None:
     """Runs what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))
     parser.add_argument("--published", type=Path)
-    parser.add_argument("--speed", type=int, nargs="+", default=[])
     parser.add_argument("--strips", action="store_true", help="plants into drawn strips")
+    parser.add_argument("--codes", nargs="+", default=[], help="asks only these probes, and plants what they look for")
     parser.add_argument("--minutes", type=float, default=600.0, help="begins no seed after so long")
     options = parser.parse_args()
     if options.published:
         published(options.published)
     if options.photographs:
-        compare("real photographs", Photographs.read(*options.photographs).sample, options.seeds, options.minutes)
+        compare(
+            "real photographs",
+            Photographs.read(*options.photographs).sample,
+            options.seeds,
+            options.minutes,
+            set(options.codes),
+        )
     if options.strips:
-        compare("drawn strips", drawn, options.seeds, options.minutes)
-    if options.speed:
-        speed(options.speed)
+        compare("drawn strips", drawn, options.seeds, options.minutes, set(options.codes))
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def s3(latency: float) -> Iterator[str]:
     os.environ |= {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SECRET_ACCESS_KEY": "secret",  # pragma: allowlist secret
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     process = subprocess.Popen([sys.executable, "-c", SERVER, str(port), str(latency)], stderr=subprocess.DEVNULL)

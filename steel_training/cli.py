@@ -6,6 +6,7 @@ Logs go to standard error; the last line of standard output is one JSON object f
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -23,6 +24,20 @@ from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DAT
 
 log = logging.getLogger("steel_training")
 
+_ROOM = "Make room on that disk, or point TMPDIR and STEEL_TRAINING_SCRATCH at a larger one."
+_RIGHTS = "Let this user write there, or name another folder."
+_MACHINE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+    errno.EROFS: _RIGHTS,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EMFILE: "Allow more open files (ulimit -n).",
+    errno.ENOMEM: "Give the machine more memory.",
+}
+"""What the machine refuses, not the program: told with what to do, and no traceback."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code (see DESIGN, `steel-training --help`)."""
@@ -38,6 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SteelTrainingError as error:
         print(f"steel-training: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in _MACHINE:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(
+            f"steel-training: {error.strerror}{where}. {_MACHINE[error.errno]} Finished stages are kept: run again with the same "
+            "--run-id.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print(
             "steel-training: interrupted; finished stages are kept, run again with the same --run-id.", file=sys.stderr
@@ -91,6 +116,13 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
 def _add_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", help="YAML file")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="let an alarm of this leak probe pass, such as leak.too_good; it will stand in the model card (baseline.allow)",
+    )
     parser.add_argument("--date", help="newest dataset version not later than YYYY-MM-DD")
 
 
@@ -106,6 +138,9 @@ def _perform(run: Run, stage: str, options: argparse.Namespace) -> StageResult:
     if stage == STAGES[0]:
         as_of = _date(options.date)
         config = load_config(options.config, overrides=options.overrides)
+        if options.allow:
+            named = [*config.baseline.allow, *options.allow]
+            config = load_config(options.config, overrides=[*options.overrides, f"baseline.allow={json.dumps(named)}"])
         result = stages.resolve(run, stages.Request(options.dataset, config, as_of))
     elif stage == "approve_release":
         result = stages.approve_release(run, stages.Answer(options.by, options.refuse))

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from steel_training.errors import UsageError
+from steel_training.overriding import refuse_unknown
 
 Backbone = Literal["EfficientNetB0", "ResNet50"]
 Loss = Literal["binary_crossentropy", "focal"]
@@ -73,6 +74,12 @@ class ValidationConfig(Section):
     max_imbalance: float = Field(
         20.0, ge=1, description="Majority to minority ratio above which class imbalance is warned of."
     )
+    max_drift: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Population stability index against the champion's dataset above which the run is blocked; empty: drift only warns.",
+    )
 
 
 class BaselineConfig(Section):
@@ -94,6 +101,22 @@ class BaselineConfig(Section):
         0.99, description="LOCKED: a baseline that reaches this AUC or balanced accuracy at once means leakage."
     )
     too_good_epochs: int = Field(2, ge=1, le=10, description="What 'at once' means, in epochs.")
+    too_good_steps: int = Field(
+        100,
+        ge=0,
+        le=10_000,
+        description="Or in steps, where those are more: two epochs of a small dataset teach nothing.",
+    )
+    allow: list[str] = Field(
+        [],
+        description="Alarms of leak probes that do not block this run, by name, such as leak.too_good. They stand in the model card.",
+    )
+
+    @field_validator("allow")
+    @classmethod
+    def _only_what_may_be_allowed(cls, codes: list[str]) -> list[str]:
+        refuse_unknown(codes)
+        return sorted(set(codes))
 
 
 class ClassWeights(Section):
@@ -157,8 +180,8 @@ class TrainingConfig(Section):
     views: int = Field(
         4,
         ge=1,
-        le=6,
-        description="Views of a patch: itself, both flips, both together, darker, brighter. None hides a defect.",
+        le=8,
+        description="Views of a patch: itself, both flips, both together, darker, brighter, softer, harder. None hides one.",
     )
     average_weights: bool = Field(
         True, description="Validate and keep the running mean of the weights over about one epoch: less noise."

@@ -6,12 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from steel_training.comparison import AreaAhead
 from steel_training.config import GateConfig
 from steel_training.intervals import defects_needed, flawless_needed
-from steel_training.metrics import JUDGED, Estimate
+from steel_training.metrics import JUDGED, Counts, Estimate
 from steel_training.verdict import Reason
 
 _ROUNDING = 1e-12
+# Figures are told as double-precision ratios of the same counts.
+_OF_COUNTS = 1e-9
+# Of either class; a model below it calls nearly all patches one.
+_SOME = 0.05
 _WORDS = {
     "recall": "share of the defects found",
     "f2": "F2",
@@ -28,13 +33,17 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Rival:
-    """Another model on the same test patches, and the judged model's metrics less its own, paired by group."""
+    """Another model on the same test patches, and the judged model's metrics less its own, paired by group.
+
+    `on_validation` is the same for the area under the ROC curve on the validation part, where that was compared.
+    """
 
     name: str
     recall: float = math.nan
     f2: float = math.nan
     auc: float = math.nan
     difference: Mapping[str, Estimate] = field(default_factory=dict)
+    on_validation: AreaAhead | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ def decide(
     *,
     baseline: Rival | None,
     champion: Rival | None,
-    alarms: float,
+    counts: Counts,
     support: Support,
     slices: Sequence[SliceRecall] = (),
 ) -> Decision:
@@ -83,7 +92,8 @@ def decide(
         gate: targets, and whether the estimate or its bound is judged; the same goes for rivals and slices.
         baseline: the baseline CNN; the model must separate the classes better.
         champion: the published model at its own threshold; `None` for the first model.
-        alarms: share of the test patches that the model calls defective; 1 means that it calls everything defective.
+        counts: of the test part. Who tells the classes apart hardly better than by calling all of them one is refused,
+            whatever the targets.
         support: how much the test part can show; with too few defects nothing is published, whatever the evidence.
         slices: judged where `gate.slice_recall` is configured.
     """
@@ -99,14 +109,7 @@ def decide(
     for name, target in targets.items():
         against += _missed_target(name, metrics.get(name), target, gate)
     against += _too_few_defects(metrics.get("recall"), gate, support)
-    if not 0.0 < alarms < 1.0:
-        called = "everything" if alarms >= 1.0 else "nothing"
-        against.append(
-            Reason(
-                "collapse.one_class",
-                f"The model calls {called} defective ({alarms:.0%} of the test patches). {_ADVICE['auc']}",
-            )
-        )
+    against += _one_class(counts)
     if gate.slice_recall is not None:
         against += _weak_slices(slices, gate.slice_recall, gate)
     if baseline is not None:
@@ -116,6 +119,36 @@ def decide(
     if against:
         return Decision(False, tuple(against))
     return Decision(True, tuple(_met(name, metrics[name], target, gate) for name, target in targets.items()))
+
+
+def unsound(metrics: Mapping[str, Estimate], counts: Counts) -> tuple[Reason, ...]:
+    """Returns why figures cannot be those of a model: they must come from its confusion matrix, not from means over batches.
+
+    Args:
+        metrics: `recall`, `f2` and `precision`, where they were measured.
+        counts: of the same patches at the same threshold.
+    """
+    return tuple(
+        Reason(
+            "gate.not_of_counts",
+            f"{name} is told as {_shown(told)}, but {counts.tp:,} hits, {counts.fn:,} misses, {counts.fp:,} false alarms and "
+            f"{counts.tn:,} clean patches give {_shown(true)}. Compute it from the counts of the whole part, not as a mean over batches.",
+        )
+        for name in ("recall", "f2", "precision")
+        for told, true in [(metrics[name].value if name in metrics else math.nan, getattr(counts, name))]
+        if name in metrics
+        and not (told == true or abs(told - true) <= _OF_COUNTS or (math.isnan(told) and math.isnan(true)))
+    )
+
+
+def _one_class(counts: Counts) -> list[Reason]:
+    """A model must get some of both classes right: TP 6053, FN 2, FP 8618, TN 1 has a recall of 99.97 %."""
+    for share, called, others in ((counts.specificity, "everything", "clean"), (counts.recall, "nothing", "defective")):
+        if not share >= _SOME:
+            right = f"{share:.2%}" if math.isfinite(share) else "none"
+            message = f"The model calls nearly {called} defective: of the {others} test patches it gets {right} right, at least {_SOME:.0%} are needed"
+            return [Reason("collapse.one_class", f"{message}: {_ADVICE['auc']}")]
+    return []
 
 
 def _judged(estimate: Estimate | None, gate: GateConfig) -> float:
@@ -197,18 +230,23 @@ def _weak_slices(slices: Sequence[SliceRecall], target: float, gate: GateConfig)
 
 
 def _below_baseline(auc: Estimate | None, baseline: Rival, gate: GateConfig) -> list[Reason]:
-    ahead = _judged(baseline.difference.get("auc"), gate)
-    if ahead > 0:
-        return []
-    ours = auc.value if auc is not None else math.nan
-    return [
-        Reason(
-            "gate.below_baseline",
-            f"AUC {_shown(ours)} is not shown to be above the {_shown(baseline.auc)} of the {baseline.name} on the same "
-            f"patches ({_kind(gate)}difference {_shown(ahead)}, must exceed 0): the pretrained backbone does not help; "
-            "check weights, preprocessing and learning rates.",
+    """The pretrained backbone must beat the small network on validation and on the test part; a tie is no win."""
+    ahead, validation = _judged(baseline.difference.get("auc"), gate), baseline.on_validation
+    against = []
+    if not ahead > 0:
+        ours = auc.value if auc is not None else math.nan
+        against.append(
+            f"AUC {_shown(ours)} is not shown to be above the {_shown(baseline.auc)} of the {baseline.name} on the same test "
+            f"patches ({_kind(gate)}difference {_shown(ahead)}, must exceed 0)"
         )
-    ]
+    if validation is not None and not validation.value > 0:
+        against.append(
+            f"AUC {_shown(validation.ours)} on validation is not above the {_shown(validation.theirs)} of the {baseline.name} "
+            f"(difference {_shown(validation.value)}, {validation.confidence:.0%} interval {_shown(validation.low)} to "
+            f"{_shown(validation.high)}; must exceed 0)"
+        )
+    advice = "the pretrained backbone does not help; check weights, preprocessing and learning rates."
+    return [Reason("gate.below_baseline", f"{found}: {advice}") for found in against]
 
 
 def _below_champion(metrics: Mapping[str, Estimate], champion: Rival, gate: GateConfig) -> list[Reason]:

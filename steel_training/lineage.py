@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from steel_training import bundle, reproduction
+from steel_training import bundle, reproduction, schema
+from steel_training.overriding import allowed_reasons
 from steel_training.records import PROFILE, REPORT, config_of, table_of, version_of
 from steel_training.run import Run, StageResult
 
@@ -15,6 +16,7 @@ def facts(run: Run, version: str | None) -> dict[str, Any]:
     """Returns what every verdict is recorded with: data, configuration, code, metrics, report."""
     record = run.result("resolve_dataset").outputs
     evaluated, answered = run.find_result("evaluate"), run.find_result("approve_release")
+    probed = run.find_result("check_baseline")
     config = config_of(run)
     return {
         "version": version,
@@ -24,6 +26,7 @@ def facts(run: Run, version: str | None) -> dict[str, Any]:
         "configuration": config.fingerprint(),
         "code": record["code"],
         "promote": config.publish.promote,
+        "allowed": [reason.as_dict() for reason in allowed_reasons(probed.outputs["probes"])] if probed else [],
         "approval": dict(answered.outputs) if answered else None,
         "metrics": evaluated.outputs["metrics"] if evaluated else {},
         "targets": evaluated.outputs["targets"] if evaluated else {},
@@ -46,6 +49,7 @@ def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
     record, judged = run.result("resolve_dataset").outputs, run.result("evaluate").outputs
     trained = run.result("fine_tune")
     content = {
+        schema.KEY: schema.SCHEMA,
         **facts(run, version_of(run)),
         "run_id": run.run_id,
         "judged_at": decided.finished_at,
@@ -61,6 +65,7 @@ def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
         "machine": trained.outputs["machine"],
         "reproduce": reproduce(run),
         "parent_champion": decided.outputs["champion"],
+        "probes": run.result("check_baseline").outputs["probes"],
         "verification": dict(run.result("verify_bundle").outputs),
     }
     (folder / bundle.GATE).write_text(json.dumps(content, indent=2, allow_nan=False), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,20 +15,24 @@ from steel_training.estimation import estimates
 from steel_training.leakage import Probe
 from steel_training.leakage.cameras import two_cameras
 from steel_training.leakage.columns import manifest_columns, names
+from steel_training.leakage.coordinates import coordinates
 from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
 from steel_training.leakage.file_metadata import file_metadata
+from steel_training.leakage.file_modified import file_modified
 from steel_training.leakage.group_effect import group_effect, shuffled_labels
 from steel_training.leakage.groups import shared_groups
 from steel_training.leakage.moved import parts_differ
 from steel_training.leakage.pixel_property import pixel_property
 from steel_training.leakage.surfaces import Pixels, same_surface
 from steel_training.metrics import auc, average_precision, sweep
+from steel_training.overriding import OVERRIDABLE
 
 CONSTANT = 1e-3
 CHANCE = 0.5
 
 LEARNING_PROBES = (
     file_metadata,
+    file_modified,
     manifest_columns,
     names,
     pixel_property,
@@ -54,21 +59,51 @@ def probe_dataset(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels
         shared_groups(profile),
         identical_pixels(profile),
         contradicting_labels(profile),
+        coordinates(profile),
         *same_surface(profile, anchors, pixels),
         *(probe(whole) for probe in LEARNING_PROBES),
     ]
 
 
-def too_good(history: dict[str, list[float]], config: BaselineConfig) -> Probe:
-    """A small CNN that separates the classes almost perfectly at once has found a leak, not defects."""
-    epochs = min(config.too_good_epochs, len(history["val_auc"]))
-    best = max(history["val_auc"][:epochs])
-    passed = best < config.too_good
-    message = f"The baseline CNN reaches a validation AUC of {best:.4f} within {epochs} epochs; from {config.too_good} on that means leakage"
-    advice = "." if passed else (
-        ": something other than the defect tells the label. Compare how clean and defective patches were photographed, cut and stored."
-    )  # fmt: skip
-    return Probe("leak.too_good", passed, best, config.too_good, message + advice)
+def too_good(history: dict[str, list[float]], config: BaselineConfig, probes: Sequence[Probe]) -> Probe:
+    """A small CNN that separates the classes almost perfectly at once has found a leak, not defects.
+
+    Unless every other probe that can block was judged and found nothing, or was allowed by name: then the defects may be that
+    plain. The alarm is a warning, and stands with all the evidence in the model card.
+
+    Args:
+        history: `val_auc` by epoch, and the counts at 0.5 of `monitoring.counts_at_half`, of train and validation.
+        config: says what is too good, and what "at once" means.
+        probes: what the others said.
+    """
+    trained_on = sum(history[name][0] for name in ("tp", "fn", "tn", "fp"))
+    at_once = math.ceil(config.too_good_steps * config.batch_size / max(trained_on, 1))
+    epochs = min(max(config.too_good_epochs, at_once), len(history["val_auc"]))
+    area, balanced = max(history["val_auc"][:epochs]), max(_balanced_accuracy(history)[:epochs])
+    name, best = ("AUC", area) if area >= balanced else ("balanced accuracy", balanced)
+    found = f"The baseline CNN reaches a validation {name} of {best:.4f} within {epochs} epochs; from {config.too_good} on that means leakage"
+    if best < config.too_good:
+        return Probe("leak.too_good", True, best, config.too_good, f"{found}.")
+    doubtful = [
+        probe.code
+        for probe in probes
+        if probe.code in OVERRIDABLE and not probe.allowed and (probe.blocks or not probe.judged)
+    ]
+    if not doubtful:
+        lifted = f"{found}, but every probe that blocks was judged, and none stands in the way: the defects may be that plain. Look at them once."
+        return Probe("leak.too_good", False, best, config.too_good, lifted, decisive=False)
+    advice = (
+        ": something other than the defect tells the label. Compare how clean and defective patches were photographed, cut and "
+        f"stored. It would be a warning if all probes had been judged; not so: {', '.join(doubtful)}. If the defects are "
+        "that plain, --allow leak.too_good."
+    )
+    return Probe("leak.too_good", False, best, config.too_good, found + advice, {"not_judged": doubtful})
+
+
+def _balanced_accuracy(history: dict[str, list[float]]) -> np.ndarray:
+    """Mean of the shares of both classes that are called right at 0.5, by epoch (epochs,); 0 where a class has no patch."""
+    tp, fn, tn, fp = (np.asarray(history[f"val_{name}"], float) for name in ("tp", "fn", "tn", "fp"))
+    return np.asarray((tp / np.maximum(tp + fn, 1) + tn / np.maximum(tn + fp, 1)) / 2)
 
 
 def loss_fell(history: dict[str, list[float]], labels: np.ndarray) -> Probe:

@@ -21,6 +21,9 @@ EXIT_REJECTED = 3
 EXIT_BLOCKED_BY_DATA = 4
 EXIT_BLOCKED_BY_BASELINE = 5
 
+CHAMPION_MOVED = "release.champion_moved"
+"""The reason of a version that was registered and not promoted, because another run had moved the champion."""
+
 
 @dataclass(frozen=True)
 class Reason:

@@ -32,6 +32,7 @@ def model_card(content: Mapping[str, Any], judged: Mapping[str, Any]) -> str:
         f"Tells clean (0) from defective (1) steel surface patches. {config['model']['backbone']} on {size} × {size} pixels, "
         f"first weights: {content['weights']['detail']}. Trained by run `{content['run_id']}` on `{content['dataset']}` "
         f"(fingerprint `{content['fingerprint'][:16]}`).",
+        *_alarms(content),
         _figures(judged),
         _threshold(judged["threshold"]),
         _verification(content["verification"]),
@@ -40,6 +41,36 @@ def model_card(content: Mapping[str, Any], judged: Mapping[str, Any]) -> str:
         _origin(content),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _alarms(content: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before the figures: alarms of the baseline check that somebody allowed, or that were lifted."""
+    probes = content.get("probes", ())
+    told = [each for each in probes if each.get("allowed")]
+    lifted = [
+        each for each in probes if each["code"] == "leak.too_good" and not each["passed"] and not each.get("allowed")
+    ]
+    if not told and not lifted:
+        return []
+    rows = [
+        f"| `{each['code']}` | {_state(each)} | {_number(each['statistic'])} | {_number(each['threshold'])} |"
+        for each in probes
+    ]
+    return [
+        "## Alarms of the baseline check\n\n"
+        "The figures below may flatter this model.\n\n"
+        + "\n".join(f"- **`{each['code']}`, {_state(each)}.** {each['message']}" for each in [*told, *lifted])
+        + "\n\n| probe | | found | limit |\n|---|---|---|---|\n"
+        + "\n".join(rows)
+    ]
+
+
+def _state(probe: Mapping[str, Any]) -> str:
+    if probe["passed"]:
+        return "passed"
+    if probe.get("allowed"):
+        return "ALARM, allowed by name"
+    return "warning" if probe.get("judged", True) else "not judged"
 
 
 def _figures(judged: Mapping[str, Any]) -> str:
@@ -57,7 +88,20 @@ def _figures(judged: Mapping[str, Any]) -> str:
         f"On {judged['patches']:,} test patches of {judged['groups']:,} groups that training never saw it missed "
         f"{counts['fn']:,} of {judged['defects']:,} defects and raised {counts['fp']:,} false alarms on "
         f"{judged['patches'] - judged['defects']:,} clean patches. A bound is one-sided, on the bad side, resampled by group.\n\n"
-        "| measure | test | bound | target |\n|---|---|---|---|\n" + "\n".join(rows)
+        "| measure | test | bound | target |\n|---|---|---|---|\n"
+        + "\n".join(rows)
+        + _beside(judged.get("baseline") or {})
+    )
+
+
+def _beside(baseline: Mapping[str, Any]) -> str:
+    found = baseline.get("on_validation")
+    if not found:
+        return ""
+    return (
+        f"\n\nA small CNN trained from nothing reaches an AUC of {_number(found['theirs'])} on validation, this model "
+        f"{_number(found['ours'])}: the difference is {_number(found['value'])}, its {found['confidence']:.0%} interval "
+        f"{_number(found['low'])} to {_number(found['high'])}."
     )
 
 

@@ -1,4 +1,4 @@
-"""The commands `sample` and `ingest {masks,severstal,voc,groups}`: arguments, progress, and what is said in the end."""
+"""The commands `sample`, `split`, `pack` and `ingest {masks,severstal,voc,groups}`: arguments, progress, and what is said in the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from steel_training.errors import UsageError
 from steel_training.ingest.cutting import CutRule, IngestSummary, Progress
 from steel_training.ingest.joining import join_photographs
 from steel_training.ingest.masks import ingest_masks
+from steel_training.ingest.packing import PATCHES_A_FILE, pack
+from steel_training.ingest.regrouping import regroup
 from steel_training.ingest.severstal import SEVERSTAL_RULE, ingest_severstal
 from steel_training.ingest.synthetic import make_sample
 from steel_training.ingest.voc import VOC_RULE, ingest_voc
@@ -28,6 +30,8 @@ _LINE_EVERY_SECONDS = 5.0
 def add_commands(subparsers: Subparsers) -> None:
     """Registers the commands; each sets `func`, which takes the parsed arguments and returns the exit code."""
     _add_sample(subparsers)
+    _add_split(subparsers)
+    _add_pack(subparsers)
     ingest = subparsers.add_parser("ingest", help="bring photographs into the form that a run takes")
     kinds = ingest.add_subparsers(dest="kind", required=True, metavar="{masks,severstal,voc,groups}")
     _add_masks(kinds)
@@ -44,6 +48,62 @@ def _add_sample(subparsers: Subparsers) -> None:
     parser.add_argument("--patch", type=int, default=64, help="side of a patch in pixels (64)")
     parser.add_argument("--seed", type=int, default=20, help="the same seed makes the same bytes (20)")
     parser.set_defaults(func=_sample)
+
+
+def _add_split(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("split", help="copy a dataset with corrected groups and parts")
+    parser.add_argument("dataset", metavar="DATASET", help="folder or s3:// prefix; of dated versions the newest")
+    parser.add_argument("out", metavar="OUT", help="folder or s3://bucket/prefix of the copy; must be empty")
+    parser.add_argument(
+        "--group-by",
+        required=True,
+        metavar="COLUMN|steel",
+        help="what must not straddle the parts: the values of a column, or what shows one piece of steel",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=20, help="of the parts; few groups of unlike make-up leave little to choose (20)"
+    )
+    parser.set_defaults(func=_split)
+
+
+def _split(arguments: argparse.Namespace) -> int:
+    made = regroup(
+        arguments.dataset,
+        arguments.out,
+        group_by=arguments.group_by,
+        seed=arguments.seed,
+        progress=_progress("split", "patches"),
+    )
+    parts = ", ".join(f"{size:,} in {part}" for part, size in made.parts.items())
+    sys.stderr.write(
+        f"{made.dataset}: {made.patches:,} patches, {made.groups_before:,} groups became {made.groups:,}; {parts}\n"
+    )
+    sys.stdout.write(json.dumps(asdict(made)) + "\n")
+    return 0
+
+
+def _add_pack(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("pack", help="copy a dataset with its patches packed in few ZIP files")
+    parser.add_argument("dataset", metavar="DATASET", help="folder or s3:// prefix; of dated versions the newest")
+    parser.add_argument("out", metavar="OUT", help="folder or s3://bucket/prefix of the copy; must be empty")
+    parser.add_argument(
+        "--patches-a-file", type=int, default=PATCHES_A_FILE, help=f"at most ({PATCHES_A_FILE:,})", metavar="N"
+    )
+    parser.set_defaults(func=_pack)
+
+
+def _pack(arguments: argparse.Namespace) -> int:
+    if arguments.patches_a_file < 1:
+        raise UsageError(f"--patches-a-file is {arguments.patches_a_file}; expected at least 1.")
+    made = pack(
+        arguments.dataset,
+        arguments.out,
+        patches_a_file=arguments.patches_a_file,
+        progress=_progress("pack", "patches"),
+    )
+    sys.stderr.write(f"{made.dataset}: {made.patches:,} patches in {made.files:,} files\n")
+    sys.stdout.write(json.dumps(asdict(made)) + "\n")
+    return 0
 
 
 def _add_masks(kinds: Subparsers) -> None:

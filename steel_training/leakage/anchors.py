@@ -20,10 +20,9 @@ import numpy as np
 from steel_training.leakage.turns import MATRICES, own_turn
 
 ANCHOR = np.dtype([("key", "<u8"), ("y", "<i2"), ("x", "<i2"), ("turn", "u1"), ("kind", "u1")])
-"""Place in half pixels, own turn, and kind: 0 a block, 1, 2, … the tables of a spot."""
+"""Place in half pixels, own turn, and kind: `BLOCK` or `SPOT`."""
 
-BLOCK = 0
-TABLES = 3
+BLOCK, SPOT = 0, 1
 
 _SIDE = 8
 _BLOCKS_AIMED_AT = 100
@@ -35,7 +34,7 @@ _SPOTS = 48
 # Pixels. JPEG at quality 90 leaves what is coarser than `_FINE`; a cut edge disturbs what is finer than `_COARSE` least.
 _FINE, _COARSE = 1.5, 4.0
 _REACH, _STEP = 6, 2
-_BITS = 22
+BITS = 64
 _SMALLEST = 2 * _REACH + 4
 _FLAT = 0.25
 
@@ -47,7 +46,7 @@ def anchors_of(grey: np.ndarray) -> np.ndarray:
         grey: uint8, (height, width).
 
     Returns:
-        `ANCHOR` (n,), n about 200; empty for a patch that is flat, or below 16 pixels a side.
+        `ANCHOR` (n,), n about 150; empty for a patch that is flat, or below 16 pixels a side.
     """
     if min(grey.shape) < _SMALLEST:
         return np.empty(0, ANCHOR)
@@ -102,13 +101,10 @@ def _spots(grey: np.ndarray) -> np.ndarray:
     seen = (seen - seen.mean(axis=1, keepdims=True)) / spread[:, None]
     turns = own_turn(seen @ around[:, 0], seen @ around[:, 1])
     laid = seen[np.arange(len(y))[:, None], _as_laid()[turns]]
-    bits = (laid @ projections > 0).reshape(len(y), TABLES, _BITS)
-    keys = bits @ (np.uint64(1) << np.arange(_BITS, dtype=np.uint64))
-    found = np.zeros((TABLES, len(y)), ANCHOR)
-    found["key"] = keys.T
-    found["y"], found["x"], found["turn"] = 2 * y, 2 * x, turns
-    found["kind"] = 1 + np.arange(TABLES)[:, None]
-    return found.ravel()
+    found = np.zeros(len(y), ANCHOR)
+    found["key"] = (laid @ projections > 0) @ (np.uint64(1) << np.arange(BITS, dtype=np.uint64))
+    found["y"], found["x"], found["turn"], found["kind"] = 2 * y, 2 * x, turns, SPOT
+    return found
 
 
 @cache
@@ -125,7 +121,7 @@ def _spot_geometry() -> tuple[np.ndarray, np.ndarray]:
     """Returns where a spot is sampled, (49, 2) as (y, x), and the directions it is projected on, (49, bits)."""
     steps = np.arange(-_REACH, _REACH + 1, _STEP)
     around = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2)
-    directions = np.random.default_rng(21).standard_normal((len(around), TABLES * _BITS))
+    directions = np.random.default_rng(21).standard_normal((len(around), BITS))
     return around, directions - directions.mean(axis=0)
 
 

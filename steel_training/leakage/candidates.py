@@ -1,25 +1,48 @@
 """Pairs of patches in different parts that may show one piece of steel, found by sorting: linear in the patches.
 
-Anchors of one key are neighbours after a sort. Each two of them say how one patch would lie on the other (turn and shift);
-a pair is a candidate where anchors at two places or more say the same. What is not told by two places is chance.
+Anchors of one key, or nearly one, are neighbours after a sort. Each two of them say how one patch would lie on the other (turn
+and shift); a pair is a candidate where anchors at two places or more say the same. What is not told by two places is chance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from steel_training.leakage.anchors import BITS, BLOCK
 from steel_training.leakage.turns import FROM_TO, MATRICES
 
 # A key that many patches share tells little of any two of them; each is held against so many neighbours only.
-_NEIGHBOURS = 8
+_NEIGHBOURS_OF_BLOCKS = 8
+# Keys of spots are sorted by so many orders of their bits: of two that differ in a few, some order puts those last and the two
+# beside each other, however many keys there are (LSH forest, Bawa 2005).
+_ORDERS = 4
 _PLACES = 2
 # Half pixels. JPEG and noise move a spot by a pixel or two.
 _TOLERANCE = 4
 
 _VOTE = np.dtype([("pair", "<i8"), ("shift_y", "<i2"), ("shift_x", "<i2"), ("y", "<i2"), ("x", "<i2")])
 """Both patches and the turn in one number, the shift that an anchor tells, and where in the first patch it lies."""
+
+
+class Reach(NamedTuple):
+    """How far two spots may be apart.
+
+    Attributes:
+        neighbours: so many are looked at in each order of the keys.
+        differing: so many of the 64 bits of their keys may differ.
+    """
+
+    neighbours: int
+    differing: int
+
+
+NEAR, WIDE = Reach(4, 5), Reach(8, 8)
+"""The more is allowed, the more candidates are chance, and the right ones are no longer among the first. `WIDE` finds a few more
+where all candidates are looked at."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +67,21 @@ class Candidates:
         return len(self.first)
 
 
-def candidates(anchors: np.ndarray, patch: np.ndarray, part: np.ndarray) -> Candidates:
+def candidates(anchors: np.ndarray, patch: np.ndarray, part: np.ndarray, reach: Reach = NEAR) -> Candidates:
     """Finds pairs in different parts.
 
     Args:
         anchors: `ANCHOR` (n,) of all patches, patch after patch.
         patch: row of the patch of every anchor, ascending, int (n,).
         part: number of the part of every patch, int (patches,).
+        reach: how far two spots may be apart.
     """
+    blocks = anchors["kind"] == BLOCK
     votes = np.concatenate(
         [
             np.empty(0, _VOTE),
-            *(
-                _votes(anchors[rows], patch[rows], part)
-                for kind in np.unique(anchors["kind"])
-                for rows in [np.flatnonzero(anchors["kind"] == kind)]
-            ),
+            *_votes(anchors[blocks], patch[blocks], part, 1, Reach(_NEIGHBOURS_OF_BLOCKS, 0)),
+            *_votes(anchors[~blocks], patch[~blocks], part, _ORDERS, reach),
         ]
     )
     # Most votes are chance and stand alone: only the others are worth a table.
@@ -74,28 +96,34 @@ def candidates(anchors: np.ndarray, patch: np.ndarray, part: np.ndarray) -> Cand
             *(votes[name] for name in ("shift_y", "shift_x", "y", "x")),
         ]
     )
-    # The tables of one spot are one place.
+    # A spot that was found in several orders is one place.
     return _agreed(np.unique(table.astype(np.int64), axis=0))
 
 
-def _votes(anchors: np.ndarray, patch: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Returns what anchors of one kind say of pairs in different parts, `_VOTE` (n,)."""
-    order = np.argsort(anchors["key"], kind="stable")
-    keys, owner = anchors["key"][order], patch[order]
-    side = part[owner]
-    found = [np.empty(0, _VOTE)]
-    for step in range(1, min(_NEIGHBOURS, len(keys) - 1) + 1):
-        here = np.flatnonzero((keys[step:] == keys[:-step]) & (side[step:] != side[:-step]))
-        a, b = anchors[order[here]], anchors[order[here + step]]
-        turn = FROM_TO[a["turn"], b["turn"]]
-        at, to = (np.stack([each["y"], each["x"]], axis=1).astype(np.int64) for each in (a, b))
-        shift = to - np.einsum("nij,nj->ni", MATRICES[turn], at)
-        votes = np.empty(len(here), _VOTE)
-        votes["pair"] = (owner[here].astype(np.int64) * len(part) + owner[here + step]) * len(MATRICES) + turn
-        votes["shift_y"], votes["shift_x"] = shift.T
-        votes["y"], votes["x"] = at.T
-        found.append(votes)
-    return np.concatenate(found)
+def _votes(anchors: np.ndarray, patch: np.ndarray, part: np.ndarray, orders: int, reach: Reach) -> Iterator[np.ndarray]:
+    """Yields what anchors of one kind say of pairs in different parts, `_VOTE` (n,), for each order and step to a neighbour."""
+    for first in range(0, BITS, BITS // orders):
+        # The bits go round, so that each order sorts by others first.
+        keys = anchors["key"] << np.uint64(first) | anchors["key"] >> np.uint64(-first % BITS)
+        order = np.argsort(keys, kind="stable")
+        keys, owner = keys[order], patch[order]
+        side = part[owner]
+        for step in range(1, min(reach.neighbours, len(keys) - 1) + 1):
+            near = np.bitwise_count(keys[step:] ^ keys[:-step]) <= reach.differing
+            here = np.flatnonzero(near & (side[step:] != side[:-step]))
+            # The earlier patch comes first, however the keys are sorted.
+            rows, others = order[here], order[here + step]
+            late = patch[rows] > patch[others]
+            rows, others = np.where(late, others, rows), np.where(late, rows, others)
+            a, b = anchors[rows], anchors[others]
+            turn = FROM_TO[a["turn"], b["turn"]]
+            at, to = (np.stack([each["y"], each["x"]], axis=1).astype(np.int64) for each in (a, b))
+            shift = to - np.einsum("nij,nj->ni", MATRICES[turn], at)
+            votes = np.empty(len(here), _VOTE)
+            votes["pair"] = (patch[rows].astype(np.int64) * len(part) + patch[others]) * len(MATRICES) + turn
+            votes["shift_y"], votes["shift_x"] = shift.T
+            votes["y"], votes["x"] = at.T
+            yield votes
 
 
 def _agreed(votes: np.ndarray) -> Candidates:

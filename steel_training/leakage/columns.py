@@ -10,8 +10,11 @@ from steel_training.measures import Measures
 
 COLUMN, NAME, TOLD = "leak.manifest_column", "leak.name", 0.9
 
-# Part of the contract: what they tell of the label, they may.
-_CONTRACT = {"patch_id", "path", "label", "source_id", "group_id", "split", "x", "y", "defect_type", "part", "group"}
+# Part of the contract: what they tell of the label, they may, or another probe asks.
+_CONTRACT = {
+    *("patch_id", "path", "label", "source_id", "group_id", "split", "x", "y", "defect_type", "part", "group"),
+    "modified",
+}
 # A column that differs within so many photographs was written of the patch, not of how it was photographed.
 _OF_PATCHES = 0.1
 _DATES = 0.9
@@ -73,7 +76,13 @@ def names(profile: pd.DataFrame) -> Probe:
     found = told.bound >= TOLD
     message = f"File names tell the label with an AUC of {told.auc:.3f}, at least {told.bound:.3f} (limit {TOLD})"
     advice = ". No network sees a name, but look whether clean and defective patches were made alike." if found else "."
-    return Probe(NAME, not found, told.bound, TOLD, message + advice, decisive=False)
+    usual = (
+        (patterns["folder"] + patterns["pattern"])
+        .groupby(profile["label"].astype(int))
+        .agg(lambda its: its.mode().iloc[0])
+    )
+    evidence = {"usual name": {f"label {label}": str(name) for label, name in usual.items()}} if found else {}
+    return Probe(NAME, not found, told.bound, TOLD, message + advice, evidence, decisive=False)
 
 
 def _as_values(column: pd.Series) -> pd.Series:

@@ -8,7 +8,7 @@ from steel_training.leakage.probe import Probe
 
 _NAMED = 10
 # Grey values (standard deviation). Below it a patch is blank, and blank patches are alike without being copies.
-_BLANK = 0.5
+BLANK = 0.5
 
 
 def identical_pixels(profile: pd.DataFrame) -> Probe:
@@ -26,7 +26,7 @@ def identical_pixels(profile: pd.DataFrame) -> Probe:
         len(doubled),
         0,
         f"{len(doubled)} patches have an identical twin in another part: {', '.join(ids)}. Remove the copies, or give twins the same group_id.",
-        {"patches": ids},
+        {"pairs": _side_by_side(doubled, "part")},
     )
 
 
@@ -45,13 +45,13 @@ def contradicting_labels(profile: pd.DataFrame) -> Probe:
         len(torn),
         0,
         f"{len(torn)} patches have an identical twin of the other label: {', '.join(ids)}. Decide which label is right, and keep one of each.",
-        {"patches": ids},
+        {"pairs": _side_by_side(torn, "label")},
     )
 
 
 def _telling(profile: pd.DataFrame) -> pd.DataFrame:
     known = profile[profile["pixel_hash"].notna() & (profile["pixel_hash"] != "")]
-    return known[~(known["contrast"] < _BLANK)]
+    return known[~(known["contrast"] < BLANK)]
 
 
 def _twins_that_differ(profile: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -59,3 +59,21 @@ def _twins_that_differ(profile: pd.DataFrame, column: str) -> pd.DataFrame:
     known = _telling(profile)
     values = known.groupby("pixel_hash")[column].nunique()
     return known[known["pixel_hash"].isin(values[values > 1].index)].sort_values("pixel_hash")
+
+
+def _side_by_side(twins: pd.DataFrame, column: str) -> list[dict[str, object]]:
+    """The first pairs of twins that differ in the column."""
+    rows: list[dict[str, object]] = []
+    for _, alike in twins.groupby("pixel_hash", sort=False):
+        one, other = (row for _, row in alike.drop_duplicates(column).iloc[:2].iterrows())
+        rows.append(
+            {
+                "first": str(one["patch_id"]),
+                "second": str(other["patch_id"]),
+                "parts": [str(one["part"]), str(other["part"])],
+                "groups": [str(one["group"]), str(other["group"])],
+            }
+        )
+        if len(rows) == _NAMED:
+            break
+    return rows

@@ -19,8 +19,8 @@ def shared_groups(profile: pd.DataFrame) -> Probe:
         named = profile[profile[column].notna()]
         parts = named.groupby(column)["part"].nunique()
         straddling += [str(name) for name in parts[parts > 1].index]
-    unnamed = int(profile["source_id"].isna().sum())
-    found = len(straddling) + unnamed
+    unnamed = profile["patch_id"][profile["source_id"].isna()].astype("string").tolist()
+    found = len(straddling) + len(unnamed)
     if not found:
         return Probe("leak.group", True, 0, 0, "No coil, tile or photograph stands in two parts.")
     names = ", ".join(straddling[:_NAMED]) or "rows without source_id"
@@ -29,7 +29,7 @@ def shared_groups(profile: pd.DataFrame) -> Probe:
         False,
         found,
         0,
-        f"{len(straddling)} groups or photographs stand in two parts and {unnamed} patches name no photograph: {names}. "
+        f"{len(straddling)} groups or photographs stand in two parts and {len(unnamed)} patches name no photograph: {names}. "
         "Give every patch its source_id (and group_id), and drop the split column or cut it by group.",
-        {"groups": straddling[:_NAMED]},
+        {"groups": straddling[:_NAMED], "unnamed": unnamed[:_NAMED]},
     )

@@ -33,4 +33,6 @@ def parts_differ(profile: pd.DataFrame) -> Probe:
     rows = profile[profile["part"].isin(("train", worst))]
     moved = ranked(rows.assign(held_out=(rows["part"] == worst).astype(int)), names, label="held_out")
     advice = f": '{next(iter(moved))}' moved most. Figures on one of them may not hold on the other."
-    return Probe(CODE, False, told[worst].bound, TOLD, message + advice, {"properties": moved}, decisive=False)
+    return Probe(
+        CODE, False, told[worst].bound, TOLD, message + advice, {"properties": moved, "part": worst}, decisive=False
+    )

@@ -86,7 +86,10 @@ def tell(
                 min_samples_leaf=int(np.clip(len(rows) // 20, 1, 10)),
                 random_state=seed,
             )
-            scores[judged] = trees.fit(values[learned], labels[learned]).predict_proba(values[judged])[:, 1]
+            known = np.isfinite(values[learned]).any(axis=0)  # the trees fail on a property that nobody has
+            if known.any():
+                trees.fit(values[learned][:, known], labels[learned])
+                scores[judged] = trees.predict_proba(values[judged][:, known])[:, 1]
     draws = Resamples.by_group(groups, _RESAMPLES, seed)
     judged_scores = [scores, *(_singly(values, labels) if alone else ())]
     told = [

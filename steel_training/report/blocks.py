@@ -45,19 +45,20 @@ class Figures:
 
 @dataclass(frozen=True)
 class Picture:
-    """A patch and, where there is one, the same patch with what the model looked at: PNG bytes."""
+    """A patch and, where there is one, a second picture beside it: PNG bytes. `beside` says what the second shows."""
 
     patch: bytes
     overlay: bytes | None
     alt: str
     lines: Sequence[str]
+    beside: str = ""
 
     @property
     def uris(self) -> list[tuple[str, str]]:
         """Data URIs, and what each shows."""
         shown = [(self.patch, self.alt)]
         if self.overlay is not None:
-            shown.append((self.overlay, f"{self.alt}, with what the model looked at"))
+            shown.append((self.overlay, self.beside))
         return [("data:image/png;base64," + base64.b64encode(png).decode(), alt) for png, alt in shown]
 
 
@@ -67,6 +68,60 @@ class Gallery:
 
     pictures: Sequence[Picture]
     kind: str = field(default="gallery", init=False)
+
+
+@dataclass(frozen=True)
+class Half:
+    """One patch of two.
+
+    Attributes:
+        png: the picture.
+        badge: what is wrong about the two: their parts, or their labels.
+        lines: what else it is.
+        frame: the piece that the other shows as well: top, left, bottom, right, as shares of the picture.
+    """
+
+    png: bytes
+    badge: str
+    lines: Sequence[str]
+    frame: tuple[float, float, float, float] | None = None
+
+    @property
+    def uri(self) -> str:
+        """Data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+
+    @property
+    def place(self) -> str:
+        """CSS that puts the frame over the picture; empty where there is none."""
+        if self.frame is None:
+            return ""
+        top, left, bottom, right = (100 * float(share) for share in self.frame)
+        return f"top:{top:.1f}%;left:{left:.1f}%;width:{right - left:.1f}%;height:{bottom - top:.1f}%"
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Two patches and what they have to do with each other."""
+
+    how: str
+    halves: Sequence[Half]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of patches."""
+
+    pairs: Sequence[SideBySide]
+    kind: str = field(default="pairs", init=False)
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Heads what follows inside a section."""
+
+    text: str
+    kind: str = field(default="heading", init=False)
 
 
 @dataclass(frozen=True)
@@ -95,7 +150,7 @@ class Details:
     kind: str = field(default="details", init=False)
 
 
-Block = Text | Table | Figures | Gallery | Code | Link | Details
+Block = Text | Heading | Table | Figures | Gallery | Pairs | Code | Link | Details
 
 
 @dataclass(frozen=True)

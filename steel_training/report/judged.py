@@ -153,6 +153,15 @@ def rivals(evaluated: _Outputs) -> Section:
         blocks.append(
             Table("This model minus the other, paired by group", ("", "Difference", "One-sided bound"), differences)
         )
+    validation = (evaluated["baseline"] or {}).get("on_validation")
+    if validation:
+        blocks.append(
+            Text(
+                f"On validation this model's AUC is {number(validation['ours'])}, that of the baseline CNN {number(validation['theirs'])}: "
+                f"difference {signed(validation['value'])}, {percent(validation['confidence'])} interval {signed(validation['low'])} to "
+                f"{signed(validation['high'])}, paired by group."
+            )
+        )
     if not evaluated.get("champion"):
         blocks.append(Text("There is no champion to meet."))
     return Section("rivals", "Against baseline and champion", blocks)

@@ -12,14 +12,14 @@ import pandas as pd
 from steel_training import attention
 from steel_training.lineage import reproduce
 from steel_training.records import PROFILE, REPORT, SCORES, STAGES
-from steel_training.report.blocks import Picture
+from steel_training.report.blocks import Picture, SideBySide
+from steel_training.report.leakage import pairs_in
 from steel_training.report.page import render
 from steel_training.report.record import Mistake, RunRecord
 from steel_training.report.wording import number
 from steel_training.run import Run, Status
 from steel_training.verdict import Reason, Verdict
 
-DRIFT = "drift.json"
 _PROFILED = ("part", "brightness", "contrast", "sharpness", "width", "height", "mode", "format")
 _SAID = {attention.MISSED: "Missed defect", attention.FALSE_ALARM: "False alarm"}
 
@@ -51,8 +51,12 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
                 "curves": json.loads((folder / "curves.json").read_text(encoding="utf-8")),
                 "scores": pd.read_parquet(folder / SCORES, columns=["part", "label", "score"]),
                 "mistakes": _mistakes(folder / attention.FOLDER),
-                "drift": _json(folder / DRIFT),
             }
+    evidence: list[tuple[str, SideBySide]] = []
+    for stage in ("validate_patches", "check_baseline"):
+        if stage in results:
+            with run.folder(stage) as folder:
+                evidence += pairs_in(folder)
     return RunRecord(
         run_id=run.run_id,
         verdict=verdict,
@@ -60,6 +64,7 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
         version=version,
         results=results,
         profile=profile,
+        evidence=evidence,
         reproduce=reproduce(run),
         **judged,
     )
@@ -74,6 +79,7 @@ def _mistakes(folder: Path) -> list[Mistake]:
                 overlay=(folder / looked["overlay"]).read_bytes(),
                 alt=f"{_SAID[looked['kind']]}, patch {looked['patch_id']}",
                 lines=_lines(looked),
+                beside=f"{_SAID[looked['kind']]}, patch {looked['patch_id']}, with what the model looked at",
             ),
         )
         for looked in _json(folder / attention.INDEX) or ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from steel_training.report import judged, process
+from steel_training.leakage.probe import CORRECTED_COPY
+from steel_training.report import judged, leakage, process
 from steel_training.report.blocks import Section
 from steel_training.report.record import RunRecord
-from steel_training.report.wording import headline
+from steel_training.report.rendering import templates
+from steel_training.report.wording import FOUND, headline
 from steel_training.verdict import Verdict
 
 HEADLINES = {
@@ -25,31 +25,44 @@ def render(record: RunRecord) -> str:
 
     The page fetches nothing and runs nothing. Everything that comes from manifests is escaped.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     evaluated = record.outputs("evaluate")
-    return environment.get_template("report.html.j2").render(
-        headline=HEADLINES[record.verdict],
-        sign=SIGNS.get(record.verdict, "○"),
-        tone=str(record.verdict or ""),
-        record=record,
-        sentence=headline(evaluated["counts"]) if evaluated else "",
-        sections=sections(record),
+    page: str = (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            headline=HEADLINES[record.verdict],
+            sign=SIGNS.get(record.verdict, "○"),
+            tone=str(record.verdict or ""),
+            record=record,
+            reasons=[
+                (FOUND.get(reason.code, ""), reason.code, reason.message.split(CORRECTED_COPY)[0])
+                for reason in record.reasons
+            ],
+            commands=_commands(record),
+            sentence=headline(evaluated["counts"]) if evaluated else "",
+            sections=sections(record),
+        )
     )
+    return page
+
+
+def _commands(record: RunRecord) -> list[str]:
+    """The commands that correct what blocks the run, each once."""
+    if record.verdict is not Verdict.BLOCKED:
+        return []
+    found = [
+        probe for stage in ("validate_patches", "check_baseline") for probe in record.outputs(stage).get("probes", ())
+    ]
+    codes = {reason.code for reason in record.reasons}
+    return list(dict.fromkeys(probe["fix"] for probe in found if probe.get("fix") and probe["code"] in codes))
 
 
 def sections(record: RunRecord) -> list[Section]:
     """Returns what there is to tell, most urgent first: for a run that was blocked, the evidence for that."""
+    said = {reason.code for reason in record.reasons} if record.verdict is Verdict.BLOCKED else set()
     evidence = [
-        *process.probes(record.outputs("check_baseline")),
-        *process.validation(record.outputs("validate_patches")),
+        *leakage.probes(record.outputs("check_baseline"), record.evidence, said),
+        *process.validation(record.outputs("validate_patches"), record.evidence, said),
     ]
     told: list[Section] = []
     if record.verdict is Verdict.BLOCKED:

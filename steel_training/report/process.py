@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
 
-from steel_training.report import plots
+from steel_training.report import leakage, plots
 from steel_training.report.blocks import Block, Code, Details, Figures, Link, Section, Table, Text
 from steel_training.report.record import RunRecord
-from steel_training.report.wording import NAMES, number
+from steel_training.report.wording import number
 from steel_training.splits import SPLITS
 
 _TRAININGS = (("check_baseline", "Baseline CNN"), ("train_head", "Head"), ("fine_tune", "Fine-tuning"))
@@ -55,20 +55,26 @@ def data(record: RunRecord) -> list[Section]:
         if "part" in profile and known:
             blocks.append(Figures([plots.by_part(profile, name, unit=_UNITS[name]) for name in known]))
         blocks += _sizes(profile)
-    return [Section("data", "Data", [*blocks, *_drift(record.drift)])]
+    return [Section("data", "Data", [*blocks, *_drift(record.outputs("validate_patches").get("drift"))])]
 
 
-def validation(outputs: Mapping[str, Any]) -> list[Section]:
-    """What every expectation found; those not met first."""
+def validation(outputs: Mapping[str, Any], pairs: leakage.Evidence = (), said: Collection[str] = ()) -> list[Section]:
+    """What every expectation found: what is torn apart by the split with its patches, then those not met.
+
+    Args:
+        outputs: of the stage `validate_patches`.
+        pairs: of patches, each with the code of what it is evidence of.
+        said: codes whose message stands at the head of the report.
+    """
     found = outputs.get("expectations")
     if not found:
         return []
-    said = {True: "✓ met", None: "– not judged"}
+    state = {True: "✓ met", None: "– not judged"}
     ordered = sorted(found, key=lambda e: (e["success"] is True, e["severity"] != "critical"))
     rows = [
         (
             e["code"],
-            said.get(e["success"], f"✗ {e['severity']}"),
+            state.get(e["success"], f"✗ {e['severity']}"),
             e.get("message") or e["title"],
             ", ".join(e.get("examples", ())[:3]),
         )
@@ -76,44 +82,14 @@ def validation(outputs: Mapping[str, Any]) -> list[Section]:
     ]
     head = ("Expectation", "", "Found", "Patches")
     failed = [row for row, e in zip(rows, ordered, strict=True) if e["success"] is not True]
-    blocks: list[Block] = [Table("Not met", head, failed, numeric=False)] if failed else []
+    blocks: list[Block] = leakage.raised(outputs.get("probes", ()), pairs, said)
+    if failed:
+        blocks.append(Table("Not met", head, failed, numeric=False))
     met = rows[len(failed) :]
     blocks.append(Details(f"{len(met)} expectations are met", [Table("", head, met, numeric=False)]))
     if outputs.get("data_docs"):
         blocks.append(Link(f"validate_patches/{outputs['data_docs']}", "Data Docs of Great Expectations"))
     return [Section("validation", "Data validation", blocks)]
-
-
-def probes(outputs: Mapping[str, Any]) -> list[Section]:
-    """What every probe of the baseline check found, with evidence; alarms first."""
-    found = outputs.get("probes")
-    if not found:
-        return []
-    ordered = sorted(found, key=lambda p: bool(p["passed"]))
-    rows = [
-        (
-            p["code"],
-            "✓ passed" if p["passed"] else "✗ ALARM" if p.get("decisive", True) else "△ warning",
-            number(p.get("statistic"), 4),
-            number(p.get("threshold"), 4),
-            p["message"],
-        )
-        for p in ordered
-    ]
-    blocks: list[Block] = [Table("Probes", ("Probe", "", "Found", "Limit", ""), rows, numeric=False)]
-    blocks += [
-        Details(f"Evidence of {p['code']}", [Code(json.dumps(p["evidence"], indent=2, default=str))])
-        for p in ordered
-        if p.get("evidence")
-    ]
-    figures = outputs.get("metrics") or {}
-    if figures:
-        blocks.append(
-            Table(
-                "Baseline CNN on validation", ("", "Value"), [(NAMES.get(k, k), number(v)) for k, v in figures.items()]
-            )
-        )
-    return [Section("probes", "Baseline check", blocks)]
 
 
 def time(record: RunRecord) -> list[Section]:
@@ -169,6 +145,17 @@ def _drift(drift: Mapping[str, Any] | None) -> list[Block]:
     if not drift["properties"]:
         return [Text(f"Drift: {drift['note']}.")]
     signs = {"stable": "✓ stable", "shifted": "△ shifted", "drifted": "✗ drifted"}
-    rows = [(p["name"], number(p["psi"], 3), number(p["chance"], 3), signs[p["reading"]]) for p in drift["properties"]]
-    head = ("Property", "Stability index", "By chance", "Reading (0.1 / 0.25)")
-    return [Table(f"Drift from the data of champion {drift['champion']}", head, rows)]
+    found = sorted(drift["properties"], key=lambda p: (p["reading"] == "stable", -p["psi"]))
+    rows = [(p["name"], p["part"], number(p["psi"], 3), _chance(p["chance"]), signs[p["reading"]]) for p in found]
+    head = ("Property", "Part", "Stability index", "By chance, at most", "Reading (0.1 / 0.25)")
+    table = f"Drift from the data of champion {drift['champion']}"
+    changed = [row for row, p in zip(rows, found, strict=True) if p["reading"] != "stable"]
+    blocks: list[Block] = [Table(table, head, changed)] if changed else []
+    if len(changed) < len(rows):
+        same = f"{len(rows) - len(changed)} comparisons with the data of champion {drift['champion']} are stable"
+        blocks.append(Details(same, [Table("", head, rows[len(changed) :])]))
+    return blocks
+
+
+def _chance(limit: float | None) -> str:
+    return "too few groups to tell" if limit is None else number(limit, 3)

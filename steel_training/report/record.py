@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from steel_training.report.blocks import Picture
+from steel_training.report.blocks import Picture, SideBySide
 from steel_training.run import StageResult
 from steel_training.verdict import Reason, Verdict
 
@@ -35,7 +35,7 @@ class RunRecord:
         scores: of `evaluate`, one row a patch: part, label, score.
         profile: one row a patch, with the part.
         mistakes: worst first.
-        drift: of `evaluate`: `champion`, `note`, `properties`.
+        evidence: of validation and baseline check: pairs of patches, each with the code of its probe.
         reproduce: the command that does the run again.
     """
 
@@ -48,7 +48,7 @@ class RunRecord:
     scores: pd.DataFrame | None = None
     profile: pd.DataFrame | None = None
     mistakes: Sequence[Mistake] = ()
-    drift: Mapping[str, Any] | None = None
+    evidence: Sequence[tuple[str, SideBySide]] = ()
     reproduce: str | None = None
 
     def outputs(self, stage: str) -> Mapping[str, Any]:

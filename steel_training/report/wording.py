@@ -16,6 +16,34 @@ NAMES = {
     "false_alarms_per_1000": "False alarms per 1,000 clean",
 }
 
+FOUND = {
+    "data.disjoint_groups": "A group or photograph stands in two parts",
+    "data.duplicate_content": "The same image stands in two parts, or under both labels",
+    "leak.group": "A group or photograph stands in two parts",
+    "leak.duplicate": "The same image stands in two parts",
+    "leak.contradiction": "The same image bears both labels",
+    "leak.overlap": "Overlapping cuts of one place stand in two parts",
+    "leak.rotation": "Turned or mirrored copies stand in two parts",
+    "leak.near_duplicate": "Another shot or file of the same place stands in two parts",
+    "leak.coordinates": "Where patches were cut gives them away",
+    "leak.file_metadata": "How the files were made tells the label",
+    "leak.file_modified": "When the files were written tells the label",
+    "leak.manifest_column": "A column of the manifest tells the label",
+    "leak.name": "File names tell the label",
+    "leak.pixel_property": "Traces of camera or software tell the label",
+    "leak.two_cameras": "Clean and defective photographs come from two cameras",
+    "leak.parts_differ": "The parts do not look alike",
+    "leak.group_effect": "A split at random would flatter",
+    "leak.shuffled_labels": "Labels that mean nothing can be learned",
+    "leak.simple_cue": "A plain property is ahead of the baseline CNN",
+    "leak.too_good": "The baseline CNN is right too soon",
+    "collapse.loss": "The baseline CNN did not learn",
+    "collapse.constant_score": "The baseline CNN answers the same for every patch",
+    "collapse.one_class": "The baseline CNN calls everything one class",
+    "collapse.chance": "The baseline CNN is no better than chance",
+}
+"""What an alarm means, before its figures."""
+
 
 def number(value: Any, digits: int = 4) -> str:
     """Writes a figure, or that it is undefined."""

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 
 from steel_training.run import Run, StageResult
 from steel_training.stages.approval import Answer, WaitsForAnswer, approve_release, released
+from steel_training.stages.baseline import check_baseline
 from steel_training.stages.data import Request, profile_patches, resolve, validate_patches
 from steel_training.stages.judging import decide, evaluate, verify_bundle
 from steel_training.stages.release import publish_model, reject_model
-from steel_training.stages.training import check_baseline, fine_tune, train_head
+from steel_training.stages.training import fine_tune, train_head
 
 LATER: Mapping[str, Callable[[Run], StageResult]] = {
     "profile_patches": profile_patches,

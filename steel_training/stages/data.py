@@ -14,13 +14,16 @@ import pandas as pd
 from steel_training import provenance
 from steel_training.config import Config
 from steel_training.dataset import fingerprint, groups_of, resolve_dataset
-from steel_training.records import ANCHORS, PATCHES, PROFILE, config_of, dataset_of, table_of
+from steel_training.records import ANCHORS, PATCHES, PROFILE, config_of, dataset_of, registry_of, table_of
 from steel_training.registry import Registry
+from steel_training.roots import require_below_roots
 from steel_training.run import Run, StageResult, Status
 from steel_training.slices import slice_columns
 from steel_training.splits import SPLITS, CannotSplit, assign_splits
 from steel_training.stages.blocking import may_end
-from steel_training.verdict import Reason
+from steel_training.stages.champion_data import against_champion
+from steel_training.stages.evidence import leave_evidence, reader_of, torn_apart
+from steel_training.verdict import CHAMPION_MOVED, Reason
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +41,11 @@ class Request:
 
 def resolve(run: Run, request: Request) -> StageResult:
     """Finds the dataset version, splits it, and ends the run as `unchanged` where its last verdict still stands."""
-    from steel_training.weights import check_weights
+    from steel_training.weights import WORDS, check_weights
 
+    require_below_roots("dataset", request.dataset)
+    if request.config.model.weights not in WORDS:
+        require_below_roots("model.weights", request.config.model.weights)
     check_weights(request.config.model.weights, request.config.model.backbone)
     dataset = resolve_dataset(request.dataset, as_of=request.as_of)
     slice_columns(dataset.manifest, request.config.slices.columns)  # a misspelt one is told now, not after hours
@@ -78,6 +84,8 @@ def resolve(run: Run, request: Request) -> StageResult:
                 "split_problem": problem,
                 "logical_date": request.as_of.isoformat() if request.as_of else None,
                 "previous": previous,
+                # Named once: a run that is continued is held to the champion that it began with.
+                "champion": Registry(run.store, request.config.model.name).champion()[0],
                 "packages": provenance.package_versions(),
             },
         )
@@ -109,14 +117,23 @@ def validate_patches(run: Run) -> StageResult:
     def work(folder: Path) -> StageResult:
         from steel_training.validation import validate_patches as validate
 
+        profile, resolved = table_of(run, "profile_patches", PROFILE), run.result("resolve_dataset").outputs
+        drift = against_champion(registry_of(run), resolved["champion"], profile)
         outcome = validate(
-            table_of(run, "profile_patches", PROFILE),
-            config_of(run).validation,
-            folder=folder,
-            split_problem=run.result("resolve_dataset").outputs["split_problem"],
+            profile, config_of(run).validation, folder=folder, split_problem=resolved["split_problem"], drift=drift
         )
-        status = Status.DONE if outcome.success else Status.BLOCKED
-        return StageResult("validate_patches", status=status, reasons=tuple(outcome.reasons), outputs=outcome.as_dict())
+        outputs = {**outcome.as_dict(), "drift": drift.as_dict()}
+        reasons = outcome.reasons
+        storage = dataset_of(run)
+        torn = torn_apart(outcome, profile, storage.uri)
+        if torn:
+            outputs["probes"] = [probe.as_dict() for probe in torn]
+            leave_evidence(folder, torn, profile, reader_of(storage, profile))
+            named = {probe.code: probe.reason for probe in torn}
+            reasons = tuple(named.get(reason.code, reason) for reason in reasons)
+        return StageResult(
+            "validate_patches", Status.DONE if outcome.success else Status.BLOCKED, tuple(reasons), outputs
+        )
 
     return may_end(run, run.perform("validate_patches", run.after("profile_patches"), work))
 
@@ -128,6 +145,8 @@ def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict
     backfilled run has nothing to add to any verdict on the same data.
     """
     others = [each for each in Registry(run.store, config.model.name).decisions() if each["run_id"] != run.run_id]
+    # Whoever was overtaken is told to run again.
+    others = [each for each in others if all(reason["code"] != CHAMPION_MOVED for reason in each["reasons"])]
     if config.publish.promote:
         others = [each for each in others if each.get("promote", True)][-1:]
     wanted = (identity["fingerprint"], config.fingerprint(), identity["code"])

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from steel_training.features import PatchSet, resize
+from steel_training.features import PatchSet
 from steel_training.pixels import read_batches
 from steel_training.records import patch_sets, version_of
 from steel_training.run import Run
 from steel_training.splits import TEST, TRAIN, VAL
+from steel_training.views import resize
 
 
 def export_bundle(run: Run, network: Any, folder: Path, *, threshold: float, scores: Mapping[str, np.ndarray]) -> None:

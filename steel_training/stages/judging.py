@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from steel_training.comparison import Contender
+from steel_training.comparison import AreaAhead, Contender
 from steel_training.features import PatchSet
 from steel_training.gate import Rival
-from steel_training.metrics import JUDGED, Estimate
+from steel_training.metrics import JUDGED, Counts, Estimate
+from steel_training.overriding import allowed_reasons
 from steel_training.records import (
     BASELINE,
     BUNDLE,
@@ -26,7 +27,7 @@ from steel_training.records import (
     table_of,
     version_of,
 )
-from steel_training.report.evidence import look_and_compare
+from steel_training.report.evidence import keep_evidence
 from steel_training.run import Run, StageResult, Status
 from steel_training.splits import TEST, VAL
 from steel_training.stages.blocking import may_end
@@ -39,12 +40,20 @@ def evaluate(run: Run) -> StageResult:
 
     Where validation does not support a threshold, the run ends here as rejected: there is nothing to judge.
     """
-    champion_version, _ = registry_of(run).champion()
+    champion_version = _champion_to_meet(run)
 
     def work(folder: Path) -> StageResult:
         import keras
 
-        from steel_training.evaluation import against, curves, judge, operating_threshold, probabilities, score
+        from steel_training.evaluation import (
+            against,
+            ahead_on_validation,
+            curves,
+            judge,
+            operating_threshold,
+            probabilities,
+            score,
+        )
         from steel_training.threshold import NoOperatingThreshold
 
         config, parts = config_of(run), patch_sets(run)
@@ -65,7 +74,9 @@ def evaluate(run: Run) -> StageResult:
             return _refusal(run, error.code, str(error), champion_version)
         with run.folder("check_baseline") as checked:
             small = keras.models.load_model(checked / BASELINE, compile=False, safe_mode=True)
-        small_threshold = operating_threshold(config, parts[VAL].labels, score(small, parts[VAL])).value
+        small_scores = score(small, parts[VAL])
+        small_threshold = operating_threshold(config, parts[VAL].labels, small_scores).value
+        validation = ahead_on_validation(config, val[0], groups_in(run, VAL), val[1], small_scores)
         ours = Contender(scores[TEST], judged.threshold.value)
 
         def compared(theirs: Contender) -> dict[str, Any]:
@@ -74,12 +85,15 @@ def evaluate(run: Run) -> StageResult:
         (folder / "curves.json").write_text(json.dumps(curves(val, test)), encoding="utf-8")
 
         export_bundle(run, network, folder / BUNDLE, threshold=judged.threshold.value, scores=scores)
-        look_and_compare(run, network, parts[TEST], judged.threshold.value, folder, champion_version)
+        keep_evidence(run, network, parts[TEST], judged.threshold.value, folder)
         return StageResult(
             "evaluate",
             outputs={
                 **judged.as_dict(config),
-                "baseline": compared(Contender(score(small, parts[TEST]), small_threshold)),
+                "baseline": {
+                    **compared(Contender(score(small, parts[TEST]), small_threshold)),
+                    "on_validation": validation.as_dict(),
+                },
                 "champion": _champion_on(run, champion_version, parts[TEST], compared),
                 "patches": len(parts[TEST]),
                 "defects": int(parts[TEST].labels.sum()),
@@ -112,12 +126,14 @@ def decide(run: Run) -> StageResult:
 
         judged, config = run.result("evaluate").outputs, config_of(run)
         counts, champion = judged["counts"], judged["champion"]
+        allowed = allowed_reasons(run.result("check_baseline").outputs["probes"])
+        metrics = _estimates(judged["metrics"])
         decision = gate.decide(
-            _estimates(judged["metrics"]),
+            metrics,
             config.gate,
             baseline=_rival("baseline CNN", judged["baseline"]),
             champion=_rival(champion["version"], champion) if champion else None,
-            alarms=(counts["tp"] + counts["fp"]) / max(1, judged["patches"]),
+            counts=Counts(**counts),
             support=gate.Support(judged["defects"], judged["design_effect"]),
             slices=[
                 gate.SliceRecall(
@@ -126,9 +142,11 @@ def decide(run: Run) -> StageResult:
                 for each in judged["slices"]
             ],
         )
+        if unsound := gate.unsound(metrics, Counts(**counts)):
+            decision = gate.Decision(False, unsound)
         return StageResult(
             "decide",
-            reasons=decision.reasons,
+            reasons=(*allowed, *decision.reasons),
             outputs={
                 "publish": decision.publish,
                 "require_approval": config.publish.require_approval,
@@ -146,6 +164,19 @@ def decide(run: Run) -> StageResult:
         )
 
     return run.perform("decide", run.after("verify_bundle"), work)
+
+
+def _champion_to_meet(run: Run) -> str | None:
+    """Returns the champion that the model is judged against: the one of now; for a version that is published, the one that it met.
+
+    A run that is started again after it has published would otherwise meet itself, or a later one, and its figures would no
+    longer be those of the version, which never change.
+    """
+    registry, judged = registry_of(run), run.find_result("evaluate")
+    if judged is not None and registry.holds(version_of(run)):
+        met = judged.outputs["champion"]
+        return met["version"] if met else None
+    return registry.champion()[0]
 
 
 def _refusal(run: Run, code: str, message: str, champion: str | None) -> StageResult:
@@ -178,7 +209,9 @@ def _champion_on(
 
 def _rival(name: str, figures: Mapping[str, Any]) -> Rival:
     values = {each: _number(figures[each]) for each in ("recall", "f2", "auc")}
-    return Rival(name, **values, difference=_estimates(figures["difference"]))
+    validation = figures.get("on_validation")
+    ahead = AreaAhead(**{name: _number(value) for name, value in validation.items()}) if validation else None
+    return Rival(name, **values, difference=_estimates(figures["difference"]), on_validation=ahead)
 
 
 def _estimates(metrics: Mapping[str, Any]) -> dict[str, Estimate]:

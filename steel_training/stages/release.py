@@ -9,10 +9,11 @@ from steel_training.errors import SteelTrainingError
 from steel_training.features import scratch_folder
 from steel_training.lineage import facts, write_lineage
 from steel_training.records import BUNDLE, REPORT, config_of, registry_of, version_of
+from steel_training.registry import ChampionMoved
 from steel_training.report import write_report
 from steel_training.run import Run, StageResult
 from steel_training.stages.approval import released
-from steel_training.verdict import Verdict
+from steel_training.verdict import CHAMPION_MOVED, Reason, Verdict
 
 
 def publish_model(run: Run) -> StageResult:
@@ -41,7 +42,13 @@ def publish_model(run: Run) -> StageResult:
                 shutil.rmtree(made, ignore_errors=True)
         outputs["champion"] = version if config.publish.promote else decided.outputs["champion"]
         if config.publish.promote:
-            registry.promote(version, expected=decided.outputs["champion"])
+            try:
+                registry.promote(version, expected=decided.outputs["champion"])
+            except ChampionMoved as moved:
+                # The version is there, and whoever looks for it must find why it does not serve.
+                reasons = (Reason(CHAMPION_MOVED, str(moved)), *decided.reasons)
+                registry.record(run.run_id, Verdict.PUBLISHED, reasons, facts(run, version))
+                raise
         registry.record(run.run_id, Verdict.PUBLISHED, decided.reasons, facts(run, version))
         return StageResult("publish_model", reasons=decided.reasons, outputs=outputs)
 

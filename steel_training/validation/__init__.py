@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from steel_training.config import ValidationConfig
+from steel_training.drift import Comparison
 from steel_training.validation.docs import STYLES, finish
 from steel_training.validation.outcome import ExpectationOutcome, ValidationOutcome
 from steel_training.validation.rules import CRITICAL, RULES, Rule
@@ -18,7 +19,7 @@ __all__ = ["ExpectationOutcome", "ValidationFailed", "ValidationOutcome", "valid
 
 
 def validate_patches(
-    profile: pd.DataFrame, config: ValidationConfig, *, folder: Path, split_problem: str | None
+    profile: pd.DataFrame, config: ValidationConfig, *, folder: Path, split_problem: str | None, drift: Comparison
 ) -> ValidationOutcome:
     """Judges a profile by every rule that can be judged.
 
@@ -30,29 +31,31 @@ def validate_patches(
         config: the targets.
         folder: gets `data_docs/` (start at the returned `data_docs`) and the suites as JSON in `expectations/`.
         split_problem: why no parts could be made, or `None`.
+        drift: the profile held against that of the champion.
 
     Raises:
         ValidationFailed: Great Expectations itself failed.
     """
-    tables = tables_of(profile, min_contrast=config.min_contrast, split_problem=split_problem)
+    tables = tables_of(profile, min_contrast=config.min_contrast, split_problem=split_problem, drift=drift)
+    rules = [rule for rule in RULES if rule.applies(tables.facts, config)]
     with open_session(tables, config, folder=folder, styles=STYLES) as session:
-        unjudged = {rule: why for rule in RULES if (why := _why_not(rule, profile, tables.facts)) is not None}
+        unjudged = {rule: why for rule in rules if (why := _why_not(rule, profile, tables.facts)) is not None}
         # What others wait for is judged first, without a trace in the documents.
-        awaited = {code for rule in RULES for code in rule.after}
+        awaited = {code for rule in rules for code in rule.after}
         first = session.judge(
-            [rule for rule in RULES if rule.code in awaited and rule.severity == CRITICAL and rule not in unjudged]
+            [rule for rule in rules if rule.code in awaited and rule.severity == CRITICAL and rule not in unjudged]
         )
         failed = {rule.code for rule, finding in first.items() if not finding.success}
-        for rule in RULES:
+        for rule in rules:
             waits_for = [code for code in rule.after if code in failed]
             if rule not in unjudged and waits_for:
                 unjudged[rule] = f"Not judged before {', '.join(waits_for)} holds."
-        findings = session.judge_and_document([rule for rule in RULES if rule not in unjudged])
+        findings = session.judge_and_document([rule for rule in rules if rule not in unjudged])
     outcomes = tuple(
         _left_out(rule, unjudged[rule], tables.facts, config)
         if rule in unjudged
         else _outcome(rule, findings[rule], tables.facts, config)
-        for rule in RULES
+        for rule in rules
     )
     success = not any(outcome.blocks for outcome in outcomes)
     index = finish(folder / DOCS, outcomes, success=success)
@@ -60,6 +63,8 @@ def validate_patches(
 
 
 def _why_not(rule: Rule, profile: pd.DataFrame, facts: Facts) -> str | None:
+    if rule.table == "drift" and not facts.drift.properties:
+        return f"Not judged: {facts.drift.note}."
     missing = [column for column in rule.needs if column not in profile]
     if missing:
         return f"Not judged: column {', '.join(missing)} is missing."

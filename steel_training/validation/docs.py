@@ -54,6 +54,17 @@ def finish(site: Path, outcomes: Sequence[ExpectationOutcome], *, success: bool)
     return index
 
 
+def link_page(site: Path, page: str, title: str) -> Path:
+    """Puts a link to a further page of the site first on its first page, whose path is returned."""
+    index = site / "index.html"
+    head = "</h1>"
+    text = index.read_text(encoding="utf-8")
+    index.write_text(
+        text.replace(head, f'{head}<p><a href="{escape(page)}">{escape(title)}</a></p>', 1), encoding="utf-8"
+    )
+    return index
+
+
 def _first_page(outcomes: Sequence[ExpectationOutcome], pages: Sequence[str], *, success: bool) -> str:
     verdict = "The dataset may be trained on." if success else "The dataset is blocked."
     rows = "\n".join(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from steel_training.config import ValidationConfig
 from steel_training.dataset import REQUIRED_COLUMNS
+from steel_training.drift import DRIFTED_ABOVE
 from steel_training.pixels import GREY_AND_RGB
 from steel_training.splits import SPLITS
 from steel_training.validation.tables import Facts
@@ -39,6 +40,7 @@ class Rule:
         needs: columns without which it cannot be judged.
         after: codes that must hold before it is judged: where they do not, its failure would only repeat theirs.
         needs_parts: not judged where no split could be made.
+        applies: whether there is anything to hold it to; where not, it is not even mentioned.
         table: the rows it looks at.
         shows_values: the message gives the offending value beside the name of the row.
     """
@@ -55,7 +57,8 @@ class Rule:
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     needs_parts: bool = False
-    table: Literal["patches", "parts"] = "patches"
+    applies: Callable[[Facts, ValidationConfig], bool] = lambda *_: True
+    table: Literal["patches", "parts", "drift"] = "patches"
     shows_values: bool = True
 
 
@@ -80,6 +83,11 @@ def _all(_: ValidationConfig) -> float:
     return 1.0
 
 
+_DRIFT_FOUND = "{count:,} beyond it; the highest {facts.most_drift:.3f}"
+_DRIFT_ADVICE = (
+    "Find out what changed at the line (lamp, camera, steel, who labels): the champion may be worse on it, and figures of "
+    "before cannot be compared."
+)
 _LABELLED = ("data.labels", "data.both_classes")
 _MODES = " or ".join(sorted(GREY_AND_RGB))
 
@@ -245,8 +253,8 @@ RULES = (
         kind="ExpectColumnValuesToBeBetween",
         arguments=lambda *_: {"column": "parts_of_group", "min_value": 1, "max_value": 1},
         expected="one part a group",
-        message="{count:,} of {facts.patches:,} patches belong to groups that stand in more than one part ({facts.straddling}): "
-        "{named}. Put each group into one part, or leave the column split out: what is tested must come from photographs "
+        message="{count:,} of {facts.patches:,} patches belong to groups that stand in more than one part ({facts.straddling}). "
+        "Put each group into one part, or leave the column split out: what is tested must come from photographs "
         "that training has not seen.",
         needs=("part", "source_id"),
         after=("data.split_values",),
@@ -399,5 +407,32 @@ RULES = (
         message="{count:,} of {facts.patches:,} patches have the same pixels as another of the same part and label: "
         "{named}. Remove all but one of each: they count double.",
         needs=("path", "pixel_hash", "part", "label"),
+    ),
+    Rule(
+        code="data.drift",
+        title="The patches are like those that the champion learned from, within the limit that was set",
+        severity=CRITICAL,
+        kind="ExpectColumnValuesToBeBetween",
+        arguments=lambda _, limit: {"column": "drift", "max_value": limit.max_drift},
+        expected="population stability index at most {limit.max_drift}, or no more than chance gives",
+        observed=_DRIFT_FOUND,
+        message="The patches have drifted from those that champion {facts.champion} learned from; population stability index "
+        "above {limit.max_drift} (validation.max_drift): {named}. " + _DRIFT_ADVICE,
+        applies=lambda facts, limit: limit.max_drift is not None and bool(facts.champion),
+        table="drift",
+    ),
+    Rule(
+        code="data.drift",
+        title="The patches are like those that the champion learned from",
+        severity=WARNING,
+        kind="ExpectColumnValuesToBeBetween",
+        arguments=lambda *_: {"column": "drift", "max_value": DRIFTED_ABOVE},
+        expected=f"population stability index at most {DRIFTED_ABOVE}, or no more than chance gives",
+        observed=_DRIFT_FOUND,
+        message="The patches have drifted from those that champion {facts.champion} learned from; population stability index "
+        f"above {DRIFTED_ABOVE}: {{named}}. " + _DRIFT_ADVICE,
+        after=("data.drift",),
+        applies=lambda facts, _: bool(facts.champion),
+        table="drift",
     ),
 )

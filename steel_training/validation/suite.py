@@ -22,7 +22,7 @@ from steel_training.validation.tables import Tables
 EXAMPLES = 10
 DOCS = "data_docs"
 SUITES = "expectations"
-_TABLES = ("patches", "parts")
+_TABLES = ("patches", "parts", "drift")
 _SPECIAL = "[&<>\"']"
 _RESULT_FORMAT = {
     "result_format": "SUMMARY",
@@ -64,7 +64,7 @@ class Session:
         self._tables = tables
         self._limits = limits
         # Great Expectations writes the values it found into its pages as they are: a manifest could hold a script.
-        self._frames = {"patches": _escaped(tables.patches), "parts": tables.parts}
+        self._frames = {"patches": _escaped(tables.patches), "parts": tables.parts, "drift": tables.drift}
         source = context.data_sources.add_pandas("dataset")
         self._batches = {
             name: source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all rows") for name in _TABLES

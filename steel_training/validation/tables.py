@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from steel_training.dataset import CLEAN, DEFECTIVE
+from steel_training.drift import WHOLE, Comparison
 from steel_training.measures import LEAVES_DATASET
 from steel_training.pixels import GREY_AND_RGB
 from steel_training.splits import SPLITS
@@ -27,6 +28,7 @@ class Facts:
     format: str
     straddling: str
     split_problem: str | None
+    drift: Comparison
 
     @property
     def ratio(self) -> float:
@@ -39,17 +41,28 @@ class Facts:
         """Name of the class with fewer patches."""
         return "clean" if self.clean < self.defective else "defective"
 
+    @property
+    def champion(self) -> str:
+        """Version of the champion; empty before the first."""
+        return self.drift.champion or ""
+
+    @property
+    def most_drift(self) -> float:
+        """The highest population stability index that chance does not explain."""
+        return max((found.beyond_chance for found in self.drift.properties), default=0.0)
+
 
 @dataclass(frozen=True)
 class Tables:
-    """One row a patch, and one row for each class in each part. `row` names the row in messages."""
+    """One row a patch, one for each class in each part, one for each property compared. `row` names the row in messages."""
 
     patches: pd.DataFrame
     parts: pd.DataFrame
+    drift: pd.DataFrame
     facts: Facts
 
 
-def tables_of(profile: pd.DataFrame, *, min_contrast: float, split_problem: str | None) -> Tables:
+def tables_of(profile: pd.DataFrame, *, min_contrast: float, split_problem: str | None, drift: Comparison) -> Tables:
     """Derives the tables; a column that the profile lacks is missing here too.
 
     A value that is in order is null where the expectation is that there be none (`decode_error`, the twins): Great
@@ -83,10 +96,10 @@ def tables_of(profile: pd.DataFrame, *, min_contrast: float, split_problem: str 
         blank = table["contrast"] < min_contrast
         elsewhere, beside = _twins(profile["pixel_hash"].mask(blank), table)
         table["twin_elsewhere"], table["twin_beside"] = elsewhere, beside
-    return Tables(table, _parts(table), _facts(profile, table, split_problem))
+    return Tables(table, _parts(table), _drifts(drift), _facts(profile, table, split_problem, drift))
 
 
-def _facts(profile: pd.DataFrame, table: pd.DataFrame, split_problem: str | None) -> Facts:
+def _facts(profile: pd.DataFrame, table: pd.DataFrame, split_problem: str | None, drift: Comparison) -> Facts:
     label = table["label"] if "label" in table else pd.Series(dtype="string")
     return Facts(
         patches=len(table),
@@ -97,6 +110,7 @@ def _facts(profile: pd.DataFrame, table: pd.DataFrame, split_problem: str | None
         format=_most_common(table, "format"),
         straddling=_straddling(profile, table),
         split_problem=split_problem,
+        drift=drift,
     )
 
 
@@ -181,6 +195,14 @@ def _parts(table: pd.DataFrame) -> pd.DataFrame:
         if {"part", "label"} <= set(table)
     ]
     return pd.DataFrame(rows, columns=["row", "patches"])
+
+
+def _drifts(drift: Comparison) -> pd.DataFrame:
+    rows = [
+        {"row": found.name if found.part == WHOLE else f"{found.name} in {found.part}", "drift": found.beyond_chance}
+        for found in sorted(drift.properties, key=lambda found: -found.beyond_chance)
+    ]
+    return pd.DataFrame(rows, columns=["row", "drift"])
 
 
 def _most_common(table: pd.DataFrame, column: str) -> str:

@@ -3,21 +3,25 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from steel_training.comparison import AreaAhead
 from steel_training.config import GateConfig
-from steel_training.gate import Rival, SliceRecall, Support, decide
-from steel_training.metrics import Estimate
+from steel_training.gate import Rival, SliceRecall, Support, decide, unsound
+from steel_training.metrics import Counts, Estimate
 
 GATE = GateConfig()
 GOOD = {"recall": 0.97, "f2": 0.92, "precision": 0.80, "auc": 0.98}
 ENOUGH = Support(1000)
+SOUND = Counts(tp=97, fn=3, fp=24, tn=276)
 
 
-def judged(changes=None, *, lower=0.0, gate=GATE, support=ENOUGH, alarms=0.3, **rivals):
+def judged(changes=None, *, lower=0.0, gate=GATE, support=ENOUGH, counts=SOUND, **rivals):
     values = {**GOOD, **(changes or {})}
     metrics = {name: Estimate(value, value - lower) for name, value in values.items() if value is not None}
     others = {"baseline": None, "champion": None, **rivals}
-    return decide(metrics, gate, alarms=alarms, support=support, **others)
+    return decide(metrics, gate, counts=counts, support=support, **others)
 
 
 def codes(decision):
@@ -48,9 +52,27 @@ def test_exactly_the_target_is_enough_and_a_hair_below_is_not(name):
 
 def test_a_model_that_calls_everything_defective_never_passes_even_without_a_precision_target():
     gate = GateConfig(precision=None, f2=None, auc=None)
-    decision = judged({"recall": 1.0}, gate=gate, alarms=1.0)
+    decision = judged({"recall": 1.0}, gate=gate, counts=Counts(tp=100, fn=0, fp=300, tn=0))
     assert not decision.publish
     assert codes(decision) == ["collapse.one_class"]
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 200), st.integers(0, 200))
+def test_whoever_gets_hardly_any_of_one_class_right_is_never_published(tp, fn, fp, tn):
+    decision = judged(counts=Counts(tp, fn, fp, tn))
+    sound = tp + fn > 0 and fp + tn > 0 and tp / (tp + fn) >= 0.05 and tn / (fp + tn) >= 0.05
+    assert decision.publish is sound
+    assert ("collapse.one_class" in codes(decision)) is not sound
+
+
+@given(st.integers(1, 200), st.integers(0, 200), st.integers(0, 200), st.integers(0, 200))
+def test_figures_must_be_those_of_the_confusion_matrix(tp, fn, fp, tn):
+    counts = Counts(tp, fn, fp, tn)
+    metrics = {name: Estimate(getattr(counts, name), 0.0) for name in ("recall", "f2", "precision")}
+    assert unsound(metrics, counts) == ()
+    for name, true in metrics.items():
+        other = {**metrics, name: Estimate(true.value + (1e-6 if true.value < 1 else -1e-6), 0.0)}
+        assert [reason.code for reason in unsound(other, counts)] == ["gate.not_of_counts"]
 
 
 def test_without_any_target_nothing_is_published():
@@ -107,6 +129,18 @@ def test_the_model_must_separate_better_than_the_baseline(value, bound, point, p
     assert judged(baseline=rival).publish is point
     assert judged(baseline=rival, gate=GateConfig(evidence="bound")).publish is proven
     assert not judged(baseline=Rival("baseline CNN", auc=0.9)).publish, "a difference that is missing"
+
+
+@pytest.mark.parametrize(("value", "beats"), [(0.02, True), (0.0, False), (-0.01, False), (math.nan, False)])
+def test_the_model_must_beat_the_baseline_on_validation_too(value: float, beats: bool) -> None:
+    validation = AreaAhead(0.9 + value, 0.9, value, value - 0.03, value + 0.03, 0.95)
+    rival = Rival("baseline CNN", auc=0.9, difference=ahead("auc", 0.05, 0.01), on_validation=validation)
+    decision = judged(baseline=rival)
+    assert decision.publish is beats
+    if not beats:
+        (reason,) = decision.reasons
+        assert reason.code == "gate.below_baseline"
+        assert "on validation" in reason.message
 
 
 @pytest.mark.parametrize(

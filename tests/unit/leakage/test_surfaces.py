@@ -8,8 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
-from steel_training.leakage.surfaces import SCORE, common_surfaces, same_surface
+from steel_training.leakage.surfaces import SCORE, common_surfaces, one_surface_groups, same_surface
 from steel_training.leakage.turns import turned
 
 
@@ -74,6 +75,25 @@ def test_smooth_steel_looks_alike_and_is_not_the_same(spread: float, make_steel)
     images = [np.rint(120 + lamp + random.normal(0, spread, (64, 64))).astype(np.uint8) for _ in range(150)]
     smooth = make_steel(images, [f"coil{number // 5}" for number in range(150)])
     assert [probe.passed for probe in same_surface(smooth.profile, smooth.anchors, smooth.pixels)] == [True] * 3
+
+
+@pytest.mark.parametrize("coils", [10, 16])
+def test_two_scratches_are_not_one_piece_of_steel_however_well_one_lies_on_the_other(coils: int, make_steel) -> None:
+    """Long thin defects are alike on any coil, slanted one way or, mirrored, the other."""
+    random = np.random.default_rng(coils)
+    y, x = np.mgrid[:64, :64]
+    images = []
+    for number in range(4 * coils):
+        lean, at = random.uniform(0.05, 0.3) * random.choice([-1, 1]), random.uniform(10, 54)
+        ground = gaussian_filter(random.normal(0, 6, (64, 64)), 1.0) + 70
+        line = random.uniform(60, 140) * np.exp(-(((x - at - lean * (y - 32)) / 1.4) ** 2))
+        images.append(np.rint(ground + line * (0.6 + 0.4 * np.sin(y / 20 + number))).clip(0, 255).astype(np.uint8))
+    scratched = make_steel(images, [f"coil{number // 4}" for number in range(4 * coils)])
+    assert [probe.passed for probe in same_surface(scratched.profile, scratched.anchors, scratched.pixels)] == [
+        True
+    ] * 3
+    owner = np.arange(4 * coils)
+    assert (one_surface_groups(scratched.anchors, owner, scratched.pixels) == owner).all()
 
 
 def test_a_streaked_coil_is_not_a_copy_of_itself(make_steel) -> None:

@@ -19,6 +19,7 @@ from steel_training.leakage.file_metadata import file_metadata
 from steel_training.leakage.group_effect import group_effect, shuffled_labels
 from steel_training.leakage.moved import parts_differ
 from steel_training.leakage.pixel_property import pixel_property
+from steel_training.leakage.telling import tell
 from steel_training.measures import measure
 from steel_training.sanity import LEARNING_PROBES
 
@@ -198,3 +199,10 @@ def test_bad_input_gets_a_verdict_that_does_not_block(probe, bad: str, honest: p
     assert not verdict.blocks, verdict.message
     assert np.isfinite(verdict.statistic)
     assert verdict.message
+
+
+def test_a_property_that_no_patch_has_teaches_nothing_and_breaks_nothing() -> None:
+    labels, groups = np.arange(200) % 2, np.arange(200) // 10
+    unknown = pd.DataFrame({"noise": np.full(200, np.nan)})
+    assert tell(unknown, labels, groups).auc == pytest.approx(0.5)
+    assert tell(unknown.assign(blur=labels), labels, groups).auc == pytest.approx(1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 
 from steel_training import records
 from steel_training.evaluation import curves
+from steel_training.leakage.probe import CORRECTED_COPY
 from steel_training.pixels import as_png
 from steel_training.report import Mistake, RunRecord, render
-from steel_training.report.blocks import Picture
+from steel_training.report.blocks import Half, Picture, SideBySide
 from steel_training.report.terminal import summary
 from steel_training.run import StageResult, Status
 from steel_training.verdict import Reason, Verdict
@@ -23,6 +25,7 @@ from steel_training.verdict import Reason, Verdict
 EVIL = "<script>alert('x')</script>"
 STAGES = records.STAGES[: records.STAGES.index("decide")]
 HISTORY = {name: [0.5, 0.6] for name in ("loss", "val_loss", "recall", "val_recall", "auc", "val_auc", "val_pr_auc")}
+FIX = f"steel-training split '/data/{EVIL}' /data/out --group-by source_id"
 METRIC = {"value": 0.9712, "bound": 0.9523}
 METRICS = dict.fromkeys(("recall", "f2", "precision", "auc", "average_precision", "specificity"), METRIC)
 ALARMS = {"value": 55.0, "bound": 70.1}
@@ -61,9 +64,13 @@ def stages() -> dict[str, dict[str, Any]]:
         "validate_patches": {
             "data_docs": "data_docs/index.html",
             "expectations": [{"success": False, "severity": "critical", "code": "data.contrast", "title": "t", "message": EVIL, "examples": ["p1"]}],
+            "drift": {"champion": "20261101-old", "note": "", "properties": [
+                {"name": "brightness", "part": "test", "psi": 0.31, "chance": 0.13, "reading": "drifted"},
+                {"name": "contrast", "part": "all", "psi": 0.02, "chance": None, "reading": "stable"},
+            ]},
         },
         "check_baseline": {
-            "probes": [{"passed": False, "code": "leak.group", "message": "two parts", "statistic": 2, "threshold": 0, "evidence": {"groups": ["coil7"]}}],
+            "probes": [{"passed": False, "code": "leak.group", "message": "two parts", "statistic": 2, "threshold": 0, "evidence": {"groups": ["coil7"]}, "fix": FIX}],
             "history": HISTORY, "best_epoch": 1, "metrics": {"auc": 0.9},
         },
         "train_head": trained,
@@ -78,7 +85,8 @@ def stages() -> dict[str, dict[str, Any]]:
             "prevalence": {"declared": 0.02, "precision": {"value": 0.2613, "bound": 0.19}},
             "calibration": {"shift": 1.39, "ece": 0.031, "bins": [{"low": 0, "high": 0.5, "predicted": 0.1, "observed": 0.12, "patches": 200}, {"low": 0.5, "high": 1, "predicted": None, "observed": None, "patches": 0}]},
             "slices": [SLICE], "worst_slice": SLICE,
-            "baseline": {"auc": 0.91, "average_precision": 0.8, "recall": 0.93, "precision": 0.61, "f2": 0.84, "difference": DIFFERENCE},
+            "baseline": {"auc": 0.91, "average_precision": 0.8, "recall": 0.93, "precision": 0.61, "f2": 0.84, "difference": DIFFERENCE,
+                "on_validation": {"ours": 0.97, "theirs": 0.915, "value": 0.055, "low": 0.031, "high": 0.082, "confidence": 0.95}},
             "champion": {"version": "20261101-old", "auc": 0.91, "average_precision": 0.8, "recall": 0.95, "precision": 0.61, "f2": 0.84, "difference": DIFFERENCE},
             "patches": 300, "defects": 100, "groups": 20, "version": "20261124-abc",
         },
@@ -127,7 +135,6 @@ def record(
     labels = (np.arange(patches) % 3 == 0).astype(int)
     scores = np.clip(0.3 + 0.4 * labels + 0.2 * random.standard_normal(patches), 0, 1)
     picture = as_png(random.integers(0, 255, (128, 128, 3)).astype(np.uint8))
-    drift = [{"name": "brightness", "psi": 0.31, "chance": 0.03, "reading": "drifted"}]
     return RunRecord(
         run_id="r1",
         verdict=verdict,
@@ -138,13 +145,26 @@ def record(
         scores=pd.DataFrame({"part": "test", "label": labels, "score": scores}) if judged else None,
         profile=profile(patches) if only > 1 else None,
         mistakes=[
-            Mistake(kind, Picture(picture, picture, f"{kind} {EVIL}", [EVIL]))
+            Mistake(kind, Picture(picture, picture, f"{kind} {EVIL}", [EVIL], beside=f"what was looked at {EVIL}"))
             for kind in ("missed", "false_alarm")
             for _ in range(pictures)
         ]
         if judged
         else (),
-        drift={"champion": "20261101-old", "note": "", "properties": drift} if judged else None,
+        evidence=[
+            (
+                "leak.group",
+                SideBySide(
+                    f"both of {EVIL}",
+                    [
+                        Half(picture, part, [EVIL], frame)
+                        for part, frame in (("train", None), (EVIL, (0.0, 0.25, 0.5, 1.0)))
+                    ],
+                ),
+            )
+        ]
+        if "check_baseline" in left
+        else (),
         reproduce="steel-training run s3://steel --set data.seed=20",
     )
 
@@ -222,9 +242,25 @@ def test_a_run_that_ended_early_has_a_report_of_what_there_is(finished: int) -> 
 
 
 def test_a_blocked_run_shows_its_evidence_before_anything_else() -> None:
-    html = page(Verdict.BLOCKED, only=4)
+    blocked = replace(
+        record(Verdict.BLOCKED, only=4), reasons=[Reason("leak.group", f"two parts{CORRECTED_COPY}{FIX}")]
+    )
+    html = render(blocked)
     assert re.findall(r"<h2>(.*?)</h2>", html)[:2] == ["Baseline check", "Data validation"]
     assert "coil7" in html
+    told = words(html)
+    head = told[: told.index("Baseline check")]
+    for said in ("A group or photograph stands in two parts", "leak.group two parts", "--group-by source_id"):
+        assert (head.count(said), told.count(said)) == (1, 2 if said.startswith("A group") else 1), said
+    assert html.count('style="top:0.0%;left:25.0%;width:75.0%;height:50.0%"') == 1
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PUBLISHED, Verdict.REJECTED])
+def test_a_model_that_was_judged_in_spite_of_a_warning_shows_it_with_its_pairs_and_command(verdict: Verdict) -> None:
+    told = words(page(verdict))
+    assert "--group-by" not in told[: told.index("On photographs never seen")]
+    section = told[told.rindex("A group or photograph stands in two parts") :]
+    assert section.index("leak.group: two parts") < section.index("both of") < section.index("--group-by source_id")
 
 
 def test_a_run_of_the_first_version_still_has_a_report() -> None:
@@ -237,7 +273,7 @@ def test_missed_defects_false_alarms_and_bounds_are_told_in_numbers() -> None:
     text = words(page())
     for said in (
         "Missed 3 of 100 defects", "11 false alarms among 200 clean patches", "0.9523", "70.1", "29 found", "Where 2.0 % of patches",
-        "0.2613", "Worst: line = ", "20261101-old", "+0.0200", "-0.0050", "kept: epoch 2", "its recall drops by 0.8 points", "✗ drifted",
+        "0.2613", "Worst: line = ", "20261101-old", "+0.0200", "+0.0310 to +0.0820", "-0.0050", "kept: epoch 2", "its recall drops by 0.8 points", "✗ drifted",
         "steel-training run s3://steel", "60 0.2000 to 0.7000 20.0 %",
     ):  # fmt: skip
         assert said in text, said
@@ -257,7 +293,7 @@ def test_a_screen_reader_gets_language_headings_and_a_text_for_every_picture() -
     html = page()
     assert '<html lang="en">' in html
     assert len(re.findall("<h1", html)) == 1
-    assert "<h3" not in html
+    assert 0 < html.index("<h2") < html.index("<h3")
     assert not re.findall(r'alt=""', html)
     assert len(re.findall("<svg", html)) == len(re.findall(r'<svg[^>]* role="img" aria-label="[^"]+', html))
 

@@ -12,6 +12,7 @@ import pytest
 
 from steel_training.config import ValidationConfig
 from steel_training.dataset import groups_of
+from steel_training.drift import Comparison, Drift, Reading
 from steel_training.profile import profile_patches
 from steel_training.splits import assign_splits
 from steel_training.storage import open_storage
@@ -29,8 +30,11 @@ def honest(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[...,
     return profile_patches(open_storage(folder), patches)
 
 
+FIRST = Comparison(None, "there is no champion to compare with")
+
+
 def judged(profile: pd.DataFrame, folder: Path, problem: str | None = None) -> ValidationOutcome:
-    return validate_patches(profile, LIMITS, folder=folder, split_problem=problem)
+    return validate_patches(profile, LIMITS, folder=folder, split_problem=problem, drift=FIRST)
 
 
 def change(column: str, value: object, rows: int = 1) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -127,7 +131,7 @@ WARNINGS = {
 def test_what_is_only_odd_is_told_and_blocks_nothing(honest: pd.DataFrame, tmp_path: Path, name: str) -> None:
     odd, code = WARNINGS[name]
     limits = LIMITS.model_copy(update={"min_per_class_and_split": 1})
-    outcome = validate_patches(odd(honest), limits, folder=tmp_path, split_problem=None)
+    outcome = validate_patches(odd(honest), limits, folder=tmp_path, split_problem=None, drift=FIRST)
     assert outcome.success, outcome.reasons
     assert [warning.code for warning in outcome.warnings] == [code]
 
@@ -168,3 +172,47 @@ def test_manifest_text_reaches_the_documents_escaped(honest: pd.DataFrame, tmp_p
     assert "<script>alert(1)</script>" in outcome.reasons[0].message, "in a terminal it stands as it is"
     for page in (tmp_path / outcome.data_docs).parent.rglob("*.html"):
         assert "<script>alert" not in page.read_text(encoding="utf-8")
+
+
+def drifted(psi: float, chance: float) -> Comparison:
+    found = (
+        Drift("brightness", "test", psi, chance, Reading.DRIFTED),
+        Drift("contrast", "all", 0.01, 0.05, Reading.STABLE),
+    )
+    return Comparison("20261101-old", "", found)
+
+
+@pytest.mark.parametrize(
+    ("psi", "chance", "limit", "blocks", "warns"),
+    [
+        (0.4, 0.1, None, False, True),
+        (0.4, 0.1, 0.3, True, False),
+        (0.4, 0.1, 0.5, False, True),
+        (0.4, 0.6, 0.3, False, False),
+        (0.2, 0.1, 0.3, False, False),
+    ],
+)
+def test_drift_warns_and_blocks_only_where_a_limit_was_set(
+    honest: pd.DataFrame, tmp_path: Path, psi: float, chance: float, limit: float | None, blocks: bool, warns: bool
+) -> None:
+    limits = LIMITS.model_copy(update={"max_drift": limit})
+    outcome = validate_patches(honest, limits, folder=tmp_path, split_problem=None, drift=drifted(psi, chance))
+    assert [reason.code for reason in outcome.reasons] == ["data.drift"] * blocks
+    assert [reason.code for reason in outcome.warnings] == ["data.drift"] * warns
+    if blocks or warns:
+        (said,) = [*outcome.reasons, *outcome.warnings]
+        assert "champion 20261101-old" in said.message
+        assert "brightness in test (0.4)" in said.message
+        assert "contrast" not in said.message
+        assert "data.drift" in "".join(page.read_text() for page in (tmp_path / "data_docs").rglob("*.html"))
+
+
+def test_before_the_first_champion_drift_is_not_mentioned_and_one_without_a_profile_is(
+    honest: pd.DataFrame, tmp_path: Path
+) -> None:
+    assert "data.drift" not in {each.code for each in judged(honest, tmp_path / "first").expectations}
+    unknown = Comparison("20260101-old", "champion 20260101-old has no profile stored")
+    outcome = validate_patches(honest, LIMITS, folder=tmp_path / "old", split_problem=None, drift=unknown)
+    (said,) = [each for each in outcome.expectations if each.code == "data.drift"]
+    assert said.success is None
+    assert "no profile stored" in said.message

@@ -1,0 +1,141 @@
+"""How often what the baseline CNN shows is right: too good at once, collapse, plain properties ahead of it. The table of docs/leakage.md.
+
+    python benchmarks/baseline_probes.py [--seeds 20] [--minutes M] [--strips] [--photographs IMAGES MASKS]
+
+Trains the baseline CNN of a run on honest steel, on steel whose defective patches bear a faint mark that no other probe knows, and on
+steel whose labels are shuffled. Every seed draws other steel and another split. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from leak_plants import Data, Photographs, drawn
+from leak_probes import _measured
+
+from steel_training import sanity
+from steel_training.config import Config
+from steel_training.evaluation import score
+from steel_training.features import PatchSet
+from steel_training.leakage import Probe
+from steel_training.leakage.simple_cue import simple_cue
+from steel_training.model_trainer import BaselineCNN, ModelTrainer
+from steel_training.storage import open_storage
+
+CODES = (
+    "leak.too_good",
+    "leak.simple_cue",
+    "collapse.loss",
+    "collapse.constant_score",
+    "collapse.one_class",
+    "collapse.chance",
+)
+
+
+def marked(data: Data, _: np.random.Generator) -> Data:
+    """Puts a checkerboard of 25 grey values into a corner of 8 pixels of every defective patch: a stamp of some software."""
+    board = 25 * (np.indices((8, 8)).sum(0) % 2)
+
+    def stamped(pixels: np.ndarray) -> np.ndarray:
+        changed = pixels.astype(np.int16)
+        changed[:8, :8] += board
+        return np.clip(changed, 0, 255).astype(np.uint8)
+
+    return [replace(patch, pixels=stamped(patch.pixels)) if patch.label else patch for patch in data]
+
+
+def shuffled(data: Data, random: np.random.Generator) -> Data:
+    labels = random.permutation([patch.label for patch in data])
+    return [replace(patch, label=int(label)) for patch, label in zip(data, labels, strict=True)]
+
+
+KINDS: dict[str, tuple[Callable[[Data, np.random.Generator], Data], set[str]]] = {
+    "honest": (lambda data, _: data, set()),
+    "defects bear a stamp": (marked, {"leak.too_good"}),
+    "labels shuffled": (shuffled, {code for code in CODES if code.startswith("collapse.")}),
+}
+
+
+def probes_of(data: Data, seed: int) -> list[Probe]:
+    """Trains the baseline CNN and asks every probe that comes after it."""
+    config = Config.model_validate({"data": {"seed": seed}})
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, patch in enumerate(data):
+            Path(scratch, f"p{number:05d}.png").write_bytes(patch.stored())
+        storage = open_storage(scratch)
+        part = np.array([patch.part for patch in data])
+        labels = np.array([patch.label for patch in data])
+        sets = {
+            name: PatchSet(
+                storage,
+                tuple(f"p{row:05d}.png" for row in np.flatnonzero(part == name)),
+                labels[part == name],
+                f"{seed}-{time.time_ns()}",
+            )
+            for name in ("train", "val")
+        }
+        trainer = ModelTrainer(config, sets["train"], sets["val"], logs=None)
+        baseline = BaselineCNN(config.baseline)
+        trained = trainer.train_baseline(baseline)
+        scores = score(baseline.keras_model, sets["val"])
+    profile = pd.DataFrame([_measured(patch.stored()) for patch in data])
+    groups = np.array([str(patch.group or patch.source) for patch in data])
+    profile = profile.assign(label=labels, part=part, group=groups)
+    return [
+        sanity.too_good(trained.history, config.baseline, [Probe.unjudged("leak.two_cameras", "not asked")]),
+        sanity.loss_fell(trained.history, sets["train"].labels),
+        *sanity.collapse(sets["val"].labels, scores, groups[part == "val"]),
+        simple_cue(profile, scores),
+    ]
+
+
+def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float) -> None:
+    """Prints the table for one kind of steel, over as many seeds as were begun within the time."""
+    raised = {kind: Counter[str]() for kind in KINDS}
+    found: Counter[str] = Counter()
+    started, done = time.monotonic(), 0
+    for seed in range(seeds):
+        if time.monotonic() - started > 60 * minutes:
+            break
+        data = sample(seed)
+        for kind, (change, expected) in KINDS.items():
+            alarms = {
+                probe.code for probe in probes_of(change(data, np.random.default_rng(seed)), seed) if not probe.passed
+            }
+            raised[kind].update(alarms)
+            found[kind] += bool(alarms & expected)
+        done += 1
+        print(f"{name}: seed {seed}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    print(
+        f"\n**{name}**, {done} seeds\n\n| | found | {' | '.join(f'`{code}`' for code in CODES)} |\n|---|---|{'---|' * len(CODES)}"
+    )
+    for kind, (_, expected) in KINDS.items():
+        caught = f"{found[kind]} of {done}" if expected else "–"
+        print(f"| {kind} | {caught} | {' | '.join(str(raised[kind][code]) for code in CODES)} |", flush=True)
+
+
+def main() -> None:
+    """Runs what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=600.0, help="begins no seed after so long")
+    parser.add_argument("--strips", action="store_true")
+    parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))
+    options = parser.parse_args()
+    if options.strips:
+        compare("drawn strips", drawn, options.seeds, options.minutes)
+    if options.photographs:
+        compare("real photographs", Photographs.read(*options.photographs).sample, options.seeds, options.minutes)
+
+
+if __name__ == "__main__":
+    main()

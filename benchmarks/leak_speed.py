@@ -1,0 +1,98 @@
+"""How long the leak probes take as a dataset grows, and what the search still finds then: "Time" in docs/leakage.md.
+
+    python benchmarks/leak_speed.py [5000 20000 100000] [--planted 100]
+
+Draws strips, cuts patches of 64 pixels, and plants turned copies and cuts that overlap by half into the test part, all after
+JPEG at quality 90: as many at every size, so that each hides among ever more unlike steel. Seconds are of the processor, all
+cores together, so that other jobs on the machine do not count. Measuring is the profile, anchors among it; the search is in the time of
+all probes, too. Memory is of the benchmark, which holds all photographs and files. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from leak_plants import Data, as_jpeg, copied, cut_again, drawn
+from leak_probes import grey_of, profiled
+
+from steel_training.leakage.anchors import ANCHOR
+from steel_training.leakage.candidates import candidates
+from steel_training.leakage.surfaces import common_surfaces
+from steel_training.leakage.turns import turned
+from steel_training.sanity import probe_dataset
+
+
+def planted(data: Data, count: int) -> tuple[Data, dict[str, range]]:
+    """Returns the dataset with copies, and in which rows those of each kind stand."""
+    kinds = {
+        "turned": copied(lambda patch, random: as_jpeg(turned(patch.pixels, int(random.integers(1, 8)))), count),
+        "half": copied(cut_again((0, 0), (32, 32), as_jpeg), count),
+    }
+    rows = {}
+    for kind, plant in kinds.items():
+        first, data = len(data), plant(data, np.random.default_rng(0))
+        rows[kind] = range(first, len(data))
+    return data, rows
+
+
+T = TypeVar("T")
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """Returns what the work returns, and how long the processor was busy with it, seconds."""
+    started = time.process_time()
+    return work(), time.process_time() - started
+
+
+def speed(size: int, count: int) -> str:
+    """Returns the row of the table for so many patches."""
+    data, rows = planted(drawn(0, coils=max(8, size // 107), photographs=4)[:size], count)
+    (profile, anchors), measuring = timed(lambda: profiled(data))
+    part = np.unique(profile["part"], return_inverse=True)[1]
+    held = np.frombuffer(b"".join(anchors), ANCHOR)
+    owner = np.repeat(np.arange(len(anchors)), [len(each) // ANCHOR.itemsize for each in anchors])
+    _, search = timed(lambda: candidates(held, owner, part))
+    pairs, looked = timed(lambda: list(common_surfaces(anchors, part, lambda row: grey_of(data[row]))))
+    _, probes = timed(lambda: probe_dataset(profile, anchors, lambda row: grey_of(data[row])))
+    named = {pair.second for pair in pairs}
+    strange = sum(pair.second < rows["turned"].start for pair in pairs)
+    found = " | ".join(f"{len(named & set(of_kind))} of {len(of_kind)}" for of_kind in rows.values())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return (
+        f"| {len(data):,} | {measuring:.1f} | {search:.1f} | {looked - search:.1f} | {probes:.1f} | {peak:.1f} "
+        f"| {found} | {strange} |"
+    )
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sizes", type=int, nargs="*", default=[5_000, 20_000, 100_000])
+    parser.add_argument("--planted", type=int, default=100)
+    options = parser.parse_args()
+    titles = (
+        "patches",
+        "measuring, s",
+        "search, s",
+        "overlay, s",
+        "all probes, s",
+        "memory, GB",
+        "turned",
+        "half",
+        "others",
+    )
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}", flush=True)
+    # A process each: what one has measured and held is no help and no burden to the next.
+    with ProcessPoolExecutor(1, max_tasks_per_child=1) as process:
+        for size in options.sizes:
+            print(process.submit(speed, size, options.planted).result(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

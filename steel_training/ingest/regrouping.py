@@ -1,0 +1,145 @@
+"""A dataset split anew, so that nothing that belongs together stands in two parts: what `steel-training split` does.
+
+What must stay together is joined step by step: the photographs and groups that the manifest names, then those that share a
+value of a column, or show one piece of steel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from steel_training.dataset import Dataset, groups_of, new_copy, resolve_dataset
+from steel_training.errors import UsageError
+from steel_training.ingest.cutting import Progress
+from steel_training.leakage.duplicates import BLANK
+from steel_training.leakage.surfaces import one_surface_groups
+from steel_training.measures import grey_of, measure_file
+from steel_training.pixels import open_image
+from steel_training.splits import SPLITS, CannotSplit, assign_splits
+
+STEEL = "steel"
+
+
+class CannotRegroup(UsageError):
+    """The dataset cannot be grouped so, or the groups allow no parts."""
+
+
+@dataclass(frozen=True)
+class Regrouped:
+    """What was made.
+
+    Attributes:
+        dataset: where it stands.
+        patches: how many.
+        groups_before: what stood together before.
+        groups: what stands together now.
+        parts: patches by part.
+    """
+
+    dataset: str
+    patches: int
+    groups_before: int
+    groups: int
+    parts: dict[str, int]
+
+
+def regroup(
+    uri: str,
+    out: str,
+    *,
+    group_by: str,
+    seed: int = 20,
+    val_share: float = 0.2,
+    test_share: float = 0.2,
+    progress: Progress | None = None,
+) -> Regrouped:
+    """Writes a copy of a dataset with new `group_id` and `split`; every other column stays as it is.
+
+    Args:
+        uri: folder or S3 prefix; of dated versions the newest is taken.
+        out: folder or S3 prefix of the new dataset; must be empty.
+        group_by: column whose values must not straddle the split, or `steel`: what shows one piece of steel is found from the
+            pixels (overlaps, turned copies, other exposures).
+        seed: of the parts.
+        val_share: share of the groups.
+        test_share: share of the groups.
+        progress: called with patches done and in all.
+
+    Raises:
+        DatasetNotFound: there is none.
+        OutputExists: there is something at `out`.
+        CannotRegroup: the column is missing, a patch cannot be read, or there are too few groups for three parts.
+    """
+    dataset = resolve_dataset(uri)
+    manifest = dataset.manifest.reset_index(drop=True)
+    missing = [name for name in ("patch_id", "path", "label", "source_id") if name not in manifest]
+    if missing:
+        raise CannotRegroup(f"The manifest of {dataset.uri} has no column {', '.join(missing)}; add it first.")
+    source = manifest["source_id"].astype("string")
+    if source.isna().any():
+        raise CannotRegroup(
+            f"{int(source.isna().sum())} rows of {dataset.uri} name no photograph (source_id); name it, or remove the rows."
+        )
+    known = _joined(np.arange(len(manifest)), groups_of(manifest), source)
+    if group_by == STEEL:
+        groups = _by_steel(dataset, manifest, known, progress)
+    elif group_by in manifest and group_by not in ("label", "split", "defect_type", "patch_id", "path"):
+        groups = _joined(known, manifest[group_by].astype("string"))
+    else:
+        usable = [str(name) for name in manifest if name not in ("label", "split", "defect_type", "patch_id", "path")]
+        raise CannotRegroup(f"--group-by {group_by!r} is neither 'steel' nor one of the columns {', '.join(usable)}.")
+    manifest["group_id"] = pd.Series([f"g{number:05d}" for number in groups], dtype="string")
+    try:
+        parts = assign_splits(
+            manifest.drop(columns="split", errors="ignore"), seed=seed, val_share=val_share, test_share=test_share
+        )
+    except CannotSplit as error:
+        raise CannotRegroup(
+            f"Grouped by {group_by}, {dataset.uri} cannot be cut into train, val and test: {error}. It has "
+            f"{len(set(groups.tolist())):,} such groups. Add photographs of other steel."
+        ) from None
+    manifest["split"] = parts
+    new_copy(dataset, manifest, out)
+    sizes = {part: int((parts == part).sum()) for part in SPLITS}
+    return Regrouped(out, len(manifest), len(set(known.tolist())), len(set(groups.tolist())), sizes)
+
+
+def _joined(numbers: np.ndarray, *columns: pd.Series) -> np.ndarray:
+    """Joins rows (n,) of one number, and those that share a value of a column, directly or through others."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    size = len(numbers)
+    links: list[np.ndarray] = [numbers, *(pd.factorize(column)[0] for column in columns)]
+    rows, ends, start = [], [], size
+    for codes in links:
+        told = np.flatnonzero(codes >= 0)  # a missing value joins nothing
+        rows.append(told)
+        ends.append(start + codes[told])
+        start += int(codes.max(initial=-1)) + 1
+    row, end = np.concatenate(rows), np.concatenate(ends)
+    graph = coo_matrix((np.ones(len(row), bool), (row, end)), shape=(start, start))
+    return np.asarray(pd.factorize(connected_components(graph, directed=False)[1][:size])[0])
+
+
+def _by_steel(dataset: Dataset, manifest: pd.DataFrame, known: np.ndarray, progress: Progress | None) -> np.ndarray:
+    paths = [None if pd.isna(path) else str(path) for path in manifest["path"]]
+    measured = []
+    for done, path in enumerate(paths):
+        measured.append(measure_file(dataset.storage, path))
+        if progress is not None:
+            progress(done + 1, len(paths))
+    unread = [f"{path}" for path, each in zip(paths, measured, strict=True) if each.pixel_hash is None]
+    if unread:
+        raise CannotRegroup(
+            f"{len(unread):,} of {len(paths):,} patches cannot be read: {', '.join(unread[:5])}. Add the files, or remove the rows."
+        )
+    read = lru_cache(maxsize=512)(lambda row: grey_of(open_image(dataset.storage.read(str(paths[row])))))
+    surfaces = one_surface_groups([each.anchors for each in measured], known, read)
+    # Blank patches are alike without being copies.
+    hashes = [each.pixel_hash if (each.contrast or 0.0) >= BLANK else None for each in measured]
+    return _joined(surfaces[known], pd.Series(hashes, dtype="string"))

@@ -1,0 +1,28 @@
+"""From sections to HTML: the templates, and a page of sections beside the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from steel_training.report.blocks import Section
+
+
+def templates() -> Any:
+    """Returns the Jinja environment of the report; whatever is put into a page is escaped."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render_page(title: str, sections: Sequence[Section], *, back: str = "index.html") -> str:
+    """Renders sections as a page of their own, as the report would show them; `back` is where its link leads."""
+    page: str = templates().get_template("page.html.j2").render(title=title, sections=sections, back=back)
+    return page
