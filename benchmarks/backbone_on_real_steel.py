@@ -24,11 +24,11 @@ def features(weights: str, pixels: np.ndarray) -> dict[str, np.ndarray]:
     import keras
     import tensorflow as tf
 
-    from steel_training.backbones import SPECS
     from steel_training.config import ModelConfig
-    from steel_training.model_trainer import POOLED, TransferLearningModel
-    from steel_training.views import resize
-    from steel_training.weights import load_weights
+    from steel_training.training.backbones import SPECS
+    from steel_training.training.model_trainer import POOLED, TransferLearningModel
+    from steel_training.training.preprocessing import resize
+    from steel_training.training.pretrained_weights import load_weights
 
     model = TransferLearningModel.build(ModelConfig(weights=weights), SIZE).keras_model
     spec = SPECS["EfficientNetB0"]
@@ -95,10 +95,10 @@ def main() -> int:
     parser.add_argument("weights", nargs="+")
     parser.add_argument("--head", action="store_true", help="train the head alone too (a minute a file)")
     options = parser.parse_args()
-    from steel_training.dataset import groups_of, resolve_dataset
-    from steel_training.pixels import read_batches
+    from steel_training.data.dataset import find_dataset, groups_of
+    from steel_training.data.images import read_batches
 
-    dataset = resolve_dataset(options.dataset)
+    dataset = find_dataset(options.dataset)
     labels, groups = dataset.manifest["label"].to_numpy(int), groups_of(dataset.manifest).to_numpy(str)
     pixels = np.concatenate(list(read_batches(dataset.storage, list(dataset.manifest["path"]), 256)))
     print("| weights | on | AUC | precision at recall 0.95 | s |\n|---|---|---|---|---|")

@@ -22,14 +22,13 @@ import pandas as pd
 from leak_plants import Data, Photographs, drawn
 from leak_probes import _measured
 
-from steel_training import sanity
 from steel_training.config import Config
-from steel_training.evaluation import score
-from steel_training.features import PatchSet
-from steel_training.leakage import Probe
+from steel_training.data.patches import PatchSet
+from steel_training.leakage import Probe, baseline_check
 from steel_training.leakage.simple_cue import simple_cue
-from steel_training.model_trainer import BaselineCNN, ModelTrainer
 from steel_training.storage import open_storage
+from steel_training.training.model_trainer import BaselineCNN, ModelTrainer
+from steel_training.training.scoring import score
 
 CODES = (
     "leak.too_good",
@@ -91,9 +90,9 @@ def probes_of(data: Data, seed: int) -> list[Probe]:
     groups = np.array([str(patch.group or patch.source) for patch in data])
     profile = profile.assign(label=labels, part=part, group=groups)
     return [
-        sanity.too_good(trained.history, config.baseline, [Probe.unjudged("leak.two_cameras", "not asked")]),
-        sanity.loss_fell(trained.history, sets["train"].labels),
-        *sanity.collapse(sets["val"].labels, scores, groups[part == "val"]),
+        baseline_check.too_good(trained.history, config.baseline, [Probe.unjudged("leak.two_cameras", "not asked")]),
+        baseline_check.loss_fell(trained.history, sets["train"].labels),
+        *baseline_check.collapse(sets["val"].labels, scores, groups[part == "val"]),
         simple_cue(profile, scores),
     ]
 

@@ -63,8 +63,8 @@ def _network(made: list[Callable] = []) -> Callable:  # noqa: B006 - built once
         import keras
         import tensorflow as tf
 
-        from steel_training.backbones import SPECS
-        from steel_training.weights import load_weights
+        from steel_training.training.backbones import SPECS
+        from steel_training.training.pretrained_weights import load_weights
 
         spec = SPECS["EfficientNetB0"]
         backbone = spec.build(_EMBEDDED_AT)

@@ -21,8 +21,8 @@ from leak_plants import Data, Photographs, drawn
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from steel_training.drift import WHOLE, Comparison, Drift, Reading, compare, summarise
-from steel_training.measures import measure
+from steel_training.data.drift import WHOLE, Comparison, Drift, Reading, compare, summarise
+from steel_training.data.measurements import measure
 
 Change = Callable[[np.ndarray], np.ndarray]
 

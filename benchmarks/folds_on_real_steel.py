@@ -42,12 +42,12 @@ def lay_fold(dataset: Path, out: Path, fold: int) -> Path:
     """Lays a copy of the dataset whose test part is the fold; patches are linked, not copied."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    from steel_training.dataset import groups_of, resolve_dataset
+    from steel_training.data.dataset import find_dataset, groups_of
 
     folder = out / f"fold{fold}"
     if folder.exists():
         return folder
-    manifest = resolve_dataset(str(dataset)).manifest
+    manifest = find_dataset(str(dataset)).manifest
     together = joined(dataset, manifest, groups_of(manifest))
     cuts = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(manifest, manifest["label"], together)
     _, test = list(cuts)[fold]

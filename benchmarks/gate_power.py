@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from steel_training.config import GateConfig
-from steel_training.gate import Support, decide
-from steel_training.intervals import Resamples, design_effect, grouped_share_bound
-from steel_training.metrics import Counts, Estimate
+from steel_training.evaluation.confidence import Resamples, design_effect, grouped_share_bound
+from steel_training.evaluation.gate import Support, decide
+from steel_training.evaluation.metrics import Counts, Estimate
 
 TARGET = 0.95
 RECALLS = (0.93, 0.94, 0.95, 0.97, 0.98)

@@ -148,15 +148,15 @@ def main() -> None:
     options = parser.parse_args()
 
     from steel_training.config import Config
-    from steel_training.dataset import resolve_dataset
+    from steel_training.data.dataset import find_dataset
+    from steel_training.data.images import read_batches
     from steel_training.ingest.synthetic.sample import make_sample
-    from steel_training.model_trainer import TransferLearningModel
-    from steel_training.pixels import read_batches
-    from steel_training.views import resize
+    from steel_training.training.model_trainer import TransferLearningModel
+    from steel_training.training.preprocessing import resize
 
     with tempfile.TemporaryDirectory() as scratch:
         make_sample(f"{scratch}/strips", coils=max(2, options.patches // 52), photographs_per_coil=2)
-        dataset = resolve_dataset(f"{scratch}/strips")
+        dataset = find_dataset(f"{scratch}/strips")
         batches = read_batches(dataset.storage, list(dataset.manifest["path"])[: options.patches], BATCH)
         pixels = [np.asarray(resize(batch, options.size)) for batch in batches if len(batch) == BATCH]
         config = Config.model_validate({"model": {"weights": "steel"}})

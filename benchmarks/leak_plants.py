@@ -13,11 +13,11 @@ import pandas as pd
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from steel_training.ingest.cutting import CutRule, cut
-from steel_training.ingest.joining import join_photographs
+from steel_training.data.matching.symmetries import turned
+from steel_training.data.splits import assign_splits
+from steel_training.ingest.overlap_groups import join_photographs
 from steel_training.ingest.synthetic.sample import photograph_coil
-from steel_training.leakage.turns import turned
-from steel_training.splits import assign_splits
+from steel_training.ingest.tiling import CutRule, cut
 
 SIDE = 64
 

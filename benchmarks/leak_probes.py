@@ -24,20 +24,21 @@ import pandas as pd
 from leak_plants import HONEST, PLANTED, Data, Patch, Photographs, drawn
 from PIL import Image
 
-from steel_training.leakage.anchors import anchors_of
-from steel_training.leakage.cameras import two_cameras
-from steel_training.leakage.columns import manifest_columns, names
+from steel_training.data.matching.keypoints import anchors_of
+from steel_training.data.matching.same_surface import common_surfaces
+from steel_training.data.measurements import measure
+from steel_training.leakage.baseline_check import probe_dataset
+from steel_training.leakage.capture_device import two_cameras
 from steel_training.leakage.coordinates import coordinates
+from steel_training.leakage.distribution_shift import parts_differ
 from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
 from steel_training.leakage.file_metadata import file_metadata
 from steel_training.leakage.file_modified import file_modified
-from steel_training.leakage.groups import shared_groups
-from steel_training.leakage.moved import parts_differ
+from steel_training.leakage.metadata import manifest_columns, names
+from steel_training.leakage.near_duplicates import same_surface
 from steel_training.leakage.pixel_property import pixel_property
 from steel_training.leakage.probe import Probe
-from steel_training.leakage.surfaces import common_surfaces, same_surface
-from steel_training.measures import measure
-from steel_training.sanity import probe_dataset
+from steel_training.leakage.shared_groups import shared_groups
 
 BY_CODE: dict[str, Callable[[pd.DataFrame], Probe]] = {
     "leak.group": shared_groups,

@@ -21,11 +21,11 @@ import numpy as np
 from leak_plants import Data, as_jpeg, copied, cut_again, drawn
 from leak_probes import grey_of, profiled
 
-from steel_training.leakage.anchors import ANCHOR
-from steel_training.leakage.candidates import candidates
-from steel_training.leakage.surfaces import common_surfaces
-from steel_training.leakage.turns import turned
-from steel_training.sanity import probe_dataset
+from steel_training.data.matching.candidates import candidates
+from steel_training.data.matching.keypoints import ANCHOR
+from steel_training.data.matching.same_surface import common_surfaces
+from steel_training.data.matching.symmetries import turned
+from steel_training.leakage.baseline_check import probe_dataset
 
 
 def planted(data: Data, count: int) -> tuple[Data, dict[str, range]]:

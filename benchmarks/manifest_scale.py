@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 
 from steel_training.config import ValidationConfig
-from steel_training.dataset import groups_of, resolve_dataset
-from steel_training.drift import Comparison
+from steel_training.data.dataset import find_dataset, groups_of
+from steel_training.data.drift import Comparison
+from steel_training.data.profile import profile_patches
+from steel_training.data.splits import assign_splits
 from steel_training.ingest.synthetic.sample import make_sample
-from steel_training.profile import profile_patches
-from steel_training.splits import assign_splits
 from steel_training.validation import validate_patches
 
 STEPS = ("read and split", "validate")
@@ -34,7 +34,7 @@ COIL, PHOTOGRAPH = 400, 40
 def make(folder: Path, rows: int) -> None:
     """Writes `manifest.csv` and `profile.parquet`."""
     make_sample(str(folder / "sample"), coils=4, photographs_per_coil=1)
-    dataset = resolve_dataset(str(folder / "sample"))
+    dataset = find_dataset(str(folder / "sample"))
     profile = profile_patches(dataset.storage, dataset.manifest).drop(columns="anchors")
     number = np.arange(rows)
     table = profile.iloc[number % len(profile)].reset_index(drop=True)
@@ -53,7 +53,7 @@ def work(step: str, folder: Path) -> None:
     """Does one step and prints seconds and the highest memory, GB."""
     started = time.monotonic()
     if step == STEPS[0]:
-        manifest = resolve_dataset(str(folder)).manifest
+        manifest = find_dataset(str(folder)).manifest
         assign_splits(manifest, seed=20, val_share=0.2, test_share=0.2)
     else:
         outcome = validate_patches(

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from scale import dataset as make_dataset
 
-from steel_training.dataset import resolve_dataset
+from steel_training.data.dataset import find_dataset
 from steel_training.ingest.packing import pack
 from steel_training.storage import S3Storage, open_storage
 
@@ -63,7 +63,7 @@ def slow_road(host: str, port: int, delay: float) -> str:
 
 def seconds(uri: str) -> float:
     """Reads every patch once."""
-    found = resolve_dataset(uri)
+    found = find_dataset(uri)
     paths = list(found.manifest["path"])
     started = time.monotonic()
     with ThreadPoolExecutor(1 if found.storage.is_local else 16) as pool:

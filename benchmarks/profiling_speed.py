@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from steel_training.dataset import resolve_dataset
+from steel_training.data.dataset import find_dataset
+from steel_training.data.profile import profile_patches
 from steel_training.ingest.synthetic.sample import make_sample
-from steel_training.profile import profile_patches
 
 PEER = Path(__file__).parent / "peers" / "cleanvision_profile.py"
 
@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         make_sample(f"{scratch}/strips", coils=max(2, options.patches // 104), photographs_per_coil=4)
-        dataset = resolve_dataset(f"{scratch}/strips")
+        dataset = find_dataset(f"{scratch}/strips")
         rows = dataset.manifest
         ours, theirs, checks = [], [], 0
         for _ in range(3):

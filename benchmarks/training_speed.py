@@ -22,17 +22,18 @@ import numpy as np
 from peers import pixel_recipe
 
 from steel_training.config import Config
-from steel_training.dataset import resolve_dataset
-from steel_training.features import FeatureCache, PatchSet
+from steel_training.data.dataset import find_dataset
+from steel_training.data.images import read_batches
+from steel_training.data.patches import PatchSet
+from steel_training.data.splits import TEST, TRAIN, VAL, assign_splits
 from steel_training.ingest.synthetic.sample import make_sample
-from steel_training.pixels import read_batches
-from steel_training.splits import TEST, TRAIN, VAL, assign_splits
-from steel_training.views import resize
+from steel_training.training.feature_cache import FeatureCache
+from steel_training.training.preprocessing import resize
 
 
 def parts_of(uri: str) -> dict[str, PatchSet]:
     """Reads the parts of a dataset, grouped by steel where its manifest names none."""
-    dataset = resolve_dataset(uri)
+    dataset = find_dataset(uri)
     manifest = dataset.manifest
     if "split" not in manifest:
         manifest = manifest.assign(split=assign_splits(manifest, seed=20, val_share=0.2, test_share=0.2))
@@ -97,7 +98,7 @@ def one(
     """Trains both; returns seconds of the recipe, of ours with an empty and a full cache, and both areas."""
     import keras
 
-    from steel_training.model_trainer import ModelTrainer, TransferLearningModel
+    from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel
 
     config = Config.model_validate(
         {

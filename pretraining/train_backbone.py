@@ -59,8 +59,8 @@ def build(start: str) -> tuple[Any, Any]:
     from kinds import KINDS
     from surfaces import GRID
 
-    from steel_training.backbones import SPECS
-    from steel_training.weights import load_weights
+    from steel_training.training.backbones import SPECS
+    from steel_training.training.pretrained_weights import load_weights
 
     spec = SPECS["EfficientNetB0"]
     backbone = spec.build(SIZE)

@@ -122,9 +122,8 @@ def _follow(command: list[str], show: Show) -> int:
 
 def _tell(show: Show) -> bool:
     """Prints the verdict as the command line would; says whether there is one."""
-    from steel_training.conclusion import conclude
-    from steel_training.records import STAGES
-    from steel_training.run import Run, Status
+    from steel_training.report.summary import conclude
+    from steel_training.runs.run import STAGES, Run, Status
     from steel_training.storage import open_storage
     from steel_training.verdict import Verdict
 

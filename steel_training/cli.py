@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from steel_training import distribution
 from steel_training.config import load_config, settings
 from steel_training.errors import SteelTrainingError, UsageError
-from steel_training.run import Run, StageResult, Status, safe_run_id
+from steel_training.runs.run import STAGES, Run, StageResult, Status, safe_run_id
+from steel_training.stages import perform
 from steel_training.storage import open_storage
+from steel_training.training import cluster
 from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
 
 log = logging.getLogger("steel_training")
@@ -73,7 +74,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from steel_training.ingest.commands import add_commands as add_ingest_commands
-    from steel_training.records import STAGES
     from steel_training.registry.commands import add_commands as add_registry_commands
     from steel_training.serving.commands import add_commands as add_serving_commands
 
@@ -127,10 +127,7 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
 
 
 def _perform(run: Run, stage: str, options: argparse.Namespace) -> StageResult:
-    from steel_training import stages
-    from steel_training.records import STAGES
-
-    distribution.refuse_worker(stage)
+    cluster.refuse_worker(stage)
     # A run without a person in it has one step less than there are stages: it is published or rejected.
     place = STAGES.index(stage) + 1
     of = f"[{min(place, len(STAGES) - 2)}/{len(STAGES) - 2}]"
@@ -141,11 +138,15 @@ def _perform(run: Run, stage: str, options: argparse.Namespace) -> StageResult:
         if options.allow:
             named = [*config.baseline.allow, *options.allow]
             config = load_config(options.config, overrides=[*options.overrides, f"baseline.allow={json.dumps(named)}"])
-        result = stages.resolve(run, stages.Request(options.dataset, config, as_of))
+        from steel_training.stages.resolve_dataset import Request
+
+        result = perform(stage, run, Request(options.dataset, config, as_of))
     elif stage == "approve_release":
-        result = stages.approve_release(run, stages.Answer(options.by, options.refuse))
+        from steel_training.stages.approve_release import Answer
+
+        result = perform(stage, run, Answer(options.by, options.refuse))
     else:
-        result = stages.LATER[stage](run)
+        result = perform(stage, run)
     log.info("%s %s: %s, %.0f s", of, stage, result.status, result.seconds)
     return result
 
@@ -175,8 +176,7 @@ def _stage(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from steel_training import stages
-    from steel_training.records import STAGES
+    from steel_training.stages.approve_release import released
 
     run_id = options.run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S%f")
     run = Run(open_storage(options.store), safe_run_id(run_id))
@@ -184,12 +184,12 @@ def _run(options: argparse.Namespace) -> int:
         result = _perform(run, stage, options)
         if result.status is not Status.DONE:
             return _conclude(run, result)
-    last = "publish_model" if stages.released(run).publish else "reject_model"
+    last = "publish_model" if released(run).publish else "reject_model"
     return _conclude(run, _perform(run, last, options))
 
 
 def _conclude(run: Run, result: StageResult) -> int:
-    from steel_training.conclusion import conclude
+    from steel_training.report.summary import conclude
 
     conclusion = conclude(run, result)
     print(conclusion.told(), file=sys.stderr)

@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from steel_training.errors import UsageError
-from steel_training.overriding import refuse_unknown
+from steel_training.verdict import refuse_unknown
 
 Backbone = Literal["EfficientNetB0", "ResNet50"]
 Loss = Literal["binary_crossentropy", "focal"]

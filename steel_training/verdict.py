@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -25,6 +25,27 @@ CHAMPION_MOVED = "release.champion_moved"
 """The reason of a version that was registered and not promoted, because another run had moved the champion."""
 
 
+OVERRIDABLE = (
+    "leak.group",
+    "leak.duplicate",
+    "leak.contradiction",
+    "leak.overlap",
+    "leak.rotation",
+    "leak.near_duplicate",
+    "leak.coordinates",
+    "leak.file_metadata",
+    "leak.manifest_column",
+    "leak.pixel_property",
+    "leak.two_cameras",
+    "leak.shuffled_labels",
+    "leak.too_good",
+)
+"""Codes of leak probes that block. Whether a model learned anything, and the targets, cannot be overridden."""
+
+ALLOWED = "ALARM, allowed by name: "
+"""Before the message of an alarm that a person let pass."""
+
+
 @dataclass(frozen=True)
 class Reason:
     """One reason for a verdict: a stable code, and a message with the number, the target and what to do next."""
@@ -40,3 +61,16 @@ class Reason:
     def from_dict(cls, values: Mapping[str, Any]) -> Reason:
         """Reads a reason back."""
         return cls(code=str(values["code"]), message=str(values["message"]))
+
+
+def refuse_unknown(codes: Iterable[str]) -> None:
+    """Checks the names in `baseline.allow`.
+
+    Raises:
+        ValueError: one of them is no probe that blocks.
+    """
+    for code in codes:
+        if code not in OVERRIDABLE:
+            raise ValueError(
+                f"{code!r} cannot be allowed. Only a leak probe that blocks can, by its name: {', '.join(OVERRIDABLE)}"
+            )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from steel_training.config import Config
-from steel_training.views import VIEWS, resize, view
+from steel_training.training.preprocessing import VIEWS, resize, view
 
 
 @dataclass(frozen=True)

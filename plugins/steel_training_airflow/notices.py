@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
 
-from steel_training.run import Status, safe_run_id
+from steel_training.runs.run import Status, safe_run_id
 from steel_training.verdict import Verdict
 from steel_training_airflow.links import report_address
 

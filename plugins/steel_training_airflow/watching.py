@@ -10,8 +10,8 @@ from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from steel_training.data.versions import dated_versions, unseen
 from steel_training.storage import StorageError
-from steel_training.versions import dated_versions, unseen
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

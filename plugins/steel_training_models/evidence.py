@@ -9,10 +9,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from steel_training.report.bounds import dots_and_bounds
-from steel_training.report.chart import BLUE, GREEN, ORANGE, Chart
-from steel_training.report.wording import NAMES, bound_of, is_met, is_number, number
-from steel_training.run import REPORT, RUNS
+from steel_training.report.formatting import NAMES, bound_of, is_met, is_number, number
+from steel_training.report.svg import BLUE, GREEN, ORANGE, Chart
+from steel_training.report.target_chart import dots_and_bounds
+from steel_training.runs.run import REPORT, RUNS
 from steel_training.storage import ObjectNotFound, Storage
 
 _DASHED = {BLUE: "circle", ORANGE: "diamond", GREEN: "square"}

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from steel_training.registry.tables import SHOWN
-from steel_training.report.wording import bound_of, is_met, is_number, number
+from steel_training.registry.text import SHOWN
+from steel_training.report.formatting import bound_of, is_met, is_number, number
 
 PAGE = 50
 SIGNS = {"published": "✓", "rejected": "✗", "blocked": "■", "pruned": "–", "unchanged": "○", "no record": "?"}

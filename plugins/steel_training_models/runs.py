@@ -15,8 +15,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 
-from steel_training.report.wording import duration, headline
-from steel_training.run import STAGES, Run, StageResult, safe_run_id
+from steel_training.report.formatting import duration, headline
+from steel_training.runs.run import STAGES, Run, StageResult, safe_run_id
 from steel_training.storage import Storage
 from steel_training.verdict import Verdict
 from steel_training_models import evidence

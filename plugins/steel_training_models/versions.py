@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from steel_training.registry import Pointer, VersionNotFound
-from steel_training.registry.tables import SHOWN
-from steel_training.report.wording import NAMES, bound_of, headline, metric, number
-from steel_training.run import REPORT
+from steel_training.registry.text import SHOWN
+from steel_training.report.formatting import NAMES, bound_of, headline, metric, number
+from steel_training.runs.run import REPORT
 from steel_training_models import consent, evidence
 from steel_training_models.access import Person, Reader
 from steel_training_models.pages import render

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from steel_training.registry import Pointer
-from steel_training.registry.tables import compared, incomparable
+from steel_training.registry.text import compared, incomparable
 from steel_training_models import consent, evidence
 from steel_training_models.access import Person, Reader
 from steel_training_models.pages import render

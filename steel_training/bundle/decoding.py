@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from steel_training.pixels import MAX_SIDE
+from steel_training.data.images import MAX_SIDE
 
 EXPECTED = f"expected an 8-bit grey or RGB PNG, JPEG or BMP file of at most {MAX_SIDE} pixels a side"
 

@@ -25,7 +25,7 @@ def export(model: Any, folder: Path, *, threshold: float, input_size: int, versi
     import tensorflow as tf
 
     from steel_training.bundle.decoding import decode
-    from steel_training.views import resize
+    from steel_training.training.preprocessing import resize
 
     model.save(folder / KERAS_MODEL)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from steel_training.bundle.layout import LITE, LITE_RECORD, LITE_TOLERANCE
-from steel_training.forward import as_constants
+from steel_training.training.inference import as_constants
 
 log = logging.getLogger(__name__)
 

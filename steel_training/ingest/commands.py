@@ -10,15 +10,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steel_training.dataset import OutputExists
+from steel_training.data.dataset import OutputExists
 from steel_training.errors import UsageError
-from steel_training.ingest.cutting import CutRule, IngestSummary, Progress
-from steel_training.ingest.joining import join_photographs
 from steel_training.ingest.masks import ingest_masks
+from steel_training.ingest.overlap_groups import join_photographs
 from steel_training.ingest.packing import PATCHES_A_FILE, pack
 from steel_training.ingest.regrouping import regroup
 from steel_training.ingest.severstal import SEVERSTAL_RULE, ingest_severstal
 from steel_training.ingest.synthetic import make_sample
+from steel_training.ingest.tiling import CutRule, IngestSummary, Progress
 from steel_training.ingest.voc import VOC_RULE, ingest_voc
 
 if TYPE_CHECKING:

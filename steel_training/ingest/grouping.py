@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from steel_training.dataset import REQUIRED_COLUMNS
+from steel_training.data.dataset import REQUIRED_COLUMNS
 from steel_training.errors import UsageError
-from steel_training.ingest.photographs import SUFFIXES
-from steel_training.ingest.tables import read_csv
+from steel_training.ingest.csv_tables import read_csv
+from steel_training.ingest.source_images import SUFFIXES
 
 _MADE_BY_INGEST = frozenset({*REQUIRED_COLUMNS, "x", "y", "defect_type"}) - {"source_id"}
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from steel_training.dataset import Dataset, new_folder, resolve_dataset, write_manifest
+from steel_training.data.dataset import Dataset, find_dataset, new_folder, write_manifest
 from steel_training.errors import UsageError
-from steel_training.ingest.cutting import Progress
+from steel_training.ingest.tiling import Progress
 from steel_training.storage import confined, object_of
 from steel_training.storage.packed import SUFFIX
 
@@ -54,7 +54,7 @@ def pack(uri: str, out: str, *, patches_a_file: int = PATCHES_A_FILE, progress: 
         StorageError: a file cannot be read, or written.
         PathEscapes: a path leaves the dataset.
     """
-    dataset = resolve_dataset(uri)
+    dataset = find_dataset(uri)
     if "path" not in dataset.manifest or dataset.manifest["path"].isna().any():
         raise UsageError(
             f"{dataset.storage.location(dataset.manifest_name)} has patches without a path; nothing was written."

@@ -12,14 +12,13 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from steel_training.dataset import Dataset, groups_of, new_copy, resolve_dataset
+from steel_training.data.dataset import Dataset, find_dataset, groups_of, new_copy
+from steel_training.data.images import open_image
+from steel_training.data.matching.same_surface import one_surface_groups
+from steel_training.data.measurements import BLANK, grey_of, measure_file
+from steel_training.data.splits import SPLITS, CannotSplit, assign_splits
 from steel_training.errors import UsageError
-from steel_training.ingest.cutting import Progress
-from steel_training.leakage.duplicates import BLANK
-from steel_training.leakage.surfaces import one_surface_groups
-from steel_training.measures import grey_of, measure_file
-from steel_training.pixels import open_image
-from steel_training.splits import SPLITS, CannotSplit, assign_splits
+from steel_training.ingest.tiling import Progress
 
 STEEL = "steel"
 
@@ -74,7 +73,7 @@ def regroup(
         OutputExists: there is something at `out`.
         CannotRegroup: the column is missing, a patch cannot be read, or there are too few groups for three parts.
     """
-    dataset = resolve_dataset(uri)
+    dataset = find_dataset(uri)
     manifest = dataset.manifest.reset_index(drop=True)
     missing = [name for name in ("patch_id", "path", "label", "source_id") if name not in manifest]
     if missing:

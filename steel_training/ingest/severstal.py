@@ -9,12 +9,12 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image
 
-from steel_training.dataset import new_dataset
+from steel_training.data.dataset import new_dataset
 from steel_training.errors import UsageError
-from steel_training.ingest.cutting import CutRule, Cutter, IngestSummary, PhotographTooSmall, Progress
+from steel_training.ingest.csv_tables import read_csv
 from steel_training.ingest.grouping import grouping
-from steel_training.ingest.photographs import AmbiguousPhotograph, image_files
-from steel_training.ingest.tables import read_csv
+from steel_training.ingest.source_images import AmbiguousPhotograph, image_files
+from steel_training.ingest.tiling import CutRule, Cutter, IngestSummary, PhotographTooSmall, Progress
 
 logger = logging.getLogger(__name__)
 

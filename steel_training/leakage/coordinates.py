@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from steel_training.leakage.probe import Probe
-from steel_training.leakage.telling import TooFewGroups, tell
+from steel_training.leakage.separability import TooFewGroups, tell
 
 CODE, TOLD = "leak.coordinates", 0.9
 _NEEDED = ("source_id", "x", "y", "width", "height")

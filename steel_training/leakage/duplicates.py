@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from steel_training.data.measurements import BLANK
 from steel_training.leakage.probe import Probe
 
 _NAMED = 10
-# Grey values (standard deviation). Below it a patch is blank, and blank patches are alike without being copies.
-BLANK = 0.5
 
 
 def identical_pixels(profile: pd.DataFrame) -> Probe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from steel_training.leakage.probe import Probe
-from steel_training.leakage.telling import TooFewGroups, tell
+from steel_training.leakage.separability import TooFewGroups, tell
 
 CODE, TOLD = "leak.file_modified", 0.9
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from steel_training.leakage.pixel_property import BRIGHTNESS, SIGNATURE
 from steel_training.leakage.probe import Probe
-from steel_training.leakage.telling import Told, TooFewGroups, tell
+from steel_training.leakage.separability import Told, TooFewGroups, tell
 
 SHUFFLED, EFFECT = "leak.shuffled_labels", "leak.group_effect"
 CHANCE, FLATTERY = 0.7, 0.05

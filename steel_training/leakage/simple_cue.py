@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from steel_training.comparison import area_ahead
+from steel_training.evaluation.comparison import area_ahead
 from steel_training.leakage.pixel_property import BRIGHTNESS, SIGNATURE, ranked
 from steel_training.leakage.probe import Probe
 

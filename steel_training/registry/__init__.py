@@ -5,8 +5,8 @@ A version never changes: its checksums are written last, removed first, and chec
 
 from steel_training.registry.decisions import Decisions, Unreadable, Verdicts
 from steel_training.registry.errors import ChampionMoved, ModelNameRefused, VersionDamaged, VersionNotFound
+from steel_training.registry.model_registry import MARKER, Registry, names
 from steel_training.registry.pointer import Pointer
-from steel_training.registry.registry import MARKER, Registry, names
 
 __all__ = [
     "MARKER",

@@ -7,8 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from steel_training.registry.registry import Registry
-from steel_training.registry.tables import comparison, listing, summary
+from steel_training.registry.model_registry import Registry
+from steel_training.registry.text import comparison, listing, summary
 from steel_training.storage import open_storage
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from steel_training.errors import SteelTrainingError
-from steel_training.registry.registry import Registry
-from steel_training.schema import WrittenByNewer, readable
+from steel_training.registry.model_registry import Registry
 from steel_training.storage import Entry, ObjectNotFound
+from steel_training.storage.schema import WrittenByNewer, readable
 
 _THREADS = 16
 _SAID: dict[type, str] = {str: "text", list: "a list", dict: "an object"}

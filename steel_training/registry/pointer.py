@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from steel_training import schema
+from steel_training.storage import schema
 
 REMEMBERED = 100
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steel_training.report.of_run import write_report
+    from steel_training.report.from_run import write_report
     from steel_training.report.page import render
     from steel_training.report.record import Mistake, RunRecord
 

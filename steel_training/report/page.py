@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from steel_training.leakage.probe import CORRECTED_COPY
-from steel_training.report import judged, leakage, process
+from steel_training.report import evaluation_sections, leakage_sections, run_sections
 from steel_training.report.blocks import Section
+from steel_training.report.formatting import FOUND, headline
 from steel_training.report.record import RunRecord
 from steel_training.report.rendering import templates
-from steel_training.report.wording import FOUND, headline
 from steel_training.verdict import Verdict
 
 HEADLINES = {
@@ -61,19 +61,23 @@ def sections(record: RunRecord) -> list[Section]:
     """Returns what there is to tell, most urgent first: for a run that was blocked, the evidence for that."""
     said = {reason.code for reason in record.reasons} if record.verdict is Verdict.BLOCKED else set()
     evidence = [
-        *leakage.probes(record.outputs("check_baseline"), record.evidence, said),
-        *process.validation(record.outputs("validate_patches"), record.evidence, said),
+        *leakage_sections.probes(record.outputs("check_baseline"), record.evidence, said),
+        *run_sections.validation(record.outputs("validate_patches"), record.evidence, said),
     ]
     told: list[Section] = []
     if record.verdict is Verdict.BLOCKED:
         told, evidence = evidence, []
     evaluated = record.outputs("evaluate")
     if evaluated:
-        told += [judged.metrics(evaluated), *judged.mistakes(record.mistakes, evaluated), judged.confusion(evaluated)]
+        told += [
+            evaluation_sections.metrics(evaluated),
+            *evaluation_sections.mistakes(record.mistakes, evaluated),
+            evaluation_sections.confusion(evaluated),
+        ]
         if record.curves is not None:
-            told.append(judged.curves(record.curves, evaluated, record.scores))
-        told += [judged.rivals(evaluated), *judged.slices(evaluated)]
-    told += [*process.training(record), *process.data(record), *evidence]
+            told.append(evaluation_sections.curves(record.curves, evaluated, record.scores))
+        told += [evaluation_sections.rivals(evaluated), *evaluation_sections.slices(evaluated)]
+    told += [*run_sections.training(record), *run_sections.data(record), *evidence]
     if record.outputs("verify_bundle"):
-        told.append(judged.bundle(record.outputs("verify_bundle")))
-    return [*told, *process.time(record), *process.lineage(record)]
+        told.append(evaluation_sections.bundle(record.outputs("verify_bundle")))
+    return [*told, *run_sections.time(record), *run_sections.lineage(record)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from steel_training.bundle import SAVED_MODEL
-from steel_training.pixels import as_png
+from steel_training.data.images import as_png
 
 BATCH = 32
 
@@ -37,7 +37,7 @@ class LoadedModel:
         self._signature: Any = self._module.signatures["serving_default"]
 
     def score(self, files: Sequence[bytes]) -> list[Answer]:
-        """Scores image files, as `pixels.without_tiff` returns them; any number, `BATCH` at a time. Thread-safe."""
+        """Scores image files, as `images.without_tiff` returns them; any number, `BATCH` at a time. Thread-safe."""
         import tensorflow as tf
 
         answers: list[Answer] = []

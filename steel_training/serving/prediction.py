@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from steel_training.data.images import ImageUnreadable, without_tiff
 from steel_training.errors import UsageError
-from steel_training.pixels import ImageUnreadable, without_tiff
 from steel_training.registry import Registry
 from steel_training.serving.model import LoadedModel
 
@@ -22,7 +22,7 @@ def predict(registry: Registry, images: Sequence[str], *, version: str | None = 
     Args:
         registry: of the model.
         images: paths of PNG, JPEG, BMP or TIFF files, 8-bit, grey or RGB,
-            at most `pixels.MAX_SIDE` pixels a side.
+            at most `images.MAX_SIDE` pixels a side.
         version: instead of the champion.
 
     Returns:

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from steel_training.data.images import ImageUnreadable, without_tiff
 from steel_training.errors import SteelTrainingError
-from steel_training.pixels import ImageUnreadable, without_tiff
 from steel_training.registry import Registry
-from steel_training.serving.following import ChampionFollower
+from steel_training.serving.champion import ChampionFollower
 from steel_training.serving.model import Answer, LoadedModel
 from steel_training.serving.protocol import INPUT, LENGTH_HEADER, OUTPUTS, BadRequest, Inference, answer
 

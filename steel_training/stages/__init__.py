@@ -1,33 +1,29 @@
-"""One function a stage: it reads what earlier stages left in the run, does its work, and leaves its own.
+"""The stages of a run, one file each, named as the DAG names its tasks.
 
-The order is that of `records.STAGES`; the DAG and `run` follow it. Heavy packages are imported where they are used, so
-that a stage pays only for what it needs.
+A stage reads what earlier stages left in the run, does its work, and leaves its own. The order is that of `STAGES`. Files that
+begin with an underscore are shared by stages. A stage is imported when it is done, so that each pays only for what it needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
 
-from steel_training.run import Run, StageResult
-from steel_training.stages.approval import Answer, WaitsForAnswer, approve_release, released
-from steel_training.stages.baseline import check_baseline
-from steel_training.stages.data import Request, profile_patches, resolve, validate_patches
-from steel_training.stages.judging import decide, evaluate, verify_bundle
-from steel_training.stages.release import publish_model, reject_model
-from steel_training.stages.training import fine_tune, train_head
+from steel_training.runs.run import STAGES, Run, StageResult
 
-LATER: Mapping[str, Callable[[Run], StageResult]] = {
-    "profile_patches": profile_patches,
-    "validate_patches": validate_patches,
-    "check_baseline": check_baseline,
-    "train_head": train_head,
-    "fine_tune": fine_tune,
-    "evaluate": evaluate,
-    "verify_bundle": verify_bundle,
-    "decide": decide,
-    "publish_model": publish_model,
-    "reject_model": reject_model,
-}
-"""Every stage after `resolve_dataset` but `approve_release`: they need nothing but the run."""
 
-__all__ = ["LATER", "Answer", "Request", "WaitsForAnswer", "approve_release", "released", "resolve"]
+def perform(stage: str, run: Run, *request: Any) -> StageResult:
+    """Does one stage of a run.
+
+    Args:
+        stage: one of `STAGES`.
+        run: the run.
+        request: what `resolve_dataset` (`Request`) and `approve_release` (`Answer`) need beside the run.
+
+    Returns:
+        The stage's result, found or made.
+    """
+    if stage not in STAGES:
+        raise ValueError(f"There is no stage {stage!r}; expected one of {', '.join(STAGES)}.")
+    result: StageResult = getattr(import_module(f"{__name__}.{stage}"), stage)(run, *request)
+    return result

@@ -18,9 +18,9 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from steel_training.scratch import forget_unused, make_room, scratch_folder, sole_writer
 from steel_training.storage.folder import FolderStorage
 from steel_training.storage.interface import Entry, ObjectNotFound, Storage, StorageError, confined
+from steel_training.storage.scratch import forget_unused, make_room, scratch_folder, sole_writer
 
 SUFFIX = ".zip"
 LARGEST_MEMBER = 64 * 2**20

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from steel_training.config import ValidationConfig
-from steel_training.drift import Comparison
-from steel_training.validation.docs import STYLES, finish
+from steel_training.data.drift import Comparison
+from steel_training.validation.data_docs import STYLES, finish
+from steel_training.validation.frames import Facts, tables_of
 from steel_training.validation.outcome import ExpectationOutcome, ValidationOutcome
 from steel_training.validation.rules import CRITICAL, RULES, Rule
 from steel_training.validation.suite import DOCS, Finding, ValidationFailed, open_session
-from steel_training.validation.tables import Facts, tables_of
 
 __all__ = ["ExpectationOutcome", "ValidationFailed", "ValidationOutcome", "validate_patches"]
 

@@ -1,7 +1,7 @@
 """What a dataset is held to, as a table: each row is one expectation, its severity, its target and its message.
 
 A message is for the person who made the dataset: what was found, what was expected, what to do. Fields of the
-templates: `{facts}` (`tables.Facts`), `{limit}` (`ValidationConfig`), `{count}` and `{share}` of the unexpected rows,
+templates: `{facts}` (`frames.Facts`), `{limit}` (`ValidationConfig`), `{count}` and `{share}` of the unexpected rows,
 `{named}` (the first ten of them) and `{missing}` columns.
 """
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from steel_training.config import ValidationConfig
-from steel_training.dataset import REQUIRED_COLUMNS
-from steel_training.drift import DRIFTED_ABOVE
-from steel_training.pixels import GREY_AND_RGB
-from steel_training.splits import SPLITS
-from steel_training.validation.tables import Facts
+from steel_training.data.dataset import REQUIRED_COLUMNS
+from steel_training.data.drift import DRIFTED_ABOVE
+from steel_training.data.images import GREY_AND_RGB
+from steel_training.data.splits import SPLITS
+from steel_training.validation.frames import Facts
 
 Severity = Literal["critical", "warning"]
 CRITICAL: Severity = "critical"

@@ -16,8 +16,8 @@ import pandas as pd
 
 from steel_training.config import ValidationConfig
 from steel_training.errors import SteelTrainingError
+from steel_training.validation.frames import Tables
 from steel_training.validation.rules import Rule
-from steel_training.validation.tables import Tables
 
 EXAMPLES = 10
 DOCS = "data_docs"

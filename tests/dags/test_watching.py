@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from steel_training_airflow.watching import DATASET, SEEN, AnnounceOperator, NewVersionOperator, NewVersionTrigger
 
-from steel_training.versions import dated_versions
+from steel_training.data.versions import dated_versions
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from steel_training.cli import main
-from steel_training.records import MODEL
+from steel_training.runs.artifacts import MODEL
 
 pytestmark = pytest.mark.slow
 

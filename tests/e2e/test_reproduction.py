@@ -13,7 +13,7 @@ import pytest
 
 from steel_training.ingest.synthetic.sample import make_sample
 from steel_training.registry import Registry
-from steel_training.reproduction import NEW_STORE
+from steel_training.runs.reproduction import NEW_STORE
 from steel_training.storage import open_storage
 
 SETTINGS = (

@@ -18,10 +18,10 @@ import numpy as np
 from PIL import Image
 
 from steel_training import bundle
-from steel_training.evaluation import score
-from steel_training.features import PatchSet
+from steel_training.data.patches import PatchSet
 from steel_training.registry import MARKER, Registry
 from steel_training.storage import open_storage
+from steel_training.training.scoring import score
 from steel_training.verdict import Reason, Verdict
 
 SIZE, THRESHOLD = 32, 0.5

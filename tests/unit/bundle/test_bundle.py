@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from steel_training import bundle
+from steel_training.data.patches import PatchSet
 from steel_training.errors import UsageError
-from steel_training.features import PatchSet
 from steel_training.registry import Registry, VersionDamaged, VersionNotFound
 from steel_training.serving import ImageNotFound, predict
 from steel_training.storage import open_storage
@@ -35,7 +35,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of a small network of the stock layers that the real ones are made of, with sixteen golden samples."""
     import keras
 
-    from steel_training.evaluation import score
+    from steel_training.training.scoring import score
 
     keras.utils.set_random_seed(0)
     pixels = keras.Input((SIZE, SIZE, 3))
@@ -136,7 +136,7 @@ def test_an_export_that_differs_is_never_verified(exported: Path, tmp_path: Path
 @pytest.mark.parametrize("flips", [False, True])
 def test_the_real_network_is_exported_and_what_is_included_answers_alike(tmp_path: Path, flips: bool) -> None:
     from steel_training.config import ModelConfig
-    from steel_training.model_trainer import TransferLearningModel
+    from steel_training.training.model_trainer import TransferLearningModel
 
     network = TransferLearningModel.build(ModelConfig(weights="steel"), 128).scoring_model(flips=flips)
     files = {f"{number:02d}.png": encoded(picture(number, (128, 128))) for number in range(16)}

@@ -12,8 +12,8 @@ import tensorflow as tf
 from PIL import Image
 
 from steel_training.bundle.decoding import decode
-from steel_training.pixels import MAX_SIDE
-from steel_training.pixels import decode as read_in_training
+from steel_training.data.images import MAX_SIDE
+from steel_training.data.images import decode as read_in_training
 
 _RANDOM = np.random.default_rng(0)
 GREY = Image.fromarray(_RANDOM.integers(0, 256, (40, 33), dtype=np.uint8))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from steel_training.dataset import resolve_dataset
+from steel_training.data.dataset import find_dataset
 from steel_training.errors import UsageError
 from steel_training.ingest.commands import add_commands, parse_names
 
@@ -26,7 +26,7 @@ def test_sample_says_what_it_made_to_people_and_to_machines(tmp_path, capsys) ->
     said = capsys.readouterr()
     result = json.loads(said.out)
     assert set(result) == {"dataset", "patches", "defective", "sources", "groups"}
-    assert result["patches"] == len(resolve_dataset(result["dataset"]).manifest)
+    assert result["patches"] == len(find_dataset(result["dataset"]).manifest)
     assert "sample  2/2 coils" in said.err
     assert "patches" in said.err
 
@@ -42,7 +42,7 @@ def test_masks_takes_names_groups_and_stride(tmp_path, save, steel, capsys) -> N
     )  # fmt: skip
     assert code == 0
     assert json.loads(capsys.readouterr().out)["patches"] == 8
-    table = resolve_dataset(str(tmp_path / "out")).manifest
+    table = find_dataset(str(tmp_path / "out")).manifest
     assert set(table["defect_type"].dropna()) == {"scratches"}
     assert set(table["group_id"]) == {"coil7"}
     assert sorted(table["x"].unique()) == [0, 32, 64, 96]

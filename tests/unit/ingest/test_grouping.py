@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from steel_training.ingest.csv_tables import TableInvalid
 from steel_training.ingest.grouping import GroupingInvalid, grouping
-from steel_training.ingest.tables import TableInvalid
 
 NAMES = ["coil1_a", "coil1_b", "coil2_a"]
 

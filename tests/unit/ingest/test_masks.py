@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from steel_training.dataset import OutputExists, resolve_dataset
+from steel_training.data.dataset import OutputExists, find_dataset
+from steel_training.data.splits import assign_splits
 from steel_training.ingest import ingest_masks
-from steel_training.ingest.cutting import CutRule, CutRuleInvalid, PhotographTooSmall, SizesDiffer
 from steel_training.ingest.masks import MaskInvalid, MaskMissing
-from steel_training.ingest.photographs import AmbiguousPhotograph, NoPhotographs, PhotographUnreadable
-from steel_training.splits import assign_splits
+from steel_training.ingest.source_images import AmbiguousPhotograph, NoPhotographs, PhotographUnreadable
+from steel_training.ingest.tiling import CutRule, CutRuleInvalid, PhotographTooSmall, SizesDiffer
 
 NEU = Path(__file__).parents[4] / "shared" / "data" / "neu_seg"
 
@@ -33,7 +33,7 @@ def ingest(folder: Path, **options):
 
 def test_photographs_and_masks_become_a_dataset_of_the_contract(photographs) -> None:
     summary = ingest(photographs, names={1: "inclusion"}, group_regex="^(coil[0-9]+)")
-    dataset = resolve_dataset(str(photographs / "out"))
+    dataset = find_dataset(str(photographs / "out"))
     table = dataset.manifest.set_index("patch_id")
     assert (summary.patches, summary.defective, summary.sources, summary.groups) == (8, 4, 4, 2)
     assert table.loc["coil0_0_x0064_y0000", ["label", "source_id", "group_id", "x", "y", "defect_type"]].tolist() == [
@@ -48,7 +48,7 @@ def test_photographs_and_masks_become_a_dataset_of_the_contract(photographs) -> 
 
 def test_overlapping_patches_of_a_photograph_share_its_source(photographs) -> None:
     ingest(photographs, rule=CutRule(patch=64, stride=16))
-    table = resolve_dataset(str(photographs / "out")).manifest
+    table = find_dataset(str(photographs / "out")).manifest
     assert table["patch_id"].is_unique
     assert set(table["source_id"]) == {"coil0_0", "coil0_1", "coil1_2", "coil1_3"}
 
@@ -64,7 +64,7 @@ def test_which_defective_patches_are_kept_depends_on_the_seed_and_not_on_other_p
         ingest_masks(
             str(tmp_path / "images"), str(tmp_path / "masks"), str(tmp_path / out), keep_defective=0.5, seed=seed
         )
-        table = resolve_dataset(str(tmp_path / out)).manifest
+        table = find_dataset(str(tmp_path / out)).manifest
         assert (table["label"] == 0).sum() >= 19
         return set(table.query("label == 1")["source_id"])
 
@@ -88,7 +88,7 @@ def test_photographs_in_subfolders_are_found_and_do_not_collide(tmp_path, save, 
         save(tmp_path / "images" / coil / "1.png", steel(64, 64, seed=ord(coil)))
         save(tmp_path / "masks" / coil / "1.png", np.full((64, 64), coil == "b", np.uint8))
     ingest(tmp_path, group_regex="^[^/]+")
-    table = resolve_dataset(str(tmp_path / "out")).manifest
+    table = find_dataset(str(tmp_path / "out")).manifest
     assert table[["patch_id", "source_id", "group_id", "label"]].to_numpy().tolist() == [
         ["a__1_x0000_y0000", "a/1", "a", 0],
         ["b__1_x0000_y0000", "b/1", "b", 1],
@@ -184,7 +184,7 @@ def test_the_neu_photographs_give_the_known_number_of_patches_and_no_photograph_
     assert 3500 < clean < 3700
     assert 3900 < summary.defective + summary.thinned < 4150
     assert 0.30 < summary.defective / (summary.defective + summary.thinned) < 0.36
-    table = resolve_dataset(str(tmp_path / "neu")).manifest
+    table = find_dataset(str(tmp_path / "neu")).manifest
     assert set(table["defect_type"].dropna()) == {"inclusion", "patches", "scratches"}
     parts = assign_splits(table, seed=1, val_share=0.2, test_share=0.2)
     assert parts.groupby(table["source_id"]).nunique().max() == 1

@@ -12,15 +12,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from steel_training import scratch
 from steel_training.cli import main
-from steel_training.dataset import OutputExists, fingerprint, new_copy, resolve_dataset
+from steel_training.data.dataset import OutputExists, find_dataset, fingerprint, new_copy
+from steel_training.data.images import read_batches
+from steel_training.data.profile import profile_patches
 from steel_training.errors import UsageError
 from steel_training.ingest.packing import pack
 from steel_training.ingest.synthetic.sample import make_sample
-from steel_training.pixels import read_batches
-from steel_training.profile import profile_patches
-from steel_training.storage import ObjectNotFound, PackDamaged, PackedStorage, PathEscapes, StorageError, open_storage
+from steel_training.storage import (
+    ObjectNotFound,
+    PackDamaged,
+    PackedStorage,
+    PathEscapes,
+    StorageError,
+    open_storage,
+    scratch,
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,7 @@ def packed(single: Path) -> Path:
 
 
 def profile_of(uri: str) -> pd.DataFrame:
-    dataset = resolve_dataset(uri)
+    dataset = find_dataset(uri)
     return profile_patches(dataset.storage, dataset.manifest)
 
 
@@ -61,7 +68,7 @@ def test_on_s3_a_file_is_fetched_once_whoever_asks_and_again_when_it_changed(
 ) -> None:
     monkeypatch.setenv("STEEL_TRAINING_SCRATCH", str(tmp_path / "scratch"))
     open_storage(f"{s3}/strips").put_folder(packed, "", last="manifest.csv")
-    there, here = resolve_dataset(f"{s3}/strips"), resolve_dataset(str(packed))
+    there, here = find_dataset(f"{s3}/strips"), find_dataset(str(packed))
     assert fingerprint(there) == fingerprint(here)
     inner = open_storage(f"{s3}/strips")
     fetched: list[str] = []
@@ -89,7 +96,7 @@ def test_copies_of_s3_leave_room_for_new_ones(
     sizes = {file.name: file.stat().st_size for file in packed.glob("*.zip")}
     limit = sorted(sizes.values())[-1] + sorted(sizes.values())[-2] + 10
     monkeypatch.setenv("STEEL_TRAINING_CACHE_GB", str(limit / 1e9))
-    dataset = resolve_dataset(f"{s3}/strips")
+    dataset = find_dataset(f"{s3}/strips")
     for path in dataset.manifest["path"]:
         assert dataset.storage.read(path)
         assert scratch.taken(tmp_path / "shards") <= limit
@@ -141,7 +148,7 @@ def test_a_packed_dataset_is_not_packed_again_nor_over_another_and_is_copied_as_
         pack(str(packed), str(tmp_path / "again"))
     with pytest.raises(OutputExists):
         pack(str(single), str(packed))
-    dataset = resolve_dataset(str(packed))
+    dataset = find_dataset(str(packed))
     new_copy(dataset, dataset.manifest, str(tmp_path / "copy"))
-    assert fingerprint(resolve_dataset(str(tmp_path / "copy"))) == fingerprint(dataset)
+    assert fingerprint(find_dataset(str(tmp_path / "copy"))) == fingerprint(dataset)
     assert {file.name for file in (tmp_path / "copy").iterdir()} == {file.name for file in packed.iterdir()}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from steel_training.cli import main
-from steel_training.dataset import OutputExists, groups_of, resolve_dataset
+from steel_training.data.dataset import OutputExists, find_dataset, groups_of
 from steel_training.ingest.regrouping import CannotRegroup, _joined, regroup
 from steel_training.ingest.synthetic.sample import make_sample
 from steel_training.storage import StorageError, open_storage
@@ -65,7 +65,7 @@ def test_a_dataset_on_s3_is_corrected_there_and_one_that_cannot_be_read_whole_le
     storage.put_folder(sample, "", last="manifest.csv")
     out = f"{s3}/strip-regrouped/2026-01-05"
     regroup(f"{s3}/strip", out, group_by="source_id")
-    made = resolve_dataset(f"{s3}/strip-regrouped")
+    made = find_dataset(f"{s3}/strip-regrouped")
     assert made.version == "2026-01-05"
     assert made.manifest.groupby("source_id")["split"].nunique().max() == 1
     assert all(storage.read(path) == made.storage.read(path) for path in made.manifest["path"])

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from steel_training.dataset import resolve_dataset
+from steel_training.data.dataset import find_dataset
 from steel_training.errors import UsageError
 from steel_training.ingest import ingest_severstal
-from steel_training.ingest.cutting import CutRule, PhotographTooSmall
+from steel_training.ingest.csv_tables import TableInvalid
 from steel_training.ingest.severstal import RunLengthInvalid, decode_run_length
-from steel_training.ingest.tables import TableInvalid
+from steel_training.ingest.tiling import CutRule, PhotographTooSmall
 
 
 def encode(mask: np.ndarray) -> str:
@@ -68,7 +68,7 @@ def test_any_text_is_a_mask_or_a_named_error(text) -> None:
 
 def test_patches_of_256_overlap_by_half_and_are_defective_from_50_pixels(kaggle) -> None:
     summary = ingest(kaggle)
-    table = resolve_dataset(str(kaggle / "out")).manifest
+    table = find_dataset(str(kaggle / "out")).manifest
     large = table[table["source_id"] == "large"].set_index("x")
     # The grid has 11 places a photograph; the defect lies at 300..399, so patches from 45 to 399 see it.
     assert large.query("label == 1")["defect_type"].to_dict() == {128: "3", 256: "3", 384: "3", 1280: "1"}
@@ -94,7 +94,7 @@ def test_patches_without_any_strip_are_not_called_clean_steel(kaggle, save, stee
     save(kaggle / "images" / "unnamed.png", np.repeat(photograph[..., None], 3, axis=2))
     (kaggle / "images" / "unnamed.jpg").unlink()
     summary = ingest(kaggle)
-    table = resolve_dataset(str(kaggle / "out")).manifest
+    table = find_dataset(str(kaggle / "out")).manifest
     assert summary.blank == 3
     assert table[table["source_id"] == "unnamed"]["x"].min() == 384
 

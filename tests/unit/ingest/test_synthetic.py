@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from steel_training.dataset import OutputExists, resolve_dataset
+from steel_training.data.dataset import OutputExists, find_dataset
+from steel_training.data.splits import assign_splits
 from steel_training.ingest import ingest_masks, make_sample
 from steel_training.ingest.synthetic import SampleInvalid
 from steel_training.ingest.synthetic.defects import DEFECTS
 from steel_training.ingest.synthetic.marks import MARKS
 from steel_training.ingest.synthetic.sample import LINES, photograph_coil
-from steel_training.splits import assign_splits
 
 
 def files_of(folder: Path) -> list[str]:
@@ -38,7 +38,7 @@ def test_a_coil_does_not_depend_on_how_many_others_are_made() -> None:
 
 
 def test_the_manifest_keeps_the_contract_and_names_patches_only(sample) -> None:
-    table = resolve_dataset(str(sample)).manifest
+    table = find_dataset(str(sample)).manifest
     assert table.columns.tolist() == [
         "patch_id", "path", "label", "source_id", "group_id", "line", "captured_at", "x", "y", "defect_type",
     ]  # fmt: skip
@@ -52,7 +52,7 @@ def test_the_manifest_keeps_the_contract_and_names_patches_only(sample) -> None:
 
 
 def test_every_label_agrees_with_the_mask_of_its_photograph(sample) -> None:
-    for row in resolve_dataset(str(sample)).manifest.itertuples():
+    for row in find_dataset(str(sample)).manifest.itertuples():
         window = np.s_[row.y : row.y + 64, row.x : row.x + 64]
         mask = np.asarray(Image.open(sample / "masks" / f"{row.source_id}.png"))[window]
         photograph = np.asarray(Image.open(sample / "photographs" / f"{row.source_id}.png"))[window]
@@ -65,12 +65,12 @@ def test_photographs_and_masks_can_be_cut_again_by_the_masks_ingest(sample, tmp_
     names = {number: name for number, (name, _) in enumerate(DEFECTS, start=1)}
     ingest_masks(str(sample / "photographs"), str(sample / "masks"), str(tmp_path / "again"), names=names)
     columns = ["patch_id", "label", "defect_type"]
-    again, first = (resolve_dataset(str(folder)).manifest[columns] for folder in (tmp_path / "again", sample))
+    again, first = (find_dataset(str(folder)).manifest[columns] for folder in (tmp_path / "again", sample))
     assert again.equals(first)
 
 
 def test_both_classes_come_from_the_same_coils_and_lines_with_a_clean_majority(sample) -> None:
-    table = resolve_dataset(str(sample)).manifest
+    table = find_dataset(str(sample)).manifest
     shares = table.groupby("line")["label"].mean()
     assert len(shares) == len(LINES)
     assert shares.between(0.1, 0.5).all()
@@ -80,7 +80,7 @@ def test_both_classes_come_from_the_same_coils_and_lines_with_a_clean_majority(s
 
 
 def test_no_coil_straddles_a_split_and_every_part_has_both_classes(sample) -> None:
-    table = resolve_dataset(str(sample)).manifest
+    table = find_dataset(str(sample)).manifest
     parts = assign_splits(table, seed=20, val_share=0.2, test_share=0.2)
     assert parts.groupby(table["group_id"]).nunique().max() == 1
     assert table.groupby(parts)["label"].nunique().to_dict() == {"train": 2, "val": 2, "test": 2}
@@ -89,7 +89,7 @@ def test_no_coil_straddles_a_split_and_every_part_has_both_classes(sample) -> No
 def test_brightness_and_contrast_alone_do_not_tell_a_defect(sample) -> None:
     from sklearn.metrics import roc_auc_score
 
-    table = resolve_dataset(str(sample)).manifest
+    table = find_dataset(str(sample)).manifest
     pixels = np.stack([np.asarray(Image.open(sample / path)) for path in table["path"]]).astype(float)
     sizes = [(sample / path).stat().st_size for path in table["path"]]
     for values in (pixels.mean((1, 2)), pixels.std((1, 2)), np.ptp(pixels, axis=(1, 2)), sizes):
@@ -165,7 +165,7 @@ def test_a_sample_can_be_made_in_a_bucket(monkeypatch) -> None:
     with mock_aws():
         boto3.client("s3").create_bucket(Bucket="mill")
         summary = make_sample("s3://mill/strips", coils=2, photographs_per_coil=1, patch=32)
-        dataset = resolve_dataset("s3://mill/strips")
+        dataset = find_dataset("s3://mill/strips")
         assert len(dataset.manifest) == summary.patches
         assert dataset.storage.exists(dataset.manifest["path"].iloc[0])
         again = ingest_masks("s3://mill/strips/photographs", "s3://mill/strips/masks", "s3://mill/again", rule=None)

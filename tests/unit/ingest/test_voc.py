@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steel_training.dataset import resolve_dataset
+from steel_training.data.dataset import find_dataset
 from steel_training.errors import UsageError
 from steel_training.ingest import ingest_voc
-from steel_training.ingest.cutting import CutRule, SizesDiffer
+from steel_training.ingest.tiling import CutRule, SizesDiffer
 from steel_training.ingest.voc import AnnotationInvalid, AnnotationMissing, Box, read_boxes
 
 
@@ -45,7 +45,7 @@ def ingest(folder: Path, **options):
 
 def test_boxes_become_labelled_patches(boxed) -> None:
     summary = ingest(boxed)
-    table = resolve_dataset(str(boxed / "out")).manifest
+    table = find_dataset(str(boxed / "out")).manifest
     crazing = table[table["source_id"] == "crazing/crazing_1"].set_index(["x", "y"])
     assert crazing.query("label == 1")["defect_type"].to_dict() == {(0, 0): "crazing", (64, 0): "crazing"}
     assert (crazing["label"] == 0).sum() == 7
@@ -56,13 +56,13 @@ def test_boxes_become_labelled_patches(boxed) -> None:
 
 def test_a_smaller_share_can_be_asked_for(boxed) -> None:
     ingest(boxed, rule=CutRule(defective_min=0.05))
-    table = resolve_dataset(str(boxed / "out")).manifest
+    table = find_dataset(str(boxed / "out")).manifest
     assert (table[table["source_id"] == "scratches/scratches_1"]["label"] == 1).sum() == 6
 
 
 def test_whole_photographs_are_defective_when_they_have_a_box(boxed) -> None:
     ingest(boxed, whole=True)
-    table = resolve_dataset(str(boxed / "out")).manifest.set_index("source_id")
+    table = find_dataset(str(boxed / "out")).manifest.set_index("source_id")
     assert table["label"].to_dict() == {"clean_1": 0, "crazing/crazing_1": 1, "scratches/scratches_1": 1}
     assert table.loc["crazing/crazing_1", "defect_type"] == "crazing"
 
@@ -79,7 +79,7 @@ def test_a_photograph_without_annotation_is_an_error_unless_said_to_be_clean(box
     with pytest.raises(AnnotationMissing, match=r"1 of 3 photographs .* clean_1\. .*--missing clean"):
         ingest(boxed)
     ingest(boxed, missing="clean")
-    table = resolve_dataset(str(boxed / "out")).manifest
+    table = find_dataset(str(boxed / "out")).manifest
     assert (table[table["source_id"] == "clean_1"]["label"] == 0).all()
 
 

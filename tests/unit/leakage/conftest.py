@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from steel_training.data.matching.keypoints import anchors_of
 from steel_training.ingest.synthetic.sample import photograph_coil
-from steel_training.leakage.anchors import anchors_of
 
 
 @dataclass

@@ -27,8 +27,8 @@ def pack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 def test_a_packed_network_sees_what_the_network_saw(pack, tmp_path: Path) -> None:
-    from steel_training.backbones import SPECS
-    from steel_training.weights import load_weights
+    from steel_training.training.backbones import SPECS
+    from steel_training.training.pretrained_weights import load_weights
 
     spec = SPECS["EfficientNetB0"]
     network = spec.build(64)

@@ -10,14 +10,7 @@ import pytest
 
 from steel_training.cli import main
 from steel_training.errors import UsageError
-from steel_training.registry import (
-    MARKER,
-    ChampionMoved,
-    ModelNameRefused,
-    Registry,
-    VersionDamaged,
-    VersionNotFound,
-)
+from steel_training.registry import MARKER, ChampionMoved, ModelNameRefused, Registry, VersionDamaged, VersionNotFound
 from steel_training.storage import StorageError, open_storage
 from steel_training.verdict import Reason, Verdict
 

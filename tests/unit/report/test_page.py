@@ -12,18 +12,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from steel_training import records
-from steel_training.evaluation import curves
+from steel_training.data.images import as_png
+from steel_training.evaluation.evaluate import curves
 from steel_training.leakage.probe import CORRECTED_COPY
-from steel_training.pixels import as_png
 from steel_training.report import Mistake, RunRecord, render
 from steel_training.report.blocks import Half, Picture, SideBySide
 from steel_training.report.terminal import summary
-from steel_training.run import StageResult, Status
+from steel_training.runs import run
+from steel_training.runs.run import StageResult, Status
 from steel_training.verdict import Reason, Verdict
 
 EVIL = "<script>alert('x')</script>"
-STAGES = records.STAGES[: records.STAGES.index("decide")]
+STAGES = run.STAGES[: run.STAGES.index("decide")]
 HISTORY = {name: [0.5, 0.6] for name in ("loss", "val_loss", "recall", "val_recall", "auc", "val_auc", "val_pr_auc")}
 FIX = f"steel-training split '/data/{EVIL}' /data/out --group-by source_id"
 METRIC = {"value": 0.9712, "bound": 0.9523}

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from steel_training.pixels import open_image
+from steel_training.data.images import open_image
 from steel_training.serving import ImageNotFound, predict
 
 
@@ -25,6 +25,6 @@ def test_the_bomb_is_a_real_image(bomb, monkeypatch) -> None:
     """Where the limit is lifted it decodes, so that it is the limit which the other tests see."""
     from PIL import Image
 
-    monkeypatch.setattr("steel_training.pixels.MAX_SIDE", 30_000)
+    monkeypatch.setattr("steel_training.data.images.MAX_SIDE", 30_000)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     assert open_image(bomb).size == (30_000, 30_000)

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from steel_training.config import ValidationConfig
-from steel_training.dataset import groups_of
-from steel_training.drift import Comparison, Drift, Reading
-from steel_training.profile import profile_patches
-from steel_training.splits import assign_splits
+from steel_training.data.dataset import groups_of
+from steel_training.data.drift import Comparison, Drift, Reading
+from steel_training.data.profile import profile_patches
+from steel_training.data.splits import assign_splits
 from steel_training.storage import open_storage
 from steel_training.validation import ValidationOutcome, validate_patches
 

@@ -1,0 +1,1 @@
+"""Datasets of patches: versions, splits, images, measurements, drift."""

@@ -1,0 +1,1 @@
+"""Finds patches that show one piece of steel, turned, shifted or re-exposed."""

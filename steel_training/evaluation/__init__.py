@@ -1,0 +1,1 @@
+"""Judges scores: metrics, thresholds, intervals, the gate. Pure: NumPy in, dataclasses out."""

@@ -1,0 +1,117 @@
+"""The metrics of a part with their one-sided bounds, resampled by group."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from steel_training.evaluation.confidence import Resamples, grouped_share_bound, lower_quantile, resampled_areas
+from steel_training.evaluation.metrics import Counts, Estimate, auc, average_precision, count
+
+
+def estimates(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    groups: np.ndarray,
+    threshold: float,
+    *,
+    confidence: float,
+    resamples: int,
+    seed: int = 0,
+) -> dict[str, Estimate]:
+    """Judges scores on a part, with one-sided bounds.
+
+    The bound of a share is the lower of the bootstrap's and the exact one (`confidence.grouped_share_bound`); F2, AUC
+    and average precision have the bootstrap's only.
+
+    Args:
+        labels: int (n,).
+        scores: float (n,).
+        groups: (n,), what was kept together in the split.
+        threshold: operating threshold.
+        confidence: one-sided, such as 0.95.
+        resamples: number of resamples.
+        seed: of the resampling.
+
+    Returns:
+        `recall`, `f2`, `precision`, `auc`, `average_precision`, `specificity`, `false_alarms_per_1000`.
+    """
+    drawn = Resamples.by_group(groups, resamples, seed)
+    found = count(labels, scores, threshold)
+    shares = proportions(labels, scores >= threshold, drawn, confidence)
+    tp, fn, fp = (drawn.totals(rows) for rows in _outcomes(labels, scores >= threshold)[:3])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        f2 = 5 * tp / (5 * tp + 4 * fn + fp)
+    areas, precisions = resampled_areas(labels, scores, drawn)
+    return {
+        "recall": shares["recall"],
+        "f2": Estimate(found.f2, lower_quantile(f2, confidence)),
+        "precision": shares["precision"],
+        "auc": Estimate(auc(labels, scores), lower_quantile(areas, confidence)),
+        "average_precision": Estimate(average_precision(labels, scores), lower_quantile(precisions, confidence)),
+        "specificity": shares["specificity"],
+        "false_alarms_per_1000": shares["false_alarms_per_1000"],
+    }
+
+
+def proportions(labels: np.ndarray, called: np.ndarray, drawn: Resamples, confidence: float) -> dict[str, Estimate]:
+    """Returns recall, precision, specificity and false alarms per 1,000 clean patches of decisions, with bounds.
+
+    Args:
+        labels: int (n,).
+        called: bool (n,), called defective.
+        drawn: resamples of the groups of the same patches.
+        confidence: one-sided.
+    """
+    outcomes = _outcomes(labels, called)
+    tp, fn, fp, tn = (drawn.per_group(rows) for rows in outcomes)
+    found = Counts(*(int(np.sum(rows)) for rows in outcomes))
+
+    def bound(hits: np.ndarray, others: np.ndarray) -> float:
+        return float(grouped_share_bound(hits, hits + others, drawn.draws, confidence))
+
+    specificity = Estimate(found.specificity, bound(tn, fp))
+    return {
+        "recall": Estimate(found.recall, bound(tp, fn)),
+        "precision": Estimate(found.precision, bound(tp, fp)),
+        "specificity": specificity,
+        "false_alarms_per_1000": Estimate(found.false_alarms_per_1000, 1000 * (1 - specificity.bound)),
+    }
+
+
+def precision_at(
+    prevalence: float,
+    labels: np.ndarray,
+    called: np.ndarray,
+    drawn: Resamples,
+    confidence: float,
+) -> Estimate:
+    """Precision on a line where another share of the patches is defective: π·r / (π·r + (1 − π)·(1 − s)).
+
+    r is recall and s specificity on the part; neither depends on the share. The bound is the lower of the bootstrap's
+    and the formula's at the bound of the specificity: a part without a false alarm does not promise none.
+
+    Args:
+        prevalence: π, share of defective patches on the line.
+        labels: int (n,).
+        called: bool (n,), called defective.
+        drawn: resamples of the groups of the same patches.
+        confidence: one-sided.
+    """
+    tp, fn, fp, tn = (drawn.totals(rows) for rows in _outcomes(labels, called))
+    shares = proportions(labels, called, drawn, confidence)
+    recall, specificity = shares["recall"], shares["specificity"]
+
+    def precision(found: np.ndarray | float, passed: np.ndarray | float) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            hits = np.asarray(prevalence * found)
+            return hits / (hits + (1 - prevalence) * (1 - passed))
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        resampled = lower_quantile(precision(tp / (tp + fn), tn / (tn + fp)), confidence)
+    exact = float(precision(recall.value, specificity.bound))
+    return Estimate(float(precision(recall.value, specificity.value)), float(np.fmin(resampled, exact)))
+
+
+def _outcomes(labels: np.ndarray, called: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    defective = labels == 1
+    return called & defective, ~called & defective, called & ~defective, ~called & ~defective

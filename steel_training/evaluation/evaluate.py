@@ -1,0 +1,214 @@
+"""Judges networks on patches: scores, the operating threshold from validation, metrics and curves from the test part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from steel_training.config import Config
+from steel_training.evaluation.calibration import Calibration, calibration, probability, shift_of
+from steel_training.evaluation.comparison import AreaAhead, Comparison, Contender, area_ahead, compare
+from steel_training.evaluation.confidence import Resamples, design_effect
+from steel_training.evaluation.estimates import estimates, precision_at
+from steel_training.evaluation.images import by_source
+from steel_training.evaluation.metrics import JUDGED, Counts, Estimate, count, sweep
+from steel_training.evaluation.review_band import Reviewed, apply_band, choose_band
+from steel_training.evaluation.slices import Slice, slice_columns, slices_of, worst
+from steel_training.evaluation.threshold import NoOperatingThreshold, OperatingThreshold, choose_threshold
+
+CURVE_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts and metrics of patches, or of photographs."""
+
+    counts: Counts
+    metrics: dict[str, Estimate]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        return {
+            "counts": self.counts.as_dict(),
+            "metrics": {name: estimate.as_dict() for name, estimate in self.metrics.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A model at its operating threshold on the test part.
+
+    Attributes:
+        threshold: chosen on validation.
+        review: the review band on the test part, where one is configured.
+        patches: counts and metrics.
+        sources: the same for photographs.
+        precision_on_line: at the declared prevalence, where one is.
+        calibration: of the probabilities.
+        slices: by the columns of the manifest.
+        design_effect: how many of the defects are worth one independent one.
+    """
+
+    threshold: OperatingThreshold
+    review: Reviewed | None
+    patches: Tally
+    sources: Tally
+    precision_on_line: Estimate | None
+    calibration: Calibration
+    slices: list[Slice]
+    design_effect: float
+
+    def as_dict(self, config: Config) -> dict[str, Any]:
+        """Returns what the stage `evaluate` tells of the model, as JSON values."""
+        weakest = worst(self.slices)
+        photographs = self.sources.counts
+        return {
+            "threshold": {**self.threshold.as_dict(), "margin": config.threshold.margin},
+            "review": self.review.as_dict() if self.review else None,
+            **self.patches.as_dict(),
+            "sources": {
+                "sources": sum(photographs.as_dict().values()),
+                "defective": photographs.tp + photographs.fn,
+                **self.sources.as_dict(),
+            },
+            "targets": {name: getattr(config.gate, name) for name in JUDGED},
+            "evidence": config.gate.evidence,
+            "prevalence": {"declared": config.data.prevalence, "precision": self.precision_on_line.as_dict()}
+            if self.precision_on_line
+            else None,
+            "calibration": self.calibration.as_dict(),
+            "slices": [each.as_dict() for each in self.slices],
+            "worst_slice": weakest.as_dict() if weakest else None,
+            "design_effect": self.design_effect,
+        }
+
+
+def operating_threshold(config: Config, labels: np.ndarray, scores: np.ndarray) -> OperatingThreshold:
+    """Chooses the threshold on validation by the targets and the margin of the configuration."""
+    gate = config.gate
+    return choose_threshold(
+        labels, scores, recall=gate.recall or 0.0, precision=gate.precision or 0.0, margin=config.threshold.margin
+    )
+
+
+def judge(
+    config: Config,
+    *,
+    val: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    groups: np.ndarray,
+    rows: pd.DataFrame,
+) -> Judgement:
+    """Chooses the threshold on validation and measures on the test part.
+
+    Args:
+        config: targets, margin, confidence.
+        val: labels and scores of validation.
+        test: labels and scores of the test part.
+        groups: of the test patches.
+        rows: of the manifest for the test patches, in order: `source_id`, and the columns to slice by.
+
+    Raises:
+        NoOperatingThreshold: validation does not support a threshold, or a test score is not finite.
+    """
+    gate, (labels, scores) = config.gate, test
+    threshold = operating_threshold(config, *val)
+    if not np.all(np.isfinite(scores)):
+        raise NoOperatingThreshold(
+            "gate.not_finite",
+            f"{int(np.sum(~np.isfinite(scores)))} of {len(scores)} test scores are not finite; expected numbers from 0 "
+            "to 1. Look at the pixels of those patches, and train again at a lower rate.",
+        )
+    bounds: dict[str, Any] = {"confidence": gate.confidence, "resamples": gate.resamples, "seed": config.data.seed}
+    called, drawn = scores >= threshold.value, Resamples.by_group(groups, gate.resamples, config.data.seed)
+    defects = drawn.per_group(labels == 1)
+    effect = float(design_effect(drawn.per_group(called & (labels == 1)), defects)) if labels.any() else 1.0
+    photographs = by_source(labels, scores, groups, rows["source_id"].to_numpy(str))
+    return Judgement(
+        threshold=threshold,
+        review=_reviewed(config, val, test, threshold.value) if config.threshold.review else None,
+        patches=Tally(count(labels, scores, threshold.value), estimates(*test, groups, threshold.value, **bounds)),
+        sources=Tally(
+            count(photographs[0], photographs[1], threshold.value), estimates(*photographs, threshold.value, **bounds)
+        ),
+        precision_on_line=precision_at(config.data.prevalence, labels, called, drawn, gate.confidence)
+        if config.data.prevalence
+        else None,
+        calibration=calibration(labels, probabilities(config, scores), shift_of(config.training.class_weights)),
+        slices=slices_of(
+            rows,
+            slice_columns(rows, config.slices.columns),
+            labels,
+            called,
+            groups,
+            min_defects=config.slices.min_defects,
+            **bounds,
+        ),
+        design_effect=effect,
+    )
+
+
+def probabilities(config: Config, scores: np.ndarray) -> np.ndarray:
+    """Returns scores (n,) with the shift of the class weights undone."""
+    return probability(scores, shift_of(config.training.class_weights))
+
+
+def against(
+    config: Config, labels: np.ndarray, groups: np.ndarray, *, ours: Contender, theirs: Contender
+) -> Comparison:
+    """Compares two models on the test part, paired by group."""
+    gate = config.gate
+    return compare(
+        labels, groups, ours, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed
+    )
+
+
+def ahead_on_validation(
+    config: Config, labels: np.ndarray, groups: np.ndarray, ours: np.ndarray, theirs: np.ndarray
+) -> AreaAhead:
+    """Compares the areas of two models on validation: scores (n,) of ours and theirs, paired by group."""
+    gate = config.gate
+    return area_ahead(
+        labels, groups, ours, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed
+    )
+
+
+def _reviewed(
+    config: Config, val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], threshold: float
+) -> Reviewed:
+    settings = config.threshold
+    band = choose_band(
+        *val,
+        threshold,
+        recall=settings.review_recall,
+        precision=settings.review_precision,
+        margin=settings.margin,
+    )
+    return apply_band(band, *test)
+
+
+def curves(val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+    """Returns the curves of the report: precision-recall and ROC on test, the threshold sweep on validation."""
+    test_thresholds, recall, precision, _ = sweep(*test)
+    labels, scores = test
+    clean = np.sort(scores[labels == 0])
+    false_alarms = (len(clean) - np.searchsorted(clean, test_thresholds, side="left")) / max(1, len(clean))
+    thresholds, val_recall, val_precision, val_f2 = sweep(*val)
+    return {
+        "pr": {"precision": _thin(precision), "recall": _thin(recall)},
+        "roc": {"fpr": _thin(false_alarms), "tpr": _thin(recall)},
+        "sweep": {
+            "threshold": _thin(thresholds),
+            "recall": _thin(val_recall),
+            "precision": _thin(val_precision),
+            "f2": _thin(val_f2),
+        },
+    }
+
+
+def _thin(values: np.ndarray) -> list[float]:
+    chosen = np.unique(np.linspace(0, len(values) - 1, min(len(values), CURVE_POINTS)).round().astype(int))
+    return [round(float(value), 5) for value in values[chosen]]

@@ -1,0 +1,142 @@
+"""Chooses the score from which a patch is called defective, on validation alone, with room for the luck of a sample."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from steel_training.errors import SteelTrainingError
+from steel_training.evaluation.metrics import sweep
+
+
+class NoOperatingThreshold(SteelTrainingError):
+    """Validation does not support the choice of a threshold: the run ends as rejected.
+
+    Attributes:
+        code: of the reason, as it stands in report and registry.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class OperatingThreshold:
+    """The score from which a patch is called defective, and what validation says of it.
+
+    Attributes:
+        value: patches are called defective from this score on.
+        val_recall: on validation.
+        val_precision: on validation.
+        val_f2: on validation.
+        room: standard errors by which both targets are exceeded there; negative where one is missed.
+        note: how it was chosen, for the report.
+    """
+
+    value: float
+    val_recall: float
+    val_precision: float
+    val_f2: float
+    room: float
+    note: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        return asdict(self)
+
+
+def choose_threshold(
+    labels: np.ndarray, scores: np.ndarray, *, recall: float, precision: float, margin: float
+) -> OperatingThreshold:
+    """Chooses the operating threshold on validation.
+
+    A threshold that just meets a target on validation misses it on the next sample every other time. So both recall and
+    precision must exceed their targets by `margin` standard errors (of the difference between two samples of this
+    size); among the thresholds that do, the one of best F2. Where the model is not good enough for that, the room there
+    is is shared: the threshold whose narrower margin, in standard errors, is widest. Where no threshold meets both
+    targets, recall comes first: the best precision among those that keep it.
+
+    Args:
+        labels: int (n,), 0 or 1.
+        scores: float (n,), finite.
+        recall: target of recall; 0 for none.
+        precision: target of precision; 0 for none.
+        margin: standard errors, ≥ 0.
+
+    Raises:
+        NoOperatingThreshold: a class is missing, scores are not finite or all the same, or there are fewer defects than
+            the recall target can resolve.
+    """
+    defects = int(np.sum(labels == 1))
+    _check(labels, scores, defects, recall)
+    thresholds, recalls, precisions, f2 = sweep(labels, scores)
+    alarms = np.maximum(recalls * defects / np.maximum(precisions, 1e-12), 1.0)
+    room = np.minimum(
+        standard_errors_above(recalls, recall, defects), standard_errors_above(precisions, precision, alarms)
+    )
+    enough = recalls >= recall - 1e-12
+    if (room >= margin).any():
+        chosen = int(np.argmax(np.where(room >= margin, f2, -1.0)))
+        note = f"best F2 among those that exceed both targets by {margin:g} standard errors"
+    elif (room >= 0).any():
+        chosen = int(np.argmax(room))
+        note = f"both targets are met, by {room[chosen]:.1f} standard errors instead of {margin:g}"
+    else:
+        chosen = int(np.argmax(np.where(enough, precisions, -1.0)))
+        note = "recall is met; no threshold meets precision too"
+    return OperatingThreshold(
+        value=float(thresholds[chosen]),
+        val_recall=float(recalls[chosen]),
+        val_precision=float(precisions[chosen]),
+        val_f2=float(f2[chosen]),
+        room=float(room[chosen]),
+        note=note,
+    )
+
+
+def resolving(recall: float) -> int:
+    """How many defects can tell a recall from a lower one: with fewer than 1/(1 − recall), one miss already fails it.
+
+    20 for 0.95. No number resolves a recall of 1, and none is asked for.
+    """
+    return 1 if recall >= 1.0 else ceil(1 / (1 - recall) - 1e-9)
+
+
+def _check(labels: np.ndarray, scores: np.ndarray, defects: int, recall: float) -> None:
+    if defects in (0, len(labels)):
+        raise NoOperatingThreshold(
+            "gate.not_enough_evidence",
+            f"Validation holds {defects} defects among {len(labels)} patches; both classes are needed to choose a "
+            "threshold: check the splits, or add patches of the missing class.",
+        )
+    if not np.all(np.isfinite(scores)):
+        raise NoOperatingThreshold(
+            "gate.not_finite",
+            f"{int(np.sum(~np.isfinite(scores)))} of {len(scores)} validation scores are not finite; expected numbers "
+            "from 0 to 1. Train again at a lower rate.",
+        )
+    if np.ptp(scores) < 1e-6:
+        raise NoOperatingThreshold(
+            "collapse.constant_score",
+            f"All {len(scores)} validation scores are the same ({float(scores[0]):.4f}); the model has collapsed. "
+            "Check labels and learning rates.",
+        )
+    if defects < resolving(recall):
+        raise NoOperatingThreshold(
+            "gate.not_enough_evidence",
+            f"Validation holds {defects} defects; with fewer than {resolving(recall)} a single miss already fails the "
+            f"recall target of {recall:.2f}, and no threshold can be chosen for it. Add defective patches, or raise "
+            "data.val_share.",
+        )
+
+
+def standard_errors_above(values: np.ndarray, target: float, of: np.ndarray | int) -> np.ndarray:
+    """Returns by how many standard errors a share (of so many) exceeds its target; large where there is no target."""
+    if target <= 0:
+        return np.full(len(values), 99.0)
+    error = np.sqrt(2 * max(target * (1 - target), 1e-4) / of)
+    return np.asarray((values - target + 1e-12) / error)

@@ -1,0 +1,70 @@
+"""Which photographs show the same steel: the table that `--groups` takes, found from the pixels.
+
+A set of photographs may hold overlapping cuts, turned copies or second shots of one place under names of their own. Split by
+photograph, such a set leaks. Each photograph is looked at whole and in pieces the size of a patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from steel_training.data.images import MAX_SIDE
+from steel_training.data.matching.keypoints import anchors_of
+from steel_training.data.matching.same_surface import one_surface_groups
+from steel_training.data.measurements import grey_of
+from steel_training.ingest.source_images import image_files
+from steel_training.ingest.tiling import Progress
+
+
+def join_photographs(images: str, *, piece: int = 64, progress: Progress | None = None) -> pd.DataFrame:
+    """Finds photographs that show the same steel, directly or through others.
+
+    Args:
+        images: folder or S3 prefix of photographs.
+        piece: side of the pieces looked at, pixels.
+        progress: called with photographs read and in all.
+
+    Returns:
+        Columns `source_id` and `group_id`, a row a photograph; a group is named after its first photograph.
+
+    Raises:
+        NoPhotographs: there is none.
+        PhotographUnreadable: one cannot be decoded.
+    """
+    files = image_files(images)
+    names = list(files)
+    places: list[tuple[int, int, int]] = []
+    anchors: list[bytes] = []
+    read = lru_cache(maxsize=64)(lambda number: grey_of(files.image(names[number])))
+    for number in range(len(names)):
+        grey = read(number)
+        for y, x in _places(grey.shape, piece):
+            places.append((number, y, x))
+            anchors.append(anchors_of(_piece(grey, y, x, piece)).tobytes())
+        if progress:
+            progress(number + 1, len(names))
+
+    def pixels(row: int) -> np.ndarray:
+        number, y, x = places[row]
+        return _piece(read(number), y, x, piece)
+
+    groups = one_surface_groups(anchors, np.array([number for number, _, _ in places], int), pixels)
+    return pd.DataFrame({"source_id": names, "group_id": [names[group] for group in groups]})
+
+
+def _places(shape: tuple[int, ...], piece: int) -> Iterator[tuple[int, int]]:
+    """Yields corners of pieces; those at the far edges reach it. The whole comes first, at (−1, −1)."""
+    if max(shape) <= MAX_SIDE:
+        yield -1, -1
+    starts = [sorted({*range(0, max(side - piece, 0) + 1, piece), max(side - piece, 0)}) for side in shape]
+    for y in starts[0]:
+        for x in starts[1]:
+            yield y, x
+
+
+def _piece(grey: np.ndarray, y: int, x: int, piece: int) -> np.ndarray:
+    return grey if y < 0 else grey[y : y + piece, x : x + piece]

@@ -1,0 +1,127 @@
+"""Photographs as mills keep them: a folder or S3 prefix of image files, found and decoded."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from steel_training.data.images import GREY_AND_RGB
+from steel_training.errors import UsageError
+from steel_training.storage import Storage, open_storage
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+# A line-scan photograph may be long; more than this is a mistake or an attack on memory.
+MAX_SIDE = 32_768
+
+
+class NoPhotographs(UsageError):
+    """A folder holds no image file."""
+
+
+class PhotographUnreadable(UsageError):
+    """An image file cannot be decoded, or is neither 8-bit grey nor RGB."""
+
+
+class AmbiguousPhotograph(UsageError):
+    """Two image files would get the same name in the dataset."""
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """The image files of a folder, by name without suffix (`coil7/0001` for `coil7/0001.jpg`), sorted."""
+
+    storage: Storage
+    keys: dict[str, str]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def address(self, name: str) -> str:
+        """Returns the full address of a file, for messages."""
+        return self.storage.location(self.keys[name])
+
+    def suffix(self, name: str) -> str:
+        """Returns the file's suffix in lower case, with the dot."""
+        return PurePosixPath(self.keys[name]).suffix.lower()
+
+    def photograph(self, name: str) -> np.ndarray:
+        """Returns a photograph as uint8, (height, width) for grey or (height, width, 3) for RGB.
+
+        Raises:
+            PhotographUnreadable: truncated, no image, or another mode.
+        """
+        image = self.image(name)
+        if image.mode not in GREY_AND_RGB:
+            raise PhotographUnreadable(
+                f"{self.address(name)} has mode {image.mode}; expected 8-bit grey (L) or RGB. Convert it first."
+            )
+        return np.asarray(image)
+
+    def image(self, name: str) -> Image.Image:
+        """Decodes a file completely, whatever its mode.
+
+        Raises:
+            PhotographUnreadable: truncated, no image, or too large.
+        """
+        address = self.address(name)
+        try:
+            image = Image.open(io.BytesIO(self.storage.read(self.keys[name])), formats=("PNG", "JPEG", "BMP", "TIFF"))
+            if max(image.size) > MAX_SIDE:
+                raise PhotographUnreadable(
+                    f"{address} is {image.width}×{image.height} pixels; at most {MAX_SIDE} a side are read."
+                )
+            image.load()
+        except UnidentifiedImageError:
+            raise PhotographUnreadable(f"{address} is no PNG, JPEG, BMP or TIFF image; remove or replace it.") from None
+        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+            raise PhotographUnreadable(
+                f"{address} cannot be decoded ({error or type(error).__name__}); remove or replace it."
+            ) from None
+        return image
+
+
+def image_files(uri: str, *, what: str = "photograph") -> ImageFiles:
+    """Finds the image files below a folder or S3 prefix, in its subfolders too.
+
+    Args:
+        uri: folder or `s3://bucket/prefix`.
+        what: what the files are called in messages.
+
+    Raises:
+        NoPhotographs: there is none.
+        AmbiguousPhotograph: two files would become the same source, such as `a.jpg` and `a.png`.
+    """
+    storage = open_storage(uri)
+    keys: dict[str, str] = {}
+    named: dict[str, str] = {}
+    for key in sorted(entry.key for entry in storage.entries()):
+        path = PurePosixPath(key)
+        if path.suffix.lower() not in SUFFIXES:
+            continue
+        name = str(path.with_suffix(""))
+        flat = flat_name(name)
+        if flat in named:
+            raise AmbiguousPhotograph(
+                f"{storage.location(named[flat])} and {storage.location(key)} would both become the {what} '{flat}'. "
+                "Rename or remove one of them."
+            )
+        named[flat] = key
+        keys[name] = key
+    if not keys:
+        raise NoPhotographs(
+            f"{uri} holds no {what} or does not exist; expected a folder of PNG, JPEG, BMP or TIFF files."
+        )
+    return ImageFiles(storage, keys)
+
+
+def flat_name(name: str) -> str:
+    """Returns the name of a photograph in subfolders as one file name: `coil7/0001` becomes `coil7__0001`."""
+    return name.replace("/", "__")

@@ -1,0 +1,197 @@
+"""The baseline check: is there something honest to learn? Leak probes first, then the baseline CNN, then collapse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from steel_training.config import BaselineConfig
+from steel_training.data.dataset import CLEAN, DEFECTIVE
+from steel_training.data.matching.same_surface import Pixels
+from steel_training.evaluation.estimates import estimates
+from steel_training.evaluation.metrics import auc, average_precision, sweep
+from steel_training.leakage import Probe
+from steel_training.leakage.capture_device import two_cameras
+from steel_training.leakage.coordinates import coordinates
+from steel_training.leakage.distribution_shift import parts_differ
+from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
+from steel_training.leakage.file_metadata import file_metadata
+from steel_training.leakage.file_modified import file_modified
+from steel_training.leakage.group_effect import group_effect, shuffled_labels
+from steel_training.leakage.metadata import manifest_columns, names
+from steel_training.leakage.near_duplicates import same_surface
+from steel_training.leakage.pixel_property import pixel_property
+from steel_training.leakage.shared_groups import shared_groups
+from steel_training.verdict import OVERRIDABLE
+
+CONSTANT = 1e-3
+CHANCE = 0.5
+
+LEARNING_PROBES = (
+    file_metadata,
+    file_modified,
+    manifest_columns,
+    names,
+    pixel_property,
+    two_cameras,
+    parts_differ,
+    group_effect,
+    shuffled_labels,
+)
+"""Probes that try to tell the label by something that is no defect."""
+
+
+def probe_dataset(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> list[Probe]:
+    """Runs every probe that needs no network, cheap ones first.
+
+    Args:
+        profile: one row a patch: manifest, `part`, `group` and `Measures`.
+        anchors: of every row, as `Measures.anchors`.
+        pixels: returns the grey values of the patch in a row, uint8 (height, width).
+    """
+    labels = pd.to_numeric(profile["label"], errors="coerce")
+    # What learns needs a label and a group for every row; validation has named the rows that lack one.
+    whole = profile[labels.isin([CLEAN, DEFECTIVE]).to_numpy(bool) & profile["group"].notna().to_numpy(bool)]
+    return [
+        shared_groups(profile),
+        identical_pixels(profile),
+        contradicting_labels(profile),
+        coordinates(profile),
+        *same_surface(profile, anchors, pixels),
+        *(probe(whole) for probe in LEARNING_PROBES),
+    ]
+
+
+def too_good(history: dict[str, list[float]], config: BaselineConfig, probes: Sequence[Probe]) -> Probe:
+    """A small CNN that separates the classes almost perfectly at once has found a leak, not defects.
+
+    Unless every other probe that can block was judged and found nothing, or was allowed by name: then the defects may be that
+    plain. The alarm is a warning, and stands with all the evidence in the model card.
+
+    Args:
+        history: `val_auc` by epoch, and the counts at 0.5 of `monitoring.counts_at_half`, of train and validation.
+        config: says what is too good, and what "at once" means.
+        probes: what the others said.
+    """
+    trained_on = sum(history[name][0] for name in ("tp", "fn", "tn", "fp"))
+    at_once = math.ceil(config.too_good_steps * config.batch_size / max(trained_on, 1))
+    epochs = min(max(config.too_good_epochs, at_once), len(history["val_auc"]))
+    area, balanced = max(history["val_auc"][:epochs]), max(_balanced_accuracy(history)[:epochs])
+    name, best = ("AUC", area) if area >= balanced else ("balanced accuracy", balanced)
+    found = f"The baseline CNN reaches a validation {name} of {best:.4f} within {epochs} epochs; from {config.too_good} on that means leakage"
+    if best < config.too_good:
+        return Probe("leak.too_good", True, best, config.too_good, f"{found}.")
+    doubtful = [
+        probe.code
+        for probe in probes
+        if probe.code in OVERRIDABLE and not probe.allowed and (probe.blocks or not probe.judged)
+    ]
+    if not doubtful:
+        lifted = f"{found}, but every probe that blocks was judged, and none stands in the way: the defects may be that plain. Look at them once."
+        return Probe("leak.too_good", False, best, config.too_good, lifted, decisive=False)
+    advice = (
+        ": something other than the defect tells the label. Compare how clean and defective patches were photographed, cut and "
+        f"stored. It would be a warning if all probes had been judged; not so: {', '.join(doubtful)}. If the defects are "
+        "that plain, --allow leak.too_good."
+    )
+    return Probe("leak.too_good", False, best, config.too_good, found + advice, {"not_judged": doubtful})
+
+
+def _balanced_accuracy(history: dict[str, list[float]]) -> np.ndarray:
+    """Mean of the shares of both classes that are called right at 0.5, by epoch (epochs,); 0 where a class has no patch."""
+    tp, fn, tn, fp = (np.asarray(history[f"val_{name}"], float) for name in ("tp", "fn", "tn", "fp"))
+    return np.asarray((tp / np.maximum(tp + fn, 1) + tn / np.maximum(tn + fp, 1)) / 2)
+
+
+def loss_fell(history: dict[str, list[float]], labels: np.ndarray) -> Probe:
+    """Judges the training loss: it must be finite, and fall below that of the best constant answer.
+
+    Args:
+        history: `loss` and `val_loss` by epoch, binary cross-entropy without class weights.
+        labels: of the training part, int (n,).
+    """
+    share = float(np.clip(np.mean(labels), 1e-9, 1 - 1e-9)) if len(labels) else 0.5
+    constant = float(-share * np.log(share) - (1 - share) * np.log(1 - share))
+    losses = np.array([*history["loss"], *history.get("val_loss", ())], float)
+    if not len(losses) or not np.all(np.isfinite(losses)):
+        return Probe(
+            "collapse.loss",
+            False,
+            0.0,
+            constant,
+            "The baseline's loss is not finite. Look for pixels or labels that are no numbers, or lower baseline.learning_rate.",
+        )
+    best = float(min(history["loss"]))
+    fell = best < constant
+    message = f"The baseline's training loss fell to {best:.4f}; the best constant answer has {constant:.4f}"
+    advice = (
+        "."
+        if fell
+        else ": it learned nothing that the defect rate does not say. Check that labels belong to their patches."
+    )
+    return Probe("collapse.loss", fell, best, constant, message + advice)
+
+
+def collapse(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list[Probe]:
+    """Judges the baseline's validation scores: constant, one class, or no better than chance.
+
+    Args:
+        labels: int (n,).
+        scores: float (n,).
+        groups: (n,).
+    """
+    spread = float(np.std(scores)) if np.all(np.isfinite(scores)) else 0.0
+    constant = Probe(
+        "collapse.constant_score",
+        spread >= CONSTANT,
+        spread,
+        CONSTANT,
+        f"Baseline scores spread by {spread:.4f} (standard deviation; at least {CONSTANT})"
+        + (
+            ": the network answers the same for every patch. Check labels and pixel range."
+            if spread < CONSTANT
+            else "."
+        ),
+    )
+    if not constant.passed:
+        return [constant]
+    # At 0.5 a network trained on few defects may honestly call all clean: one class means one at every useful threshold.
+    share = float(np.mean(scores >= 0.5))
+    prior = float(np.mean(scores >= float(np.mean(labels))))
+    one_class = share in (0.0, 1.0) and prior in (0.0, 1.0)
+    low = estimates(labels, scores, groups, 0.5, confidence=0.95, resamples=500)["auc"].bound
+    return [
+        constant,
+        Probe(
+            "collapse.one_class",
+            not one_class,
+            share,
+            1.0,
+            f"The baseline calls {share:.1%} of validation defective at 0.5 and {prior:.1%} at the defect rate"
+            + (": one class only. Check labels, and train the baseline longer." if one_class else "."),
+        ),
+        Probe(
+            "collapse.chance",
+            low > CHANCE,
+            low,
+            CHANCE,
+            f"The lower bound of the baseline's AUC is {low:.3f} (must exceed {CHANCE})"
+            + ("." if low > CHANCE else ": it learned nothing. Check that labels belong to their patches."),
+        ),
+    ]
+
+
+def baseline_metrics(labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    """The baseline's figures on validation, for the report and for comparison with the transfer model."""
+    _, recall, precision, _ = sweep(labels, scores)
+    enough = recall >= 0.95
+    return {
+        "auc": auc(labels, scores),
+        "average_precision": average_precision(labels, scores),
+        "precision_at_recall_95": float(precision[enough].max()),
+        "positive_share": float(np.mean(scores >= 0.5)),
+    }

@@ -1,0 +1,56 @@
+"""The command that would correct what was found, where another split can."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+from steel_training.data.versions import is_date
+from steel_training.leakage.probe import Probe
+
+BY_IDS = frozenset({"leak.group", "leak.coordinates", "data.disjoint_groups"})
+BY_STEEL = frozenset(
+    {"leak.duplicate", "leak.overlap", "leak.rotation", "leak.near_duplicate", "data.duplicate_content"}
+)
+
+
+def with_fixes(probes: Sequence[Probe], dataset: str) -> list[Probe]:
+    """Returns the probes in order, each that another split corrects with the command to paste into a shell.
+
+    It is one command for all of them: the search for the same steel joins what shares an id as well. Where the patches
+    themselves differ, or name no photograph, no split helps and no command is named.
+
+    Args:
+        probes: what was found.
+        dataset: URI of the dataset version that raised it.
+    """
+    torn = [probe.code for probe in probes if _is_torn(probe)]
+    if any(probe.evidence.get("unnamed") for probe in probes):  # which `split` refuses
+        return list(probes)
+    by = "steel" if BY_STEEL & set(torn) else "source_id"
+    command = shlex.join(["steel-training", "split", dataset, copy_of(dataset), "--group-by", by])
+    return [replace(probe, fix=command) if probe.code in torn else probe for probe in probes]
+
+
+def copy_of(dataset: str) -> str:
+    """Returns where the corrected copy of a dataset goes: beside it, and under the same date where it has one.
+
+    Example:
+        >>> copy_of("s3://steel/strip/2026-01-05")
+        's3://steel/strip-regrouped/2026-01-05'
+    """
+    above, _, name = dataset.rstrip("/").rpartition("/")
+    if is_date(name) and above.rpartition("/")[2]:
+        return f"{copy_of(above)}/{name}"
+    if above == "s3:/":  # a bucket: the copy cannot stand beside it
+        return f"s3://{name}/regrouped"
+    return f"{above}/{name}-regrouped"
+
+
+def _is_torn(probe: Probe) -> bool:
+    """Whether what belongs together stands in two parts, which is what a split decides."""
+    if probe.passed or probe.code not in BY_IDS | BY_STEEL:
+        return False
+    pairs = probe.evidence.get("pairs", ())
+    return bool(probe.evidence.get("groups")) or any(len(set(pair["parts"])) > 1 for pair in pairs)

@@ -1,0 +1,113 @@
+"""What an alarm shows of itself: pairs of patches to be laid side by side, as files beside the result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from steel_training.data.images import as_png
+from steel_training.leakage.patch_pairs import Frame, Pair, Side, named_pairs, torn_pairs
+from steel_training.leakage.probe import Probe
+from steel_training.leakage.typical_pairs import typical_pairs
+
+FOLDER, INDEX = "evidence", "index.json"
+PAIRS_SHOWN = 8
+# Pixels. A report holds the pictures of every alarm and is sent by mail.
+LARGEST_SIDE = 160
+
+Pixels = Callable[[int], np.ndarray]
+"""Returns the grey values of the patch in a row of the profile, uint8 (height, width)."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A pair as it was written.
+
+    Attributes:
+        code: of the probe that it is evidence of.
+        how: what the patches share, or differ by.
+        told: `part` or `label`: which of them is wrong about the two.
+        sides: what each is.
+        files: PNG of each, in the folder of the evidence.
+        frames: the piece of steel that both show, on each; `None` where that is all of it, or there is none.
+    """
+
+    code: str
+    how: str
+    told: str
+    sides: tuple[Side, Side]
+    files: tuple[str, str]
+    frames: tuple[Frame, Frame] | None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Shown:
+        """Reads a pair back from the index."""
+        (one, other), (first, second) = values["sides"], values["files"]
+        frames = None
+        if values["frames"] is not None:
+            here, there = values["frames"]
+            frames = (tuple(here), tuple(there))
+        return cls(values["code"], values["how"], values["told"], (Side(**one), Side(**other)), (first, second), frames)
+
+
+def keep_pictures(folder: Path, probes: Sequence[Probe], profile: pd.DataFrame, pixels: Pixels) -> None:
+    """Writes `evidence/` with pairs of patches for every alarm and warning that can be shown.
+
+    Args:
+        folder: of the stage.
+        probes: what the probes said.
+        profile: one row a patch.
+        pixels: reads a patch. One that cannot be read is left out.
+    """
+    profile = profile.reset_index(drop=True)
+    made = Path(folder, FOLDER)
+    index: list[dict[str, Any]] = []
+    for probe in probes:
+        if probe.passed or not probe.judged:
+            continue
+        for pair in islice(_pairs(probe, profile), PAIRS_SHOWN):
+            try:
+                images = [pixels(side.row) for side in (pair.first, pair.second)]
+            except Exception:  # noqa: S112 - whatever is wrong with a file has been said by validation
+                continue
+            made.mkdir(exist_ok=True)
+            names = (f"{len(index):03d}-a.png", f"{len(index):03d}-b.png")
+            for name, image in zip(names, images, strict=True):
+                (made / name).write_bytes(as_png(_small(image)))
+            frames = pair.frames(images[0].shape[:2], images[1].shape[:2])
+            index.append(asdict(Shown(probe.code, pair.how, pair.told, (pair.first, pair.second), names, frames)))
+    if index:
+        (made / INDEX).write_text(json.dumps(index), encoding="utf-8")
+
+
+def read_pictures(folder: Path) -> list[Shown]:
+    """Returns what `keep_pictures` left in the folder of a stage; empty where it left nothing."""
+    path = folder / FOLDER / INDEX
+    if not path.is_file():
+        return []
+    return [Shown.from_dict(each) for each in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _pairs(probe: Probe, profile: pd.DataFrame) -> Iterator[Pair]:
+    if "pairs" in probe.evidence:
+        yield from named_pairs(probe.evidence["pairs"], profile, probe.code)
+    elif "groups" in probe.evidence:
+        yield from torn_pairs(probe.evidence["groups"], profile)
+    else:
+        yield from typical_pairs(probe.evidence, profile)
+
+
+def _small(image: np.ndarray) -> np.ndarray:
+    if max(image.shape[:2]) <= LARGEST_SIDE:
+        return image
+    picture = Image.fromarray(image)
+    picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+    return np.asarray(picture)

@@ -1,0 +1,86 @@
+"""One piece of steel in two parts: overlapping cuts, turned or mirrored copies, another exposure, another file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from steel_training.data.matching.same_surface import LOOKED_AT, Common, Pixels, common_surfaces
+from steel_training.data.matching.symmetries import NAMES, SAME
+from steel_training.leakage.probe import Probe
+
+_NAMED = 10
+# Common to nearly the last pixel, as it is: not another cut but the same one again.
+_WHOLE = 0.85
+
+
+_SAID = {
+    "leak.overlap": ("overlap", "Overlapping cuts of a photograph belong in one part"),
+    "leak.rotation": ("are turned or mirrored copies", "Copies of a photograph belong in one part"),
+    "leak.near_duplicate": (
+        "show the same steel (another file, exposure, or a few pixels away)",
+        "Shots of one place belong in one part",
+    ),
+}
+
+
+def same_surface(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> list[Probe]:
+    """Looks for one piece of steel in two parts, whatever the ids say; one verdict for each way it got there.
+
+    Args:
+        profile: one row a patch.
+        anchors: of every row, `ANCHOR` as bytes.
+        pixels: reads a patch again; called for candidate pairs only.
+    """
+    found = list(_common(profile, anchors, pixels))
+    return [_verdict(code, [pair for pair in found if _code_of(pair) == code], profile) for code in _SAID]
+
+
+def _code_of(pair: Common) -> str:
+    """Returns the reason code of how two patches came to show the same steel."""
+    if pair.turn != SAME:
+        return "leak.rotation"
+    return "leak.near_duplicate" if pair.lies.common >= _WHOLE else "leak.overlap"
+
+
+def _common(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> Iterator[Common]:
+    hashes = profile["pixel_hash"].fillna("").to_numpy(str)
+    part = pd.factorize(profile["part"])[0]
+    for pair in common_surfaces(anchors, part, pixels):
+        if hashes[pair.first] != hashes[pair.second]:  # those are named by `identical_pixels`
+            yield pair
+
+
+def _verdict(code: str, pairs: list[Common], profile: pd.DataFrame) -> Probe:
+    how, advice = _SAID[code]
+    if not pairs:
+        return Probe(code, True, 0, 0, f"No two patches of different parts {how}.")
+    rows = [_row(pair, profile) for pair in sorted(pairs, key=lambda pair: -pair.lies.score)[:_NAMED]]
+    named = ", ".join(f"{row['first']} and {row['second']}" for row in rows[:3])
+    many = "At least " if len(pairs) >= LOOKED_AT // 2 else ""
+    return Probe(
+        code,
+        False,
+        len(pairs),
+        0,
+        f"{many}{len(pairs)} pairs of patches in different parts {how}: {named}. "
+        f"{advice}: give them one group_id, or remove one side.",
+        {"pairs": rows},
+    )
+
+
+def _row(pair: Common, profile: pd.DataFrame) -> dict[str, Any]:
+    one, other = profile.iloc[pair.first], profile.iloc[pair.second]
+    return {
+        "first": str(one["patch_id"]),
+        "second": str(other["patch_id"]),
+        "parts": [str(one["part"]), str(other["part"])],
+        "groups": [str(one["group"]), str(other["group"])],
+        "turn": NAMES[pair.turn],
+        "shift": list(pair.lies.shift),
+        "common": round(pair.lies.common, 3),
+        "correlation": round(pair.lies.correlation, 3),
+        "score": round(pair.lies.score, 1),
+    }

@@ -1,0 +1,350 @@
+"""One model name in a store: versions that never change, the champion pointer, and the verdicts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from steel_training.errors import UsageError
+from steel_training.registry.errors import ChampionMoved, ModelNameRefused, VersionDamaged, VersionNotFound
+from steel_training.registry.pointer import Pointer, surplus
+from steel_training.storage import ConditionFailed, Entry, ObjectNotFound, Storage, confined, schema
+from steel_training.verdict import Reason, Verdict
+
+MARKER = "checksums.json"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # as of the setting model.name
+_POINTER = "champion.json"
+_THREADS = 8
+
+
+def names(store: Storage) -> list[str]:
+    """Returns the model names that a store holds, sorted."""
+    return [name for name in store.folders("models") if _NAME.fullmatch(name)]
+
+
+class Registry:
+    """One model name in a store.
+
+    Raises:
+        ModelNameRefused: the name has other characters than `model.name` allows, such as a slash.
+    """
+
+    def __init__(self, store: Storage, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            raise ModelNameRefused(
+                f"{name!r} is no model name. Expected up to 64 lower-case letters, digits, '.', '_' and '-', the first "
+                "a letter or digit, such as steel-defects."
+            )
+        self.store = store
+        self.name = name
+
+    def _key(self, *parts: str) -> str:
+        return "/".join(("models", self.name, *parts))
+
+    def versions(self) -> list[str]:
+        """Returns the whole versions, oldest first: by the time of their verdict, then by name."""
+        found = [v for v in self.store.folders(self._key("versions")) if self.holds(v)]
+        return sorted(found, key=lambda version: (self._judged_at(version), version))
+
+    def champion(self) -> tuple[str | None, str | None]:
+        """Returns the champion's version and the tag of the pointer; both None before the first."""
+        pointer, tag = self.pointer()
+        return (pointer.version if pointer else None), tag
+
+    def pointer(self) -> tuple[Pointer | None, str | None]:
+        """Returns the pointer and the tag that a conditional write of it needs; both None before the first champion."""
+        try:
+            data, tag = self.store.read_tagged(self._key(_POINTER))
+        except ObjectNotFound:
+            return None, None
+        return Pointer.from_dict(json.loads(data)), tag
+
+    def publish(self, bundle: Path, version: str) -> None:
+        """Stores a bundle as an immutable version, checksums last; the same bundle again is no error.
+
+        Raises:
+            VersionDamaged: the version is there with other content.
+        """
+        sums = {
+            path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(bundle.rglob("*"))
+            if path.is_file() and path.name != MARKER
+        }
+        key = self._key("versions", version)
+        try:
+            if self.store.read_json(f"{key}/{MARKER}") != sums:
+                raise VersionDamaged(
+                    f"Version {version} is published already with other content; versions never change."
+                )
+        except ObjectNotFound:
+            (bundle / MARKER).write_text(json.dumps(sums, indent=2), encoding="utf-8")
+            self.store.put_folder(bundle, key, last=MARKER)
+
+    def promote(self, version: str, *, expected: str | object | None = ...) -> str | None:
+        """Moves the champion pointer to a version, after a look at its checksums; returns the champion before it.
+
+        Args:
+            version: to serve from now on.
+            expected: the champion that the version was judged against; left out, whichever there is.
+
+        Raises:
+            VersionNotFound: there is no such version.
+            VersionDamaged: it is not what was published; nothing was changed.
+            ChampionMoved: the champion is another than expected; nothing was changed.
+        """
+        pointer, tag = self.pointer()
+        if pointer is not None and pointer.version == version:
+            return pointer.previous
+        current = pointer.version if pointer else None
+        self._must_serve(version, pointer)
+        if expected is not ... and current != expected:
+            raise ChampionMoved(
+                f"The champion is {current}, but version {version} was judged against {expected}. It is registered and not "
+                f"promoted; run again to judge it against {current}."
+            )
+        self._move(pointer.promoted(version, _now()) if pointer else Pointer(version, _now()), tag)
+        return current
+
+    def rollback(self, *, expected: str | object | None = ...) -> tuple[str, str]:
+        """Moves the pointer back to the champion before, and once more to the one before that; returns (from, to).
+
+        Args:
+            expected: the champion to go back from; left out, whichever there is.
+
+        Raises:
+            VersionNotFound: no earlier champion is left.
+            VersionDamaged: the earlier champion is not what was published; nothing was changed.
+            ChampionMoved: another run moved it meanwhile.
+        """
+        pointer, tag = self.pointer()
+        current = pointer.version if pointer else None
+        if expected is not ... and current != expected:
+            raise ChampionMoved(f"The champion is {current}, not {expected} any more; nothing was changed.")
+        back = pointer.rolled_back(self.versions(), _now()) if pointer else None
+        if pointer is None or back is None:
+            raise VersionNotFound(
+                f"{self.name} has no earlier champion to go back to (champion: {pointer.version if pointer else None})."
+            )
+        self._must_serve(back.version, pointer)
+        self._move(back, tag)
+        return pointer.version, back.version
+
+    def prune(self, keep: int, *, dry_run: bool = False) -> list[str]:
+        """Removes the oldest versions but for the champion, the one to roll back to, and the newest `keep`.
+
+        The pointer first notes what goes, in a conditional write: a promotion that is under way fails, and a later one is
+        refused. Then each version loses its checksums before the rest, so that no reader takes half of one for whole.
+        What an earlier prune left half removed goes too. Verdicts stay.
+
+        Args:
+            keep: at least 1.
+            dry_run: only say what would go.
+
+        Returns:
+            The versions removed, oldest first.
+
+        Raises:
+            UsageError: `keep` is less than 1.
+            VersionNotFound: there is no champion, so that nobody can say what is needed.
+            ChampionMoved: another run moved the champion meanwhile; nothing was removed.
+        """
+        if keep < 1:
+            raise UsageError(
+                f"--keep {keep} would leave no room for a version that is being published; keep at least 1."
+            )
+        pointer, tag = self.pointer()
+        if pointer is None:
+            raise VersionNotFound(
+                f"{self.name} has no champion in {self.store.uri}, so nothing is pruned. Promote a version first: "
+                f"steel-training models promote VERSION --store {self.store.uri}"
+            )
+        doomed = surplus(self.versions(), pointer, keep)
+        if dry_run:
+            return doomed
+        left_over = [v for v in self.store.folders(self._key("versions")) if v in pointer.retired]
+        if doomed:
+            self._move(pointer.retiring({*doomed, *left_over}, _now()), tag)
+        for version in dict.fromkeys((*doomed, *left_over)):
+            self.store.remove_folder(self._key("versions", version), first=MARKER)
+        return doomed
+
+    def metadata(self, version: str) -> dict[str, Any]:
+        """Returns a version's `gate.json`.
+
+        Raises:
+            VersionNotFound: there is no such version.
+            VersionDamaged: it is not what was published.
+        """
+        sums = self._checksums(version)
+        found: dict[str, Any] = json.loads(self._read(version, "gate.json", sums.get("gate.json", "")))
+        schema.readable(found, f"gate.json of version {version}")
+        return found
+
+    @contextmanager
+    def bundle(self, version: str | None = None) -> Iterator[tuple[str, Path]]:
+        """Gives a version's files (the champion's by default) as a local copy, verified against their checksums.
+
+        It is a copy so that nothing can happen to it: a version that is pruned meanwhile stays whole for this reader.
+
+        Raises:
+            VersionNotFound: there is no such version, or no champion.
+            VersionDamaged: a file is missing or changed.
+        """
+        wanted = self.champion()[0] if version is None else version
+        if wanted is None:
+            raise VersionNotFound(
+                f"{self.name} has no champion in {self.store.uri} yet. Publish one: steel-training run DATASET --store {self.store.uri}"
+            )
+        sums = self._checksums(wanted)
+        with tempfile.TemporaryDirectory(prefix="steel-training-version-") as scratch:
+            folder = Path(scratch)
+
+            def fetch(name: str) -> None:
+                target = folder / confined(name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(self._read(wanted, name, sums[name]))
+
+            with ThreadPoolExecutor(_THREADS) as pool:
+                list(pool.map(fetch, sums))
+            (folder / MARKER).write_text(json.dumps(sums, indent=2), encoding="utf-8")
+            yield wanted, folder
+
+    def verify(self, version: str) -> list[str]:
+        """Checks every file of a version, and that there is no other; returns what is wrong with it.
+
+        Raises:
+            VersionNotFound: there is no such version.
+        """
+        sums = self._checksums(version)
+
+        def problem(name: str) -> str | None:
+            try:
+                self._read(version, name, sums[name])
+            except VersionDamaged as error:
+                return str(error)
+            return None
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = [text for text in pool.map(problem, sums) if text is not None]
+        top = self._key("versions", version)
+        names = {entry.key.removeprefix(f"{top}/") for entry in self.store.entries(top)}
+        return found + [f"{name} of version {version} was not published." for name in sorted(names - {MARKER, *sums})]
+
+    def record(self, run_id: str, verdict: Verdict, reasons: Sequence[Reason], facts: Mapping[str, Any]) -> None:
+        """Writes a verdict beside the versions, one file a run; a run done again replaces its own.
+
+        The versions that it published before are kept (one may be the champion), and named in the new record.
+        """
+        key = self._key("decisions", f"{run_id}.json")
+        replaced = self._published_by(key) - {facts.get("version")}
+        decision = {
+            schema.KEY: schema.SCHEMA,
+            "run_id": run_id,
+            "verdict": str(verdict),
+            "reasons": [reason.as_dict() for reason in reasons],
+            "decided_at": _now(),
+            "replaced": sorted(replaced),
+            **facts,
+        }
+        self.store.write_json(key, decision)
+
+    def decisions(self) -> list[dict[str, Any]]:
+        """Returns every verdict, oldest first.
+
+        Raises:
+            WrittenByNewer: a later version of this program wrote one.
+        """
+        found = [self.store.read_json(entry.key) for entry in self.store.entries(self._key("decisions"))]
+        for each in found:
+            schema.readable(each, f"The verdict of run {each.get('run_id')}")
+        return sorted(found, key=lambda decision: (decision["decided_at"], decision["run_id"]))
+
+    def decision_entries(self) -> list[Entry]:
+        """Returns where the verdicts lie, with tags that change when one is replaced; nothing is read."""
+        return list(self.store.entries(self._key("decisions")))
+
+    def started(self) -> list[str]:
+        """Returns the names of the versions in one listing: whole, being published, or being removed."""
+        return self.store.folders(self._key("versions"))
+
+    def holds(self, version: str) -> bool:
+        """Says whether a version is there and whole."""
+        return self.store.exists(self.key_of(version, MARKER))
+
+    def key_of(self, version: str, name: str) -> str:
+        """Returns the store's key of a version's file."""
+        return self._key("versions", version, name)
+
+    def _published_by(self, key: str) -> set[str]:
+        """Returns the versions that a record names, and those that it replaced; none where it is none."""
+        try:
+            record = json.loads(self.store.read(key))
+        except (ObjectNotFound, ValueError):
+            return set()
+        named = [*record.get("replaced", ()), record.get("version")] if isinstance(record, dict) else []
+        return {str(version) for version in named if version}
+
+    def _judged_at(self, version: str) -> str:
+        """Returns when a version was judged, or the day that its name begins with; empty where neither is known."""
+        try:
+            known = self.store.read_json(self._key("versions", version, "gate.json"))
+        except (ObjectNotFound, ValueError):
+            known = None
+        told = known.get("judged_at") if isinstance(known, dict) else None
+        day = f"{version[:4]}-{version[4:6]}-{version[6:8]}" if version[:8].isdigit() else ""
+        return str(told or day)
+
+    def _checksums(self, version: str) -> dict[str, str]:
+        try:
+            data = self.store.read(self._key("versions", version, MARKER))
+        except ObjectNotFound:
+            raise VersionNotFound(
+                f"The registry holds no version {version} of {self.name}. List them: "
+                f"steel-training models list --store {self.store.uri}"
+            ) from None
+        try:
+            sums = json.loads(data)
+        except ValueError:
+            sums = None
+        if not isinstance(sums, dict):
+            raise VersionDamaged(f"{MARKER} of version {version} cannot be read; promote another version.")
+        return sums
+
+    def _read(self, version: str, name: str, digest: str) -> bytes:
+        """Returns one file of a version as it was published."""
+        try:
+            data = self.store.read(self._key("versions", version, name))
+        except ObjectNotFound:
+            if not self.holds(version):
+                raise VersionNotFound(f"Version {version} of {self.name} was removed while it was read.") from None
+            raise VersionDamaged(f"{name} of version {version} is missing; promote another version.") from None
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise VersionDamaged(f"{name} of version {version} is not what was published; promote another version.")
+        return data
+
+    def _must_serve(self, version: str, pointer: Pointer | None) -> None:
+        problems = self.verify(version)
+        if problems:
+            raise VersionDamaged(f"Version {version} cannot become champion: {' '.join(problems)}")
+        if pointer is not None and version in pointer.retired:
+            raise VersionNotFound(f"Version {version} of {self.name} is being removed by a prune; name another.")
+
+    def _move(self, pointer: Pointer, tag: str | None) -> None:
+        try:
+            self.store.write_json(self._key(_POINTER), pointer.as_dict(), if_absent=tag is None, if_match=tag)
+        except ConditionFailed:
+            raise ChampionMoved(
+                f"Another run moved the champion of {self.name} at the same moment; nothing was changed. Run again."
+            ) from None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,99 @@
+"""Brings the report of a run together from what its stages left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from steel_training.report.blocks import Picture, SideBySide
+from steel_training.report.formatting import number
+from steel_training.report.leakage_sections import pairs_in
+from steel_training.report.page import render
+from steel_training.report.record import Mistake, RunRecord
+from steel_training.runs.artifacts import PROFILE, SCORES
+from steel_training.runs.lineage import reproduce
+from steel_training.runs.run import REPORT, STAGES, Run, Status
+from steel_training.training import heat_maps
+from steel_training.verdict import Reason, Verdict
+
+_PROFILED = ("part", "brightness", "contrast", "sharpness", "width", "height", "mode", "format")
+_SAID = {heat_maps.MISSED: "Missed defect", heat_maps.FALSE_ALARM: "False alarm"}
+
+
+def write_report(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> str:
+    """Renders the report from what the run has so far, and returns its address."""
+    page = render(read_record(run, verdict, reasons, version))
+    run.store.write(run.key(REPORT), page.encode())
+    return run.store.location(run.key(REPORT))
+
+
+def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> RunRecord:
+    """Reads what a run's stages left, as far as they got."""
+    # A refused model was not judged: it has no metrics, curves or examples to show.
+    results = {
+        stage: result
+        for stage in STAGES
+        if (result := run.find_result(stage)) is not None and result.status is not Status.REFUSED
+    }
+    profile = None
+    if "profile_patches" in results:
+        with run.folder("profile_patches") as folder:
+            profile = pd.read_parquet(folder / PROFILE)
+        profile = profile[[name for name in _PROFILED if name in profile]]
+    judged: dict[str, Any] = {}
+    if "evaluate" in results:
+        with run.folder("evaluate") as folder:
+            judged = {
+                "curves": json.loads((folder / "curves.json").read_text(encoding="utf-8")),
+                "scores": pd.read_parquet(folder / SCORES, columns=["part", "label", "score"]),
+                "mistakes": _mistakes(folder / heat_maps.FOLDER),
+            }
+    evidence: list[tuple[str, SideBySide]] = []
+    for stage in ("validate_patches", "check_baseline"):
+        if stage in results:
+            with run.folder(stage) as folder:
+                evidence += pairs_in(folder)
+    return RunRecord(
+        run_id=run.run_id,
+        verdict=verdict,
+        reasons=reasons,
+        version=version,
+        results=results,
+        profile=profile,
+        evidence=evidence,
+        reproduce=reproduce(run),
+        **judged,
+    )
+
+
+def _mistakes(folder: Path) -> list[Mistake]:
+    return [
+        Mistake(
+            looked["kind"],
+            Picture(
+                patch=(folder / looked["patch"]).read_bytes(),
+                overlay=(folder / looked["overlay"]).read_bytes(),
+                alt=f"{_SAID[looked['kind']]}, patch {looked['patch_id']}",
+                lines=_lines(looked),
+                beside=f"{_SAID[looked['kind']]}, patch {looked['patch_id']}, with what the model looked at",
+            ),
+        )
+        for looked in _json(folder / heat_maps.INDEX) or ()
+    ]
+
+
+def _lines(looked: dict[str, Any]) -> list[str]:
+    lines = [f"score {number(looked['score'], 3)}", looked["patch_id"]]
+    if looked["probability"] is not None:
+        lines[0] += f" · probability {number(looked['probability'], 3)}"
+    if looked["defect_type"]:
+        lines.insert(1, looked["defect_type"])
+    return lines
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

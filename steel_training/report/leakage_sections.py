@@ -1,0 +1,151 @@
+"""The section on the baseline check: what every probe found, pairs of patches to look at, and the command that corrects it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from steel_training.leakage.evidence_images import FOLDER, Shown, read_pictures
+from steel_training.report.blocks import (
+    Block,
+    Code,
+    Details,
+    Half,
+    Heading,
+    Link,
+    Pairs,
+    Section,
+    SideBySide,
+    Table,
+    Text,
+)
+from steel_training.report.formatting import FOUND, NAMES, is_number, number
+from steel_training.report.rendering import render_page
+from steel_training.validation.data_docs import link_page
+
+PAGE = "leakage.html"
+TITLE = "Evidence: patches side by side"
+
+Evidence = Sequence[tuple[str, SideBySide]]
+"""Pairs of patches, each with the code of what it is evidence of."""
+
+
+def pairs_in(folder: Path) -> list[tuple[str, SideBySide]]:
+    """Returns the pairs that a stage left in its folder, each with the code of its probe."""
+    return [(shown.code, _side_by_side(folder, shown)) for shown in read_pictures(folder)]
+
+
+def probes(outputs: Mapping[str, Any], pairs: Evidence = (), said: Collection[str] = ()) -> list[Section]:
+    """What every probe of the baseline check found; alarms first, each with its evidence.
+
+    Args:
+        outputs: of the stage `check_baseline`.
+        pairs: of patches, each with the code of its probe.
+        said: codes whose message stands at the head of the report.
+    """
+    found = outputs.get("probes")
+    if not found:
+        return []
+    blocks = raised(found, pairs, said)
+    head = ("Probe", "", "Found", "Limit", "")
+    rows = [
+        (p["code"], _state(p), _figure(p.get("statistic")), _figure(p.get("threshold")), p["message"])
+        for p in sorted(found, key=_urgency)
+    ]
+    quiet = sum(probe["passed"] for probe in found)
+    blocks.append(Details(f"All {len(rows)} probes; {quiet} found nothing", [Table("", head, rows, numeric=False)]))
+    figures = outputs.get("metrics") or {}
+    if figures:
+        values = [(NAMES.get(name, name), number(value)) for name, value in figures.items()]
+        blocks.append(Table("Baseline CNN on validation", ("", "Value"), values))
+    if outputs.get("data_docs"):
+        blocks.append(Link(f"check_baseline/{outputs['data_docs']}", "Data Docs with these pages"))
+    return [Section("probes", "Baseline check", blocks)]
+
+
+def raised(found: Sequence[Mapping[str, Any]], pairs: Evidence, said: Collection[str] = ()) -> list[Block]:
+    """Every alarm and warning, the most urgent first: what it is, the patches behind it, and the command that corrects it.
+
+    Args:
+        found: probes as `Probe.as_dict` gives them.
+        pairs: of patches, each with the code of its probe.
+        said: codes whose message stands elsewhere on the page, with the command.
+    """
+    blocks: list[Block] = []
+    for probe in sorted(found, key=_urgency):
+        if probe["passed"]:
+            continue
+        title = FOUND.get(probe["code"], probe["code"])
+        blocks.append(Heading(f"{_state(probe)} · {title}"))
+        if probe["code"] not in said:
+            blocks.append(Text(f"{probe['code']}: {probe['message']}"))
+        its = [pair for code, pair in pairs if code == probe["code"]]
+        if its:
+            blocks.append(Pairs(its))
+        if probe.get("fix") and probe["code"] not in said:
+            blocks += [Text("This writes a corrected copy of the dataset; start the run on that:"), Code(probe["fix"])]
+        if probe.get("evidence"):
+            written = Code(json.dumps(probe["evidence"], indent=2, default=str))
+            blocks.append(Details(f"Evidence of {probe['code']} in full", [written]))
+    return blocks
+
+
+def add_to_data_docs(site: Path, found: Sequence[Mapping[str, Any]], folder: Path) -> str:
+    """Adds the alarms and their evidence as a page to Data Docs, and a link to it on their first page.
+
+    Args:
+        site: the Data Docs, with their `index.html`.
+        found: probes as `Probe.as_dict` gives them.
+        folder: of the stage, with the pictures.
+
+    Returns:
+        Path of the first page below the folder of the stage.
+    """
+    told = [probe for probe in found if not probe["passed"] and probe.get("judged", True)]
+    blocks = raised(told, pairs_in(folder)) or [Text("No probe found anything.")]
+    (site / PAGE).write_text(render_page(TITLE, [Section("evidence", TITLE, blocks)]), encoding="utf-8")
+    blocking = sum(map(_blocks, told))
+    if blocking:
+        head = f"■ {blocking} {'alarm blocks' if blocking == 1 else 'alarms block'} this run: look at the patches side by side"
+    else:
+        head = f"{TITLE} ({len(told)} alarms and warnings of the leak probes, none of which blocks)"
+    return link_page(site, PAGE, head).relative_to(folder).as_posix()
+
+
+def _side_by_side(folder: Path, shown: Shown) -> SideBySide:
+    frames = shown.frames or (None, None)
+    halves = []
+    for name, side, frame in zip(shown.files, shown.sides, frames, strict=True):
+        badge, also = (side.part, side.label) if shown.told == "part" else (side.label, side.part)
+        lines = [line for line in (side.value, also, side.patch_id, f"group {side.group}") if line]
+        halves.append(Half((folder / FOLDER / name).read_bytes(), badge, lines, frame))
+    return SideBySide(shown.how, halves)
+
+
+def _blocks(probe: Mapping[str, Any]) -> bool:
+    return not probe["passed"] and probe.get("decisive", True) and not probe.get("allowed")
+
+
+def _figure(value: Any) -> str:
+    """Writes a count as a count, anything else with four digits."""
+    return f"{value:,.0f}" if is_number(value) and float(value).is_integer() else number(value, 4)
+
+
+def _urgency(probe: Mapping[str, Any]) -> int:
+    if probe["passed"]:
+        return 3
+    if not probe.get("judged", True):
+        return 2
+    return 0 if probe.get("decisive", True) else 1
+
+
+def _state(probe: Mapping[str, Any]) -> str:
+    if probe["passed"]:
+        return "✓ passed"
+    if probe.get("allowed"):
+        return "✗ ALARM, allowed by name"
+    if not probe.get("judged", True):
+        return "– not judged"
+    return "✗ ALARM" if probe.get("decisive", True) else "△ warning"

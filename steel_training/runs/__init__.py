@@ -1,0 +1,1 @@
+"""A run in the store: its results, files, lineage and how to reproduce it."""

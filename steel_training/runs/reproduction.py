@@ -1,0 +1,93 @@
+"""What it takes to make a version again: the command, and whether two versions were judged on the same patches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from steel_training.config import Config, settings
+from steel_training.data.splits import TEST
+
+NEW_STORE = "NEW_STORE"
+"""Stands in the command for a store that is still empty: where the version is, the run would end as `unchanged`."""
+
+
+def command(dataset: str, config: Config, weights: Mapping[str, Any]) -> list[str]:
+    """Returns the command that makes a model again, as words; with the code and the packages that the lineage names.
+
+    Args:
+        dataset: URI of the dataset version itself, so that a later version is not taken instead.
+        config: of the run. What `publish` says is left out: it does not change the model.
+        weights: what the backbone started from (`LoadedWeights` as JSON). They are named as they were found, so that
+            `auto` does not find others on another machine.
+
+    Example:
+        >>> command("/data/2026-11-24", Config(), {"source": "steel"})[-2:]
+        ['--set', 'model.weights=steel']
+    """
+    words = ["steel-training", "run", dataset, "--store", NEW_STORE]
+    for key, value in _differing(config, weights):
+        words += ["--set", f"{key}={_as_yaml(value)}"]
+    return words
+
+
+def command_line(words: list[str]) -> str:
+    """Returns the words as one line to paste into a shell."""
+    return shlex.join(words)
+
+
+def part_hash(profile: pd.DataFrame) -> str:
+    """Returns SHA-256 of the files and labels of the test part, in no order: equal where two runs judged on the same.
+
+    Args:
+        profile: one row a patch, with `part`, `label` and `file_hash`.
+    """
+    test = profile[profile["part"] == TEST]
+    rows = sorted(f"{label} {digest}" for label, digest in zip(test["label"], test["file_hash"], strict=True))
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def _differing(config: Config, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    ours, defaults = config.model_dump(mode="json"), Config().model_dump(mode="json")
+    for key, _ in settings():
+        if key.startswith("publish."):
+            continue
+        value = _at(ours, key)
+        if key == "model.weights":
+            value = _found(str(value), str(weights["source"]))
+        if value != _at(defaults, key):
+            yield key, value
+
+
+def _found(wanted: str, source: str) -> str:
+    if source != "file":
+        return source
+    return wanted if "://" in wanted else str(Path(wanted).absolute())
+
+
+def _at(values: Mapping[str, Any], dotted: str) -> Any:
+    found: Any = values
+    for name in dotted.split("."):
+        found = found[name]
+    return found
+
+
+def _as_yaml(value: Any) -> str:
+    if isinstance(value, str) and _reads_as_number(value):
+        return json.dumps(value)
+    return yaml.safe_dump(value, default_flow_style=True, width=10**9).removesuffix("\n").removesuffix("\n...")
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,44 @@
+"""What `evaluate` leaves beside its figures: pictures of the worst mistakes for the report, and the profile for the next run."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from steel_training.data import drift
+from steel_training.data.patches import PatchSet
+from steel_training.data.splits import TEST
+from steel_training.runs.artifacts import BUNDLE, PATCHES, PROFILE, SCORES, table_of
+from steel_training.runs.run import Run
+from steel_training.training import heat_maps
+
+log = logging.getLogger(__name__)
+
+_OF_THE_MANIFEST = ["patch_id", "defect_type", "source_id"]
+
+
+def keep_evidence(run: Run, network: Any, test: PatchSet, threshold: float, folder: Path) -> None:
+    """Writes `attention/` and `bundle/profile_summary.json`.
+
+    Args:
+        run: the run.
+        network: the scoring model.
+        test: patches of the test part, in the order of `scores.parquet`.
+        threshold: operating threshold on the score.
+        folder: of the stage; `scores.parquet` and `bundle/` are there already.
+    """
+    scores = pd.read_parquet(folder / SCORES)
+    manifest = table_of(run, "resolve_dataset", PATCHES)
+    known = manifest[[name for name in _OF_THE_MANIFEST if name in manifest]]
+    table = scores[scores["part"] == TEST].drop(columns=_OF_THE_MANIFEST[1:], errors="ignore")
+    table = table.merge(known, on="patch_id", how="left", validate="one_to_one")
+    try:
+        heat_maps.keep_attention(network, test, table, threshold, folder / heat_maps.FOLDER)
+    except heat_maps.NothingToExplain as error:  # pictures explain a verdict; they are no part of it
+        log.warning("no heat maps: %s", error)
+    summary = drift.summarise(table_of(run, "profile_patches", PROFILE))
+    (folder / BUNDLE / drift.SUMMARY).write_text(json.dumps(summary), encoding="utf-8")

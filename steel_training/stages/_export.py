@@ -1,0 +1,67 @@
+"""Brings together what a bundle is made from: the judged network, and the patches that it is tried with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steel_training.data.images import read_batches
+from steel_training.data.patches import PatchSet
+from steel_training.data.splits import TEST, TRAIN, VAL
+from steel_training.runs.artifacts import patch_sets, version_of
+from steel_training.runs.run import Run
+from steel_training.training.preprocessing import resize
+
+
+def export_bundle(run: Run, network: Any, folder: Path, *, threshold: float, scores: Mapping[str, np.ndarray]) -> None:
+    """Writes the bundle: the exported model, golden samples of the test part, and the LiteRT files that decide as it does.
+
+    Args:
+        run: the run.
+        network: the scoring model.
+        folder: to be made.
+        threshold: operating threshold on the score.
+        scores: of the network, by part: those of val and test, in the order of `patch_sets`.
+    """
+    from steel_training import bundle
+    from steel_training.data.images import without_tiff
+    from steel_training.training.scoring import score
+
+    folder.mkdir()
+    size = int(network.input_shape[1])
+    bundle.export(network, folder, threshold=threshold, input_size=size, version=version_of(run))
+    parts = patch_sets(run)
+    test, val = parts[TEST], parts[VAL]
+    chosen = bundle.choose_golden(test.labels, scores[TEST], threshold)
+    samples = []
+    for number, index in enumerate(chosen):
+        original = test.storage.read(test.paths[index])
+        data = without_tiff(original)
+        suffix = Path(test.paths[index]).suffix if data is original else ".png"
+        samples.append((f"{number:02d}{suffix}", data))
+    golden = score(network, _some(test, chosen))
+    bundle.write_golden(folder, samples, golden)
+    checked = bundle.balanced(val.labels, bundle.CHECKED_PATCHES)
+    representative = bundle.balanced(parts[TRAIN].labels, bundle.REPRESENTATIVE_PATCHES)
+    bundle.export_lite(
+        network,
+        folder,
+        threshold=threshold,
+        representative=_pixels(_some(parts[TRAIN], representative), size),
+        validation=(_pixels(_some(val, checked), size), val.labels[checked], scores[VAL][checked]),
+        golden=(_pixels(_some(test, chosen), size), golden),
+    )
+
+
+def _some(patches: PatchSet, chosen: np.ndarray) -> PatchSet:
+    return PatchSet(
+        patches.storage, tuple(patches.paths[i] for i in chosen), patches.labels[chosen], patches.fingerprint
+    )
+
+
+def _pixels(patches: PatchSet, size: int) -> np.ndarray:
+    batches = read_batches(patches.storage, patches.paths, 64)
+    return np.concatenate([np.asarray(resize(batch, size)) for batch in batches])

@@ -1,0 +1,107 @@
+"""The stage in which a person releases a model that meets its targets, or refuses it.
+
+Asked for by `publish.require_approval`. It is kept here and not only in the DAG: no way leads around it, on the command
+line neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from steel_training.errors import UsageError
+from steel_training.runs.artifacts import config_of
+from steel_training.runs.run import Run, StageResult
+from steel_training.verdict import Reason
+
+
+class WaitsForAnswer(UsageError):
+    """The model meets its targets, and nobody has released or refused it yet."""
+
+
+class NothingToAnswer(UsageError):
+    """The run was refused by the gate, or needs nobody's word."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person said.
+
+    Attributes:
+        by: who.
+        refused: why the model is not released; `None` releases it.
+    """
+
+    by: str
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """What gate and person together came to.
+
+    Attributes:
+        publish: whether the model is to be published.
+        reasons: for it.
+        stage: that had the last word.
+    """
+
+    publish: bool
+    reasons: tuple[Reason, ...]
+    stage: str
+
+
+def approve_release(run: Run, answer: Answer) -> StageResult:
+    """Records a person's answer; another answer replaces it, until the model is published or rejected.
+
+    Raises:
+        NothingToAnswer: the gate refused the model, or the configuration asks for nobody's word.
+        UsageError: the name or the reason is empty.
+    """
+    decided = run.result("decide")
+    if not decided.outputs["publish"]:
+        raise NothingToAnswer(f"Run {run.run_id} does not meet its targets; a person cannot release it.")
+    if not config_of(run).publish.require_approval:
+        raise NothingToAnswer(f"Run {run.run_id} was not asked to wait for a person (publish.require_approval).")
+    if not answer.by.strip():
+        raise UsageError("An answer needs a name: --by NAME.")
+    if answer.refused is not None and not answer.refused.strip():
+        raise UsageError("A refusal needs a reason: --refuse REASON.")
+
+    def work(_: Path) -> StageResult:
+        reasons = decided.reasons
+        if answer.refused is not None:
+            reasons = (
+                Reason(
+                    "release.refused",
+                    f"{answer.by} refused the release of a model that meets its targets: {answer.refused.strip()}",
+                ),
+            )
+        return StageResult(
+            "approve_release",
+            reasons=reasons,
+            outputs={"approved": answer.refused is None, "by": answer.by, "reason": answer.refused},
+        )
+
+    said = {"by": answer.by, "refused": answer.refused}
+    return run.perform("approve_release", {**run.after("decide"), **said}, work)
+
+
+def released(run: Run) -> Release:
+    """Returns whether the run's model is to be published: the gate's word, and a person's where one is asked for.
+
+    Raises:
+        WaitsForAnswer: a person is asked for and has not answered.
+    """
+    decided = run.result("decide")
+    publish = bool(decided.outputs["publish"])
+    if not publish or not config_of(run).publish.require_approval:
+        return Release(publish, decided.reasons, "decide")
+    answered = run.find_result("approve_release")
+    if answered is None or answered.finished_at < decided.finished_at:
+        raise WaitsForAnswer(
+            f"The model of run {run.run_id} meets its targets and waits for a person. Release it:\n"
+            f"  steel-training approve_release --run-id {run.run_id} --store {run.store.uri} --by NAME\n"
+            "or refuse it with --refuse REASON; then do publish_model or reject_model, or the same 'run' again."
+        )
+    return Release(bool(answered.outputs["approved"]), answered.reasons, "approve_release")

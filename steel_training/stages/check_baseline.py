@@ -1,0 +1,94 @@
+"""The stage that tries the data before anything expensive: leak probes, the baseline CNN, collapse, and evidence to look at."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from steel_training.config import Config
+from steel_training.data.splits import TRAIN, VAL
+from steel_training.leakage import Probe
+from steel_training.leakage.corrections import with_fixes
+from steel_training.leakage.overriding import override
+from steel_training.runs.artifacts import (
+    ANCHORS,
+    BASELINE,
+    PROFILE,
+    config_of,
+    dataset_of,
+    groups_in,
+    patch_sets,
+    table_of,
+    unfinished_of,
+)
+from steel_training.runs.run import Run, StageResult, Status
+from steel_training.stages._ending import may_end
+from steel_training.stages._evidence import leave_evidence, reader_of
+from steel_training.training.resumption import Unfinished
+from steel_training.validation.suite import DOCS
+
+log = logging.getLogger(__name__)
+
+
+def check_baseline(run: Run) -> StageResult:
+    """Leak probes, then the baseline CNN, then collapse; blocks with every reason found, and leaves evidence of each."""
+    inputs = run.after("validate_patches")
+    unfinished = unfinished_of(run, "check_baseline", inputs)
+
+    def work(folder: Path) -> StageResult:
+        from steel_training.leakage import baseline_check
+
+        config = config_of(run)
+        profile = table_of(run, "profile_patches", PROFILE)
+        anchors = table_of(run, "profile_patches", ANCHORS)["anchors"]
+        storage = dataset_of(run)
+
+        pixels = reader_of(storage, profile)
+        found = with_fixes(baseline_check.probe_dataset(profile, list(anchors), pixels), storage.uri)
+        probes = override(found, config.baseline.allow)
+        metrics: dict[str, Any] = {}
+        if not any(probe.blocks for probe in probes):
+            tried, metrics = _try_network(run, config, profile, folder, probes, unfinished)
+            probes += override(tried, config.baseline.allow)
+        for code in set(config.baseline.allow) - {probe.code for probe in probes if probe.allowed}:
+            log.info("baseline.allow names %s, which raised no alarm that blocks", code)
+        reasons = tuple(probe.reason for probe in probes if probe.blocks)
+        outputs = {"probes": [probe.as_dict() for probe in probes], "metrics": {}, **metrics}
+        with run.folder("validate_patches") as validated:
+            shutil.copytree(validated / DOCS, folder / DOCS)
+        outputs["data_docs"] = leave_evidence(folder, probes, profile, pixels)
+        return StageResult("check_baseline", Status.BLOCKED if reasons else Status.DONE, reasons, outputs)
+
+    result = run.perform("check_baseline", inputs, work)
+    unfinished.remove()
+    return may_end(run, result)
+
+
+def _try_network(
+    run: Run, config: Config, profile: pd.DataFrame, folder: Path, probes: Sequence[Probe], unfinished: Unfinished
+) -> tuple[list[Probe], dict[str, Any]]:
+    """Trains the baseline CNN; returns what its training and its scores say, and its figures."""
+    from steel_training.leakage import baseline_check
+    from steel_training.leakage.simple_cue import simple_cue
+    from steel_training.training.model_trainer import BaselineCNN, ModelTrainer
+    from steel_training.training.scoring import score
+
+    parts = patch_sets(run)
+    # The trainer sets the seed, and the network's first weights are to come from it.
+    trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)
+    baseline = BaselineCNN(config.baseline)
+    trained = trainer.train_baseline(baseline)
+    scores = score(baseline.keras_model, parts[VAL])
+    baseline.keras_model.save(folder / BASELINE)
+    tried = [
+        baseline_check.too_good(trained.history, config.baseline, probes),
+        baseline_check.loss_fell(trained.history, parts[TRAIN].labels),
+        *baseline_check.collapse(parts[VAL].labels, scores, groups_in(run, VAL)),
+        simple_cue(profile, scores),
+    ]
+    return tried, {"metrics": baseline_check.baseline_metrics(parts[VAL].labels, scores), **trained.as_dict()}

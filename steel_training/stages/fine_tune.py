@@ -1,0 +1,36 @@
+"""Trains the top of the backbone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from steel_training.data.splits import TRAIN, VAL
+from steel_training.runs import provenance
+from steel_training.runs.artifacts import MODEL, config_of, patch_sets, unfinished_of
+from steel_training.runs.run import Run, StageResult
+
+
+def fine_tune(run: Run) -> StageResult:
+    """Trains the top layers of the backbone at a lower rate."""
+    inputs = run.after("train_head")
+    unfinished = unfinished_of(run, "fine_tune", inputs)
+
+    def work(folder: Path) -> StageResult:
+        from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel
+        from steel_training.training.pretrained_weights import LoadedWeights
+
+        config, parts = config_of(run), patch_sets(run)
+        weights = LoadedWeights(**run.result("train_head").outputs["weights"])
+        trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)
+        with run.folder("train_head") as head:
+            model = TransferLearningModel.load(head / MODEL, config.model, weights)
+        training = trainer.fine_tune(model)
+        model.scoring_model(flips=config.model.flips).save(folder / MODEL)
+        return StageResult(
+            "fine_tune",
+            outputs={"weights": weights.as_dict(), "machine": provenance.machine(), **training.as_dict()},
+        )
+
+    result = run.perform("fine_tune", inputs, work, together=True)
+    unfinished.remove()
+    return result

@@ -1,0 +1,55 @@
+"""Ends a run whose model is accepted: an immutable version, and the champion pointer."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from steel_training.errors import SteelTrainingError
+from steel_training.registry import ChampionMoved
+from steel_training.report import write_report
+from steel_training.runs.artifacts import BUNDLE, config_of, registry_of, version_of
+from steel_training.runs.lineage import facts, write_lineage
+from steel_training.runs.run import REPORT, Run, StageResult
+from steel_training.stages.approve_release import released
+from steel_training.storage.scratch import scratch_folder
+from steel_training.verdict import CHAMPION_MOVED, Reason, Verdict
+
+
+def publish_model(run: Run) -> StageResult:
+    """Registers the bundle as an immutable version and, where asked to, moves the champion pointer."""
+    decided, release = run.result("decide"), released(run)
+    if not release.publish:
+        raise SteelTrainingError(f"Run {run.run_id} was decided against; do reject_model instead of publish_model.")
+
+    def work(_: Path) -> StageResult:
+        registry, version, config = registry_of(run), version_of(run), config_of(run)
+        outputs = {
+            "verdict": str(Verdict.PUBLISHED),
+            "version": version,
+            "previous_champion": decided.outputs["champion"],
+        }
+        write_report(run, Verdict.PUBLISHED, decided.reasons, version)
+        with run.folder("evaluate") as evaluated:
+            made = scratch_folder() / "publishing" / f"{run.run_id}-{version}"
+            shutil.rmtree(made, ignore_errors=True)
+            try:
+                shutil.copytree(evaluated / BUNDLE, made)
+                (made / REPORT).write_bytes(run.store.read(run.key(REPORT)))
+                write_lineage(run, made, decided)
+                registry.publish(made, version)
+            finally:
+                shutil.rmtree(made, ignore_errors=True)
+        outputs["champion"] = version if config.publish.promote else decided.outputs["champion"]
+        if config.publish.promote:
+            try:
+                registry.promote(version, expected=decided.outputs["champion"])
+            except ChampionMoved as moved:
+                # The version is there, and whoever looks for it must find why it does not serve.
+                reasons = (Reason(CHAMPION_MOVED, str(moved)), *decided.reasons)
+                registry.record(run.run_id, Verdict.PUBLISHED, reasons, facts(run, version))
+                raise
+        registry.record(run.run_id, Verdict.PUBLISHED, decided.reasons, facts(run, version))
+        return StageResult("publish_model", reasons=decided.reasons, outputs=outputs)
+
+    return run.perform("publish_model", run.after(release.stage), work)

@@ -1,0 +1,34 @@
+"""Ends a run whose model is refused: the champion stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from steel_training.errors import SteelTrainingError
+from steel_training.report import write_report
+from steel_training.runs.artifacts import registry_of
+from steel_training.runs.lineage import facts
+from steel_training.runs.run import Run, StageResult
+from steel_training.stages.approve_release import released
+from steel_training.verdict import Verdict
+
+
+def reject_model(run: Run) -> StageResult:
+    """Leaves the record of a refusal: the champion stays."""
+    decided, release = run.result("decide"), released(run)
+    if release.publish:
+        raise SteelTrainingError(f"Run {run.run_id} was decided for; do publish_model instead of reject_model.")
+
+    def work(_: Path) -> StageResult:
+        write_report(run, Verdict.REJECTED, release.reasons, None)
+        registry_of(run).record(run.run_id, Verdict.REJECTED, release.reasons, facts(run, None))
+        champion = decided.outputs["champion"]
+        outputs = {
+            "verdict": str(Verdict.REJECTED),
+            "version": None,
+            "champion": champion,
+            "previous_champion": champion,
+        }
+        return StageResult("reject_model", reasons=release.reasons, outputs=outputs)
+
+    return run.perform("reject_model", run.after(release.stage), work)

@@ -1,0 +1,118 @@
+"""Finds the dataset version and splits it; a run with nothing new ends here as `unchanged`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from steel_training.config import Config
+from steel_training.data.dataset import find_dataset, fingerprint, groups_of
+from steel_training.data.splits import SPLITS, CannotSplit, assign_splits
+from steel_training.evaluation.slices import slice_columns
+from steel_training.registry import Registry
+from steel_training.runs import provenance
+from steel_training.runs.artifacts import PATCHES
+from steel_training.runs.run import Run, StageResult, Status
+from steel_training.storage.roots import require_below_roots
+from steel_training.verdict import CHAMPION_MOVED, Reason
+
+log = logging.getLogger(__name__)
+
+_MADE_FROM = ("fingerprint", "configuration", "code")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run was asked for; only `resolve_dataset` reads it, later stages read the run's record."""
+
+    dataset: str
+    config: Config
+    as_of: date | None = None
+
+
+def resolve_dataset(run: Run, request: Request) -> StageResult:
+    """Finds the dataset version, splits it, and ends the run as `unchanged` where its last verdict still stands."""
+    from steel_training.training.pretrained_weights import WORDS, check_weights
+
+    require_below_roots("dataset", request.dataset)
+    if request.config.model.weights not in WORDS:
+        require_below_roots("model.weights", request.config.model.weights)
+    check_weights(request.config.model.weights, request.config.model.backbone)
+    dataset = find_dataset(request.dataset, as_of=request.as_of)
+    slice_columns(dataset.manifest, request.config.slices.columns)  # a misspelt one is told now, not after hours
+    identity = {
+        "dataset": dataset.uri,
+        "fingerprint": fingerprint(dataset),
+        "config": request.config.model_dump(mode="json"),
+        "code": provenance.code_revision(),
+    }
+
+    def work(folder: Path) -> StageResult:
+        config, patches = request.config, dataset.manifest.copy()
+        problem = None
+        try:
+            part = assign_splits(
+                patches, seed=config.data.seed, val_share=config.data.val_share, test_share=config.data.test_share
+            )
+        except CannotSplit as error:
+            problem, part = str(error), pd.Series("", index=patches.index, dtype="string")
+        patches["part"] = part
+        patches["group"] = groups_of(patches) if "source_id" in patches else ""
+        patches.to_parquet(folder / PATCHES, index=False)
+        previous = None if config.publish.force else _same_as_last(run, request.config, identity)
+        if previous is not None:
+            log.info("nothing changed since run %s (%s)", previous["run_id"], previous["verdict"])
+        return StageResult(
+            "resolve_dataset",
+            status=Status.UNCHANGED if previous else Status.DONE,
+            reasons=tuple(Reason.from_dict(reason) for reason in previous["reasons"]) if previous else (),
+            outputs={
+                **identity,
+                "version": dataset.version,
+                "patches": len(patches),
+                "groups": int(patches["group"].nunique()),
+                "parts": _parts(patches) if problem is None else {},
+                "split_problem": problem,
+                "logical_date": request.as_of.isoformat() if request.as_of else None,
+                "previous": previous,
+                # Named once: a run that is continued is held to the champion that it began with.
+                "champion": Registry(run.store, request.config.model.name).champion()[0],
+                "packages": provenance.package_versions(),
+            },
+        )
+
+    return run.perform("resolve_dataset", identity, work)
+
+
+def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns the last verdict, where it was made from the same data, configuration and code.
+
+    A backfilled run leaves the champion alone: to a run that may move it, its verdict is none. The other way round, a
+    backfilled run has nothing to add to any verdict on the same data.
+    """
+    others = [each for each in Registry(run.store, config.model.name).decisions() if each["run_id"] != run.run_id]
+    # Whoever was overtaken is told to run again.
+    others = [each for each in others if all(reason["code"] != CHAMPION_MOVED for reason in each["reasons"])]
+    if config.publish.promote:
+        others = [each for each in others if each.get("promote", True)][-1:]
+    wanted = (identity["fingerprint"], config.fingerprint(), identity["code"])
+    same = [each for each in others if tuple(each.get(name) for name in _MADE_FROM) == wanted]
+    return same[-1] if same else None
+
+
+def _parts(patches: pd.DataFrame) -> dict[str, Any]:
+    labels = pd.to_numeric(patches["label"], errors="coerce")
+    return {
+        part: {
+            "clean": int(((patches["part"] == part) & (labels == 0)).sum()),
+            "defective": int(((patches["part"] == part) & (labels == 1)).sum()),
+            "groups": int(patches.loc[patches["part"] == part, "group"].nunique()),
+        }
+        for part in SPLITS
+    }

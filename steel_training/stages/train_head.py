@@ -1,0 +1,31 @@
+"""Trains the head on the frozen backbone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from steel_training.data.splits import TRAIN, VAL
+from steel_training.runs.artifacts import MODEL, config_of, patch_sets, unfinished_of
+from steel_training.runs.run import Run, StageResult
+
+
+def train_head(run: Run) -> StageResult:
+    """Trains the head on the frozen backbone."""
+    inputs = run.after("check_baseline")
+    unfinished = unfinished_of(run, "train_head", inputs)
+
+    def work(folder: Path) -> StageResult:
+        from steel_training.training.input_check import check_received
+        from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel
+
+        config, parts = config_of(run), patch_sets(run)
+        trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)
+        model = TransferLearningModel.build(config.model, config.data.input_size)
+        check_received(model.keras_model, model.spec)
+        training = trainer.train_head(model)
+        model.keras_model.save(folder / MODEL)
+        return StageResult("train_head", outputs={"weights": model.weights.as_dict(), **training.as_dict()})
+
+    result = run.perform("train_head", inputs, work, together=True)
+    unfinished.remove()
+    return result

@@ -1,0 +1,38 @@
+"""Holds the dataset to its contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from steel_training.runs.artifacts import PROFILE, config_of, dataset_of, registry_of, table_of
+from steel_training.runs.run import Run, StageResult, Status
+from steel_training.stages._champion_data import against_champion
+from steel_training.stages._ending import may_end
+from steel_training.stages._evidence import leave_evidence, reader_of, torn_apart
+
+
+def validate_patches(run: Run) -> StageResult:
+    """Holds the dataset to the contract with Great Expectations; a critical expectation blocks."""
+
+    def work(folder: Path) -> StageResult:
+        from steel_training.validation import validate_patches as validate
+
+        profile, resolved = table_of(run, "profile_patches", PROFILE), run.result("resolve_dataset").outputs
+        drift = against_champion(registry_of(run), resolved["champion"], profile)
+        outcome = validate(
+            profile, config_of(run).validation, folder=folder, split_problem=resolved["split_problem"], drift=drift
+        )
+        outputs = {**outcome.as_dict(), "drift": drift.as_dict()}
+        reasons = outcome.reasons
+        storage = dataset_of(run)
+        torn = torn_apart(outcome, profile, storage.uri)
+        if torn:
+            outputs["probes"] = [probe.as_dict() for probe in torn]
+            leave_evidence(folder, torn, profile, reader_of(storage, profile))
+            named = {probe.code: probe.reason for probe in torn}
+            reasons = tuple(named.get(reason.code, reason) for reason in reasons)
+        return StageResult(
+            "validate_patches", Status.DONE if outcome.success else Status.BLOCKED, tuple(reasons), outputs
+        )
+
+    return may_end(run, run.perform("validate_patches", run.after("profile_patches"), work))

@@ -1,0 +1,1 @@
+"""Networks: building, training, caching features, scoring."""

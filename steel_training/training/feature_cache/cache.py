@@ -1,0 +1,211 @@
+"""What a network makes of every patch and view: read where it is known, computed where it is not."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steel_training.data import images as pixels_module
+from steel_training.data.images import read_batches
+from steel_training.data.patches import DIGEST, PatchSet, pixel_digest
+from steel_training.storage.scratch import ScratchFull, forget_unused, make_room, scratch_folder, sole_writer
+from steel_training.training import preprocessing as views_module
+from steel_training.training.feature_cache.arrays import CachedArray
+from steel_training.training.feature_cache.shelf import Shelf, bytes_of, form_of
+from steel_training.training.preprocessing import VIEWS, resize, view
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+# So many patches are lost at most when a process is killed.
+_COMMITTED_EVERY = 32 * BATCH
+
+Compute = Callable[[Any], Sequence[Any]]
+"""float32 pixels (n, size, size, 3) → one tensor an output, (n, …); a patch's values do not depend on the others'."""
+
+Progress = Callable[[int, int], None]
+
+
+class FeatureCache:
+    """Computes and keeps what networks make of patches, under a scratch folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or scratch_folder()) / "features"
+
+    def arrays(
+        self,
+        patches: PatchSet,
+        compute: Compute,
+        *,
+        key: dict[str, Any],
+        size: int,
+        views: int = 1,
+        dtype: str = "float16",
+        progress: Progress | None = None,
+    ) -> list[CachedArray]:
+        """Returns what `compute` makes of every patch and view; only what no entry holds is computed.
+
+        Of two processes that ask for the same at once, one computes and the other waits for it.
+
+        Args:
+            patches: what to compute for.
+            compute: what is computed.
+            key: what identifies `compute`, such as the digest of its network; JSON values.
+            size: side to which patches are resized.
+            views: how many of `VIEWS`.
+            dtype: of stored maps and pixels. Vectors (n, channels) stay float32: they are small, and the head divides
+                them by how little they vary, which would make much of a rounding error.
+            progress: called with patches done and in all.
+
+        Returns:
+            One array an output, (views, n, …).
+
+        Raises:
+            ImageUnreadable: a patch cannot be decoded.
+            ScratchFull: there is no room on the scratch disk.
+        """
+        names = VIEWS[:views]
+        content = {**key, "size": size, "dtype": dtype, "code": _code()}
+        entry = self.folder / hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+        known = entry / "parts" / patches.identity()
+        with sole_writer(entry):
+            if not entry.exists():
+                forget_unused(self.folder)
+            (entry / "parts").mkdir(parents=True, exist_ok=True)
+            os.utime(entry)
+            shelves = [Shelf(entry / name) for name in names]
+            digests = _read_digests(known, len(patches))
+            if digests is None or any(digest not in shelf for shelf in shelves for digest in digests):
+                try:
+                    digests = _Filling(self.folder, entry, shelves, compute, size, dtype).fill(patches, progress)
+                except ScratchFull as full:
+                    if not any(shelf.rows for shelf in map(Shelf, (entry / name for name in VIEWS))):
+                        raise
+                    log.warning("%s Its patches of other datasets go now, and it is computed again.", full)
+                    shutil.rmtree(entry)
+                    (entry / "parts").mkdir(parents=True)
+                    shelves = [Shelf(entry / name) for name in names]
+                    digests = _Filling(self.folder, entry, shelves, compute, size, dtype).fill(patches, progress)
+                staged = known.with_suffix(".part")
+                staged.write_bytes(b"".join(digests))
+                staged.replace(known)
+            stored = [shelf.arrays() for shelf in shelves]
+        rows = [np.array([shelf.rows[digest] for digest in digests], np.int64) for shelf in shelves]
+        return [CachedArray(of_views, rows) for of_views in zip(*stored, strict=True)]
+
+
+class _Filling:
+    """One pass over the patches of a part that appends to the shelves what they lack."""
+
+    def __init__(
+        self, folder: Path, entry: Path, shelves: list[Shelf], compute: Compute, size: int, dtype: str
+    ) -> None:
+        self.folder, self.entry, self.shelves = folder, entry, shelves
+        self.compute, self.size, self.dtype = compute, size, dtype
+        self.computed = 0
+        self.has_room = False
+
+    def fill(self, patches: PatchSet, progress: Progress | None) -> list[bytes]:
+        """Returns the digests of all patches, in order."""
+        started = time.monotonic()
+        digests: list[bytes] = []
+        try:
+            with ExitStack() as closing:
+                for shelf in self.shelves:
+                    closing.callback(shelf.close)
+                for done, new in self._lacking(patches, digests):
+                    if new:
+                        self._append(new, len(patches) - done + len(new))
+                    if progress is not None:
+                        progress(done, len(patches))
+                for shelf in self.shelves:
+                    shelf.commit()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise ScratchFull(
+                f"The disk of {self.folder} is full ({error.strerror}). Make room there, or point STEEL_TRAINING_SCRATCH at a larger disk."
+            ) from None
+        seconds = time.monotonic() - started
+        log.info(
+            "features of %s patches × %s views: %s computed in %.0f s (%.0f images/s), the rest were there",
+            len(patches), len(self.shelves), self.computed, seconds, len(patches) * len(self.shelves) / seconds,
+        )  # fmt: skip
+        return digests
+
+    def _lacking(self, patches: PatchSet, digests: list[bytes]) -> Iterator[tuple[int, dict[bytes, np.ndarray]]]:
+        """Yields how many patches were looked at, and the pixels of some that a shelf lacks, whole batches of them."""
+        new: dict[bytes, np.ndarray] = {}
+        for batch in read_batches(patches.storage, patches.paths, BATCH):
+            for pixels in batch:
+                digest = pixel_digest(pixels)
+                digests.append(digest)
+                if any(digest not in shelf for shelf in self.shelves):
+                    new[digest] = pixels
+            last = len(digests) == len(patches)
+            # Full batches as long as there are any: networks are fastest so, and made for one size.
+            taken = len(new) if last else len(new) // BATCH * BATCH
+            ready = {digest: new.pop(digest) for digest in list(new)[:taken]}
+            yield len(digests), ready
+
+    def _append(self, new: dict[bytes, np.ndarray], remaining: int) -> None:
+        names = list(new)
+        for start in range(0, len(names), BATCH):
+            some = names[start : start + BATCH]
+            pixels = resize(np.stack([new[digest] for digest in some]), self.size)
+            for shelf in self.shelves:
+                lacking = [at for at, digest in enumerate(some) if digest not in shelf]
+                if not lacking:
+                    continue
+                outputs = [self._stored(output)[lacking] for output in self.compute(view(pixels, shelf.folder.name))]
+                if not self.has_room:
+                    self._make_room(remaining * len(self.shelves) * bytes_of(form_of(outputs)))
+                shelf.append([some[at] for at in lacking], outputs)
+            self.computed += len(some)
+            if self.computed % _COMMITTED_EVERY == 0:
+                for shelf in self.shelves:
+                    shelf.commit()
+
+    def _stored(self, output: Any) -> np.ndarray:
+        return np.asarray(output).astype("float32" if len(output.shape) == 2 else self.dtype, copy=False)
+
+    def _make_room(self, needed: int) -> None:
+        make_room(self.folder, needed, keeping=self.entry)
+        self.has_room = True
+
+
+def _read_digests(known: Path, count: int) -> list[bytes] | None:
+    """Returns what the patches of a part are known by, where it was computed before."""
+    if not known.exists():
+        return None
+    told = known.read_bytes()
+    return [told[at * DIGEST : (at + 1) * DIGEST] for at in range(count)] if len(told) == count * DIGEST else None
+
+
+@cache
+def _code() -> str:
+    """SHA-256 over the sources that turn a file into a view."""
+    total = hashlib.sha256()
+    for module in (views_module, pixels_module):
+        total.update(Path(str(module.__file__)).read_bytes())
+    return total.hexdigest()
+
+
+def network_digest(network: Any) -> str:
+    """SHA-256 over a network's graph and weights, for cache keys."""
+    total = hashlib.sha256(network.to_json().encode())
+    for array in network.get_weights():
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()

@@ -1,0 +1,469 @@
+"""The networks, and how they are trained: `BaselineCNN`, `TransferLearningModel`, `ModelTrainer`.
+
+`ModelTrainer` never sends a patch through layers that do not change: it cuts the network at the freeze boundary,
+computes everything below it once a patch and view (see `feature_cache`), and trains what lies above.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steel_training.config import BaselineConfig, Config, ModelConfig, TrainingConfig
+from steel_training.data.patches import PatchSet
+from steel_training.progress import counting, epoch_bar
+from steel_training.training import monitoring, replicated_fit
+from steel_training.training.backbones import SPECS, BackboneSpec, UnknownLayer
+from steel_training.training.depthwise import as_matrices
+from steel_training.training.feature_cache import CachedArray, FeatureCache, network_digest
+from steel_training.training.inference import Forward
+from steel_training.training.pretrained_weights import LoadedWeights, load_weights
+from steel_training.training.resumption import Resumption, Unfinished
+from steel_training.training.strategy import choose_strategy
+
+log = logging.getLogger(__name__)
+
+POOLED, SCORE = "pooled_taps", "score"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training left behind, beside the weights in the model.
+
+    Attributes:
+        history: one value an epoch for every metric.
+        best_epoch: whose weights were kept, from 1; 0 when nothing was trained.
+        stopped: `early`, `epochs` or `skipped`.
+    """
+
+    history: dict[str, list[float]] = field(default_factory=dict)
+    best_epoch: int = 0
+    stopped: str = "skipped"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        epochs = len(self.history.get("loss", ()))
+        return {"history": self.history, "best_epoch": self.best_epoch, "epochs": epochs, "stopped": self.stopped}
+
+
+@dataclass(frozen=True)
+class Cached:
+    """Cached arrays (views, n, …) of one part: what the head sees, and what crosses the freeze boundary."""
+
+    pooled: list[CachedArray]
+    boundary: list[CachedArray]
+
+
+class BaselineCNN:
+    """The small network that a dataset is tried with before anything expensive: four blocks 32→64→128→256 (LOCKED)."""
+
+    FILTERS = (32, 64, 128, 256)
+
+    def __init__(self, config: BaselineConfig, dropout: float = 0.5) -> None:
+        import keras
+
+        pixels = keras.Input((config.input_size, config.input_size, 3), name="pixels")
+        x = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
+        for filters in self.FILTERS:
+            x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+            x = keras.layers.BatchNormalization(momentum=0.9)(x)  # few steps an epoch: 0.99 lags behind
+            x = keras.layers.ReLU()(x)
+            x = keras.layers.MaxPooling2D()(x)
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        x = keras.layers.Dense(256, activation="relu")(x)
+        x = keras.layers.Dropout(dropout)(x)
+        self.keras_model = keras.Model(
+            pixels, keras.layers.Dense(1, activation="sigmoid", name=SCORE)(x), name="baseline_cnn"
+        )
+
+
+class TransferLearningModel:
+    """A pretrained backbone, tapped at several depths, under a small head.
+
+    The head is: mean and standard deviation of every tap over the patch → standardised by the training part → Dense →
+    Dropout → sigmoid. Everything is one flat Keras graph of stock layers, pixels 0-255 in, score out, so that it can be
+    cut anywhere and saved safely.
+    """
+
+    def __init__(self, keras_model: Any, spec: BackboneSpec, weights: LoadedWeights) -> None:
+        self.keras_model = keras_model
+        self.spec = spec
+        self.weights = weights
+
+    @classmethod
+    def build(cls, config: ModelConfig, input_size: int) -> TransferLearningModel:
+        """Builds the network and loads its first weights.
+
+        Raises:
+            WeightsNotFound: the named file does not exist.
+            WeightsUnusable: it does not fit, or ImageNet cannot be downloaded.
+        """
+        with choose_strategy().scope():
+            return cls._build(config, input_size)
+
+    @classmethod
+    def _build(cls, config: ModelConfig, input_size: int) -> TransferLearningModel:
+        import keras
+
+        spec = SPECS[config.backbone]
+        backbone = spec.build(input_size)
+        weights = load_weights(backbone, spec, config.weights)
+        (log.warning if weights.random else log.info)("backbone %s, weights: %s", spec.name, weights.detail)
+        pooled = keras.layers.Concatenate(name=POOLED)([_moments(backbone, tap) for tap in spec.taps])
+        x = keras.layers.Normalization(name="standardise")(pooled)
+        x = keras.layers.Dense(config.head_units, activation="relu", name="head")(x)
+        x = keras.layers.Dropout(config.dropout, name="dropout")(x)
+        score = keras.layers.Dense(1, activation="sigmoid", dtype="float32", name=SCORE)(x)
+        return cls(keras.Model(backbone.input, score, name=f"steel_{spec.name.lower()}"), spec, weights)
+
+    @classmethod
+    def load(cls, path: Path, config: ModelConfig, weights: LoadedWeights) -> TransferLearningModel:
+        """Reads a saved network back; nothing in the file can run code (`safe_mode`)."""
+        import keras
+
+        with choose_strategy().scope():
+            network = keras.models.load_model(path, compile=False, safe_mode=True)
+        return cls(network, SPECS[config.backbone], weights)
+
+    @property
+    def input_size(self) -> int:
+        """Side of the pixels that go in."""
+        return int(self.keras_model.input_shape[1])
+
+    def boundary(self, from_layer: str) -> list[Any]:
+        """Returns the tensors that cross the graph just above a layer: its output, and the taps below it, pooled.
+
+        Raises:
+            UnknownLayer: there is no such layer, or something else crosses there (a skip connection).
+        """
+        import keras
+
+        name = self.spec.from_layer if from_layer == "auto" else from_layer
+        names = [layer.name for layer in self.keras_model.layers]
+        cuts = [n for n in names if n.endswith(("_add", "_out")) and not n.startswith("pooled_")]
+        if name not in cuts:
+            raise UnknownLayer(
+                f"training.fine_tune.from_layer is '{name}'; {self.spec.name} can be cut after: {', '.join(cuts)}."
+            )
+        place = names.index(name)
+        below = [tap for tap in self.spec.taps if names.index(tap) <= place]
+        tensors = [self.keras_model.get_layer(name).output]
+        tensors += [self.keras_model.get_layer(f"pooled_{tap}").output for tap in below]
+        try:
+            keras.Model(tensors, self.keras_model.output)
+        except ValueError as error:
+            raise UnknownLayer(f"{self.spec.name} cannot be cut after '{name}': {error}") from None
+        return tensors
+
+    def pooled(self) -> list[Any]:
+        """Returns the tensor between backbone and head."""
+        return [self.keras_model.get_layer(POOLED).output]
+
+    def scoring_model(self, *, flips: bool) -> Any:
+        """Returns the network that is judged and published.
+
+        Args:
+            flips: score a patch by the mean logit over itself and its three mirror images, at four times the cost.
+
+        Returns:
+            Keras model, pixels 0-255 (n, size, size, 3) → score (n, 1), float32.
+        """
+        import keras
+
+        if not flips:
+            return self.keras_model
+        pixels = keras.Input(self.keras_model.input_shape[1:], name="pixels")
+        mirrored = [pixels[:, :, ::-1], pixels[:, ::-1], pixels[:, ::-1, ::-1]]
+        logits = []
+        for view in (pixels, *mirrored):
+            score = keras.ops.clip(self.keras_model(view), 1e-7, 1 - 1e-7)
+            logits.append(keras.ops.log(score) - keras.ops.log1p(-score))
+        score = keras.layers.Activation("sigmoid", name=SCORE)(keras.layers.Average()(logits))
+        return keras.Model(pixels, score, name=f"{self.keras_model.name}_over_flips")
+
+
+class ModelTrainer:
+    """Trains the networks on the training part, choosing epochs by the validation part. It never sees the test part.
+
+    With `logs`, a folder a training, it leaves `results.csv` and TensorBoard's files there (see `monitoring`). With
+    `unfinished` a training that was broken off goes on after its last kept epoch (see `resumption`). Head and backbone train on what `strategy.choose_strategy` finds, a step's batch split over the replicas; the baseline on one device.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        train: PatchSet,
+        val: PatchSet,
+        *,
+        cache: FeatureCache | None = None,
+        logs: Path | None = None,
+        unfinished: Unfinished | None = None,
+    ) -> None:
+        import keras
+
+        self.config = config
+        self.train = train
+        self.val = val
+        self.cache = cache or FeatureCache()
+        self.logs = logs
+        self.unfinished = unfinished
+        keras.utils.set_random_seed(config.data.seed)
+
+    def train_baseline(self, model: BaselineCNN) -> Training:
+        """Trains the baseline CNN from pixels, with plain binary cross-entropy and no class weights.
+
+        It is there to judge the data: with the weights 0.5/2.0 a network that learned nothing would call everything
+        defective, and the check for collapse could not tell that from a bug. It trains on one device: its BatchNorm would
+        see 32 patches on one GPU and 4 on eight, and the judgement of the data would depend on the machine.
+        """
+        import tensorflow as tf
+
+        config = self.config.baseline
+        network = model.keras_model
+        train, val = (
+            self.cache.arrays(part, lambda pixels: [pixels], key={"pixels": 1}, size=config.input_size, dtype="uint8")
+            for part in (self.train, self.val)
+        )
+        metrics = [*monitoring.metrics(self._precision), *monitoring.counts_at_half()]
+        network.compile(_adam(config.learning_rate), "binary_crossentropy", metrics=metrics)
+        network.optimizer.build(network.trainable_variables)
+        epochs = max(config.epochs, math.ceil(config.min_steps * config.batch_size / len(self.train)))
+        alone = tf.distribute.get_strategy()
+        return self._fit("check_baseline", network, train, val, epochs, config.batch_size, strategy=alone)
+
+    def train_head(self, model: TransferLearningModel) -> Training:
+        """Trains the head on cached features of the frozen backbone."""
+        import keras
+
+        config = self.config.training
+        train, val = self._cached("train_head", model)
+        _adapt(model.keras_model.get_layer("standardise"), train.pooled[0])
+        top = keras.Model(model.pooled(), model.keras_model.output)
+        strategy = choose_strategy()
+        self._compile(top, config.head.learning_rate, strategy)
+        return self._fit(
+            "train_head",
+            top,
+            train.pooled,
+            val.pooled,
+            config.head.epochs,
+            config.batch_size,
+            strategy=strategy,
+            class_weights=_class_weights(config),
+        )
+
+    def fine_tune(self, model: TransferLearningModel) -> Training:
+        """Trains the layers above the boundary at a lower rate, BatchNorm frozen, from cached activations."""
+        import keras
+
+        config = self.config.training
+        if config.fine_tune.epochs == 0:
+            return Training()
+        boundary = model.boundary(config.fine_tune.from_layer)
+        train, val = self._cached("fine_tune", model)
+        top = keras.Model(boundary, model.keras_model.output)
+        for layer in top.layers:
+            layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+        strategy = choose_strategy()
+        self._compile(top, config.fine_tune.learning_rate, strategy)
+        with as_matrices(top):
+            return self._fit(
+                "fine_tune",
+                top,
+                train.boundary,
+                val.boundary,
+                config.fine_tune.epochs,
+                config.batch_size,
+                strategy=strategy,
+                class_weights=_class_weights(config),
+            )
+
+    @property
+    def _precision(self) -> float:
+        return self.config.gate.precision or 0.5
+
+    def _compile(self, network: Any, rate: float, strategy: Any) -> None:
+        config = self.config.training
+        steps = math.ceil(len(self.train) / config.batch_size)
+        with strategy.scope():
+            optimizer = _adam(rate, averaged_over=steps if config.average_weights else None)
+            network.compile(optimizer, _loss(config), metrics=monitoring.metrics(self._precision))
+            # Built later, while the first step is traced, its variables make TensorFlow trace that step twice.
+            optimizer.build(network.trainable_variables)
+
+    def _cached(self, stage: str, model: TransferLearningModel) -> tuple[Cached, Cached]:
+        """Computes what both trainings start from in one pass: the head does not change what lies below it."""
+        import keras
+
+        fine_tune = self.config.training.fine_tune
+        outputs = model.pooled() + (model.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
+        trunk = keras.Model(model.keras_model.input, outputs, name="trunk")
+        forward = Forward(trunk)
+        key = {"trunk": network_digest(trunk)}
+
+        def cached(part: PatchSet, name: str, views: int) -> Cached:
+            with counting(f"{stage}  features of {name}", len(part)) as progress:
+                pooled, *boundary = self.cache.arrays(
+                    part, forward, key=key, size=model.input_size, views=views, progress=progress
+                )
+            return Cached([pooled], boundary)
+
+        return cached(self.train, "train", self.config.training.views), cached(self.val, "val", 1)
+
+    def _fit(
+        self,
+        stage: str,
+        network: Any,
+        train: list[CachedArray],
+        val: list[CachedArray],
+        epochs: int,
+        batch_size: int,
+        *,
+        strategy: Any,
+        class_weights: tuple[float, float] = (1.0, 1.0),
+    ) -> Training:
+        weights, replicated = np.array(class_weights, np.float32), replicated_fit.is_replicated(strategy)
+        training = _cached_views(train, self.train.labels, batch_size, weights=weights, seed=self.config.data.seed)
+        validation = _cached_views(val, self.val.labels, 256, weights=weights, seed=None)
+        if self.logs is not None:
+            log.info("%s  watch it: tensorboard --logdir %s", stage, self.logs)
+        with (
+            tempfile.TemporaryDirectory(prefix="steel-training-") as scratch,
+            epoch_bar(stage, epochs=epochs, steps=len(training), validation_steps=len(validation)) as bar,
+        ):
+            checkpoint = Path(scratch, "best.weights.h5")
+            callbacks, history = monitoring.callbacks(
+                stage=stage,
+                epochs=epochs,
+                patience=self.config.training.patience,
+                precision=self._precision,
+                checkpoint=checkpoint,
+                averaged=bool(network.optimizer.use_ema),
+                logs=self.logs,
+            )
+            resumption = Resumption(
+                self.unfinished,
+                stage=stage,
+                network=network,
+                batches=training,
+                callbacks=callbacks,
+                history=history,
+                best=checkpoint,
+                logs=self.logs,
+            )
+            callbacks += [resumption.callback(), *bar]
+            first = resumption.first
+            if resumption.over or first >= epochs:
+                pass
+            elif replicated:
+                replicated_fit.fit(
+                    network, training, validation, strategy=strategy, epochs=epochs, callbacks=callbacks, first=first
+                )
+            else:
+                network.fit(
+                    training,
+                    validation_data=validation,
+                    epochs=epochs,
+                    initial_epoch=first,
+                    callbacks=callbacks,
+                    verbose=0,
+                )
+            network.load_weights(checkpoint)
+        best = int(np.argmax(history[monitoring.RANKED])) + 1
+        if self.logs is not None:
+            if replicated:
+                scores = replicated_fit.scores(network, validation)
+            else:
+                scores = network.predict(validation, verbose=0)[:, 0]
+            worst = monitoring.worst_pictures(
+                self.val, scores, precision=self._precision, heading=f"{stage}, epoch {best}"
+            )
+            monitoring.write_worst(self.logs, worst, best)
+        return Training(history, best, "epochs" if len(history["loss"]) == epochs else "early")
+
+
+def _cached_views(
+    arrays: list[CachedArray], labels: np.ndarray, batch_size: int, *, weights: np.ndarray, seed: int | None
+) -> Any:
+    """Batches of cached arrays (views, n, …): one random view a patch and epoch, or in order when `seed` is None."""
+    import keras
+
+    class CachedViews(keras.utils.PyDataset):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.random = np.random.default_rng(seed) if seed is not None else None
+            self.on_epoch_end()
+
+        def __len__(self) -> int:
+            return -(-len(labels) // batch_size)
+
+        def on_epoch_end(self) -> None:
+            views, count = arrays[0].shape[:2]
+            self.order = np.arange(count)
+            if self.random is not None:
+                self.random.shuffle(self.order)
+            self.view = np.zeros(count, int)
+            if self.random is not None:
+                self.view[:] = self.random.integers(views, size=count)
+
+        def __getitem__(self, index: int) -> tuple[Any, np.ndarray, np.ndarray]:
+            return self.take(self.rows(index))
+
+        def rows(self, index: int) -> np.ndarray:
+            return self.order[index * batch_size : (index + 1) * batch_size]
+
+        def take(self, rows: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+            inputs = tuple(np.asarray(array.take(self.view[rows], rows), np.float32) for array in arrays)
+            target = labels[rows]
+            return (inputs if len(inputs) > 1 else inputs[0]), target[:, None].astype(np.float32), weights[target]
+
+    return CachedViews()
+
+
+def _adapt(standardise: Any, pooled: CachedArray) -> None:
+    """Tells a Normalization layer mean and spread of cached vectors (views, n, channels), without having all in memory."""
+    import tensorflow as tf
+
+    batches = tf.data.Dataset.from_generator(
+        lambda: pooled.batches(4096), output_signature=tf.TensorSpec((None, *pooled.shape[2:]), tf.float32)
+    )
+    standardise.adapt(batches)
+
+
+def _moments(backbone: Any, tap: str) -> Any:
+    """Mean and standard deviation over the patch of every channel of a layer, (n, 2 channels)."""
+    import keras
+
+    activation = backbone.get_layer(tap).output
+    mean = keras.layers.GlobalAveragePooling2D(name=f"mean_{tap}")(activation)
+    # A channel that is constant over a patch has no gradient of its standard deviation: hence the small constant.
+    deviation = keras.ops.sqrt(keras.ops.var(activation, axis=(1, 2)) + 1e-4)
+    return keras.layers.Concatenate(name=f"pooled_{tap}")([mean, deviation])
+
+
+def _adam(rate: float, *, averaged_over: int | None = None) -> Any:
+    """Adam; with `averaged_over` steps it also keeps a running mean of the weights (Polyak and Juditsky 1992)."""
+    import keras
+
+    if averaged_over is None:
+        return keras.optimizers.Adam(rate)
+    return keras.optimizers.Adam(rate, use_ema=True, ema_momentum=1.0 - 1.0 / max(2, averaged_over))
+
+
+def _loss(config: TrainingConfig) -> Any:
+    import keras
+
+    if config.loss == "focal":
+        # The class weights stand in for alpha: alpha on top of them would weigh the classes twice.
+        return keras.losses.BinaryFocalCrossentropy(gamma=config.focal_gamma, apply_class_balancing=False)
+    return keras.losses.BinaryCrossentropy()
+
+
+def _class_weights(config: TrainingConfig) -> tuple[float, float]:
+    return config.class_weights.clean, config.class_weights.defective

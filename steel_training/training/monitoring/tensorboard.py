@@ -1,0 +1,88 @@
+"""TensorBoard's files: scalars and the validation part's precision-recall curve by epoch, and the worst patches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from steel_training.training.monitoring.ranking import THRESHOLDS, TIE_BREAK
+
+FOLDER = "tensorboard"
+PR_CURVE = "validation"
+
+
+def event_files(logs: Path) -> Any:
+    """Returns Keras' TensorBoard callback, with epochs counted from 1 and a precision-recall curve an epoch.
+
+    Runs are `train` and `validation`. Scalars: `epoch_loss`, `epoch_recall` (at the target precision), `epoch_pr_auc`,
+    `epoch_auc` of both; `epoch_learning_rate` under `train`, `epoch_recall_ranked` under `validation`.
+
+    Args:
+        logs: of this training; the files go into its folder `tensorboard`.
+    """
+    import keras
+
+    class EventFiles(keras.callbacks.TensorBoard):  # type: ignore[misc]
+        def on_test_end(self, logs: Any = None) -> None:
+            """Leaves out the validation scalars by step: they would repeat those by epoch under other names."""
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            super().on_epoch_end(epoch + 1, logs)
+            # A second file in this folder would end the reading of the first: Keras' own writer is the one to use.
+            with self._val_writer.as_default():
+                _write_pr_curve(_pr_metric(self.model), epoch + 1)
+            self._train_writer.flush()
+            self._val_writer.flush()
+
+    return EventFiles(str(logs / FOLDER), write_graph=False)
+
+
+def _pr_metric(network: Any) -> Any:
+    """Finds the compiled metric whose counts are the curve; when an epoch ends it holds those of validation."""
+    name = TIE_BREAK.removeprefix("val_")
+    compiled = [metric for outer in network.metrics for metric in getattr(outer, "metrics", [outer])]
+    return next(metric for metric in compiled if metric.name == name)
+
+
+def _write_pr_curve(metric: Any, epoch: int) -> None:
+    """Writes a summary of TensorBoard's `pr_curves` plugin from counts at evenly spaced thresholds.
+
+    The plugin's own operation is for TensorFlow 1; its tensor is float32 (6, thresholds): true positives, false
+    positives, true negatives, false negatives, precision, recall.
+    """
+    import tensorflow as tf
+    from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
+
+    counts = (metric.true_positives, metric.false_positives, metric.true_negatives, metric.false_negatives)
+    tp, fp, tn, fn = (np.asarray(count, np.float32) for count in counts)
+    precision, recall = tp / np.maximum(tp + fp, 1), tp / np.maximum(tp + fn, 1)
+    metadata = create_summary_metadata(
+        "validation",
+        f"Validation, at {THRESHOLDS:,} thresholds from 0 to 1. Counts are patches.",
+        THRESHOLDS,
+    )
+    tf.summary.write(
+        f"{PR_CURVE}/pr_curves",
+        np.stack([tp, fp, tn, fn, precision, recall]),
+        step=epoch,
+        metadata=tf.compat.v1.SummaryMetadata.FromString(metadata.SerializeToString()),
+    )
+
+
+def write_worst(logs: Path, pictures: dict[str, np.ndarray], epoch: int) -> None:
+    """Writes pictures of the worst patches beside the scalars of validation, when training is over.
+
+    Args:
+        logs: of this training.
+        pictures: uint8 (height, width, 3) by name, as `worst.pictures` makes them.
+        epoch: whose weights gave the scores.
+    """
+    import tensorflow as tf
+
+    writer = tf.summary.create_file_writer(str(logs / FOLDER / "validation"))
+    with writer.as_default():
+        for name, picture in pictures.items():
+            tf.summary.image(name, picture[None], step=epoch)
+    writer.close()

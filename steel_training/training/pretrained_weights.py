@@ -1,0 +1,243 @@
+"""Where the backbone's first weights come from, and what has to be put right when they are loaded.
+
+Keras builds EfficientNet with one more rescaling layer when it is asked for `weights="imagenet"`: the published weights
+were trained with inputs divided once more by the square root of the standard deviation, and the Normalization layer
+divides only once (keras/src/applications/efficientnet.py). A model built with `weights=None`, into which the same file is
+loaded, lacks that layer and sees inputs of about half the contrast. Here the division is folded into the variance of the
+Normalization layer, so that one graph serves every source of weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from steel_training.errors import SteelTrainingError, UsageError
+from steel_training.storage import ObjectNotFound, open_storage
+from steel_training.training.backbones import BackboneSpec
+
+log = logging.getLogger(__name__)
+
+WORDS = AUTO, IMAGENET, STEEL, NONE = "auto", "imagenet", "steel", "none"
+"""What `model.weights` may say; anything else is a file or `s3://` URI."""
+
+DOWNLOAD_TIMEOUT_S = 20.0
+PACKAGED = {"EfficientNetB0": Path(__file__).parents[1] / "pretrained" / "efficientnetb0_steel.weights.h5"}
+"""The project's own weights, by backbone; `pretrained/README.md` says where they come from and what they reach."""
+
+
+class WeightsNotFound(UsageError):
+    """The named weights file does not exist."""
+
+
+class WeightsUnusable(SteelTrainingError):
+    """The weights could not be had, or do not fit the backbone."""
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """What was loaded: shown in the log, the report and the lineage."""
+
+    source: str
+    detail: str
+    random: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values."""
+        return asdict(self)
+
+
+def check_weights(wanted: str, backbone: str) -> None:
+    """Says early, before hours of work, that named weights do not exist.
+
+    Raises:
+        WeightsNotFound: `wanted` is a path or URI at which there is no file, or `steel` and there are none for this
+            backbone.
+    """
+    if wanted == STEEL and backbone not in PACKAGED:
+        raise WeightsNotFound(
+            f"There are no steel weights for {backbone}, only for {', '.join(PACKAGED)}. Choose that backbone, or set "
+            "model.weights to a weights file (path or s3:// URI) or to imagenet."
+        )
+    if wanted in (AUTO, IMAGENET, STEEL, NONE):
+        return
+    parent, name = _split(wanted)
+    if not open_storage(parent).exists(name):
+        raise _no_file(wanted)
+
+
+def load_weights(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
+    """Loads the first weights into a backbone built with `weights=None`.
+
+    Args:
+        backbone: Keras model of `spec`, `include_top=False`.
+        spec: the backbone's description.
+        wanted: `auto`, `imagenet`, `steel`, `none`, or the path or S3 URI of a weights file.
+
+    Returns:
+        What was loaded. `auto` takes ImageNet where it can be had, else the project's own, else random weights, and
+        says which and why.
+
+    Raises:
+        WeightsNotFound: the file does not exist.
+        WeightsUnusable: the download failed (`imagenet`), or the file does not fit the backbone.
+    """
+    with _chance_left_alone():
+        return _load(backbone, spec, wanted)
+
+
+@contextmanager
+def _chance_left_alone() -> Iterator[None]:
+    """Puts the random state back: a download that was tried first must not give the head other first weights."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _load(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
+    if wanted == NONE:
+        return LoadedWeights(NONE, "random, as configured (model.weights: none)", random=True)
+    if wanted == IMAGENET:
+        return _load_imagenet(backbone, spec)
+    if wanted == STEEL:
+        return _load_steel(backbone, spec)
+    if wanted != AUTO:
+        return _load_file(backbone, spec, wanted)
+    try:
+        return _load_imagenet(backbone, spec)
+    except WeightsUnusable as error:
+        if spec.name in PACKAGED:
+            log.info("%s", error)
+            return _load_steel(backbone, spec)
+        why = f"{error} The project's own steel weights are for {', '.join(PACKAGED)}: that backbone needs no internet."
+        log.warning("%s", why)
+        return LoadedWeights(NONE, f"random: {why}", random=True)
+
+
+def _load_imagenet(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)  # urllib, which Keras downloads with, waits for ever otherwise
+    try:
+        with redirect_stdout(sys.stderr):  # Keras prints its progress; standard output is for the caller's JSON
+            published = spec.application()(include_top=False, weights=IMAGENET, input_shape=backbone.input_shape[1:])
+    except Exception as error:
+        raise WeightsUnusable(
+            f"ImageNet weights of {spec.name} cannot be downloaded here ({error}). On a machine without internet set "
+            "model.weights to a weights file (path or s3:// URI)."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(previous)
+    backbone.set_weights(published.get_weights())
+    _fold_extra_rescaling(
+        backbone, [layer for layer in published.layers if layer.__class__.__name__ == "Rescaling"][1:]
+    )
+    return LoadedWeights(IMAGENET, f"{spec.name}, ImageNet, downloaded by Keras", random=False)
+
+
+def _load_steel(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
+    check_weights(STEEL, spec.name)
+    path = PACKAGED[spec.name]
+    expected = path.with_suffix(".sha256").read_text(encoding="ascii").split()[0]
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != expected:
+        raise WeightsUnusable(
+            f"{path} is not the file that was packed (SHA-256 {found[:16]}…, expected {expected[:16]}…). Install the package again."
+        )
+    backbone.load_weights(path)
+    return LoadedWeights(STEEL, f"{spec.name}, the project's own steel weights ({expected[:12]})", random=False)
+
+
+def _load_file(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
+    with _local_copy(wanted) as path:
+        try:
+            backbone.load_weights(path)
+            rescaled = _was_saved_with_extra_rescaling(path)
+        except (ValueError, OSError, KeyError) as error:
+            raise WeightsUnusable(
+                f"The weights file {wanted} does not fit {spec.name} without its top: {error}. "
+                f"Expected a file saved from keras.applications.{spec.name}(include_top=False)."
+            ) from error
+    if rescaled:
+        _fold_imagenet_deviation(backbone)
+    note = ", with the rescaling of Keras' ImageNet model put back" if rescaled else ""
+    return LoadedWeights("file", f"{wanted}{note}", random=False)
+
+
+def _was_saved_with_extra_rescaling(path: Path) -> bool:
+    """Tells Keras' own ImageNet files, and models saved from them, by their layers.
+
+    Keras' published EfficientNet files are in the older HDF5 layout (root attribute `layer_names`). A Keras 3 file
+    lists its layers as groups; a model built with `weights="imagenet"` has a second Rescaling layer among them.
+    """
+    import h5py
+
+    with h5py.File(path) as file:
+        older = file.get("model_weights", file)  # a whole model, or its weights only
+        if "layer_names" in older.attrs:
+            names = [name.decode() if isinstance(name, bytes) else str(name) for name in older.attrs["layer_names"]]
+            return any(name.startswith("normalization") for name in names)  # numbered when it is not the first
+        return "layers" in file and "rescaling_1" in file["layers"]
+
+
+def _fold_extra_rescaling(backbone: Any, extra: list[Any]) -> None:
+    for layer in extra:
+        _divide_after_normalization(backbone, [1.0 / scale for scale in layer.scale])
+
+
+def _fold_imagenet_deviation(backbone: Any) -> None:
+    from keras.src.applications.efficientnet import IMAGENET_STDDEV_RGB
+
+    _divide_after_normalization(backbone, [deviation**0.5 for deviation in IMAGENET_STDDEV_RGB])
+
+
+def _divide_after_normalization(backbone: Any, divisors: list[float]) -> None:
+    """Makes the Normalization layer divide its output by `divisors` as well: (x - mean) / sqrt(variance · divisor²)."""
+    import numpy as np
+
+    layer = next((layer for layer in backbone.layers if layer.__class__.__name__ == "Normalization"), None)
+    if layer is None:
+        return
+    mean, variance, *count = layer.get_weights()
+    layer.set_weights([mean, variance * np.square(divisors), *count])
+    layer.finalize_state()
+
+
+@contextmanager
+def _local_copy(uri: str) -> Iterator[Path]:
+    parent, name = _split(uri)
+    storage = open_storage(parent)
+    # Keras tells the format by the suffix.
+    suffix = ".weights.h5" if name.endswith(".weights.h5") else Path(name).suffix
+    try:
+        data = storage.read(name)
+    except ObjectNotFound:
+        raise _no_file(uri) from None
+    with tempfile.NamedTemporaryFile(prefix="steel-training-", suffix=suffix) as copy:
+        copy.write(data)
+        copy.flush()
+        yield Path(copy.name)
+
+
+def _no_file(uri: str) -> WeightsNotFound:
+    return WeightsNotFound(
+        f"There is no weights file at {uri}. Set model.weights to an existing .weights.h5 or .h5 file "
+        "(path or s3:// URI), or to auto, imagenet, steel or none."
+    )
+
+
+def _split(uri: str) -> tuple[str, str]:
+    parent, _, name = uri.rpartition("/")
+    if not name:
+        raise WeightsNotFound(f"{uri} names a folder; expected a weights file (.weights.h5 or .h5).")
+    return parent or ("/" if uri.startswith("/") else "."), name

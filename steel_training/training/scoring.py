@@ -1,0 +1,23 @@
+"""Scores of a network for the patches of a split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from steel_training.data.images import read_batches
+from steel_training.data.patches import PatchSet
+from steel_training.training.preprocessing import resize
+
+BATCH = 64
+
+
+def score(network: Any, patches: PatchSet) -> np.ndarray:
+    """Returns float32 scores (n,) of a Keras network (n, size, size, 3) → (n, 1) for every patch, in order."""
+    import tensorflow as tf
+
+    forward = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
+    size = int(network.input_shape[1])
+    batches = read_batches(patches.storage, patches.paths, BATCH)
+    return np.concatenate([np.asarray(forward(resize(batch, size)))[:, 0] for batch in batches])

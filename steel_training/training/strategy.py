@@ -1,0 +1,126 @@
+"""Which devices a training uses: one, all GPUs of this machine, or those of several machines.
+
+The machine and `TF_CONFIG` decide, so that the same command trains on any of them (`docs/training-on-gpus.md`).
+Reading `TF_CONFIG` needs no TensorFlow: what asks only who the chief is does not pay for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from steel_training.training.cluster import CHIEF, WORKER, Cluster, ClusterUnusable, WorkerLost, read_cluster
+from steel_training.training.rendezvous import wait_for_all
+
+log = logging.getLogger(__name__)
+
+
+GATHERING_SECONDS = 600
+"""How long workers wait for each other at the start: images are pulled, and TensorFlow takes long to import."""
+
+HEARTBEAT_SECONDS = 60
+"""After how much silence a worker counts as lost."""
+
+
+def choose_strategy() -> Any:
+    """Returns the `tf.distribute.Strategy` to train with.
+
+    A strategy whose scope the caller has entered; else from `TF_CONFIG` MultiWorkerMirroredStrategy; else with two or more
+    visible GPUs MirroredStrategy; else TensorFlow's default one, which changes nothing.
+
+    Raises:
+        ClusterUnusable: see `read_cluster`.
+        WorkerLost: the other workers did not come within `GATHERING_SECONDS`.
+    """
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy() if tf.distribute.has_strategy() else _of_this_machine()
+
+
+@cache  # a process can join its cluster only once
+def _of_this_machine() -> Any:
+    import tensorflow as tf
+
+    found = read_cluster()
+    if found is not None:
+        return _joined(found)
+    gpus = tf.config.list_physical_devices("GPU")
+    if len(gpus) > 1:
+        log.info("training on all %d GPUs of this machine", len(gpus))
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def _joined(found: Cluster) -> Any:
+    """Meets the other workers, and makes one cluster of them."""
+    import tensorflow as tf
+    from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+    from tensorflow.python.eager import context
+
+    meet(found, GATHERING_SECONDS)
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    jobs = resolver.cluster_spec().as_dict()
+    leader = CHIEF if CHIEF in jobs else WORKER
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=f"/job:{leader}/replica:0/task:0",
+        heartbeat_timeout_in_ms=HEARTBEAT_SECONDS * 1000,
+        coordinated_jobs=[
+            coordination_config_pb2.CoordinatedJob(name=job, num_tasks=len(tasks)) for job, tasks in jobs.items()
+        ],
+    )
+    made = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    log.info("%s: training on %d replicas", found, made.num_replicas_in_sync)
+    return made
+
+
+def meet(found: Cluster, seconds: float) -> None:
+    """Waits for the other workers.
+
+    Raises:
+        WorkerLost: not all are there in time.
+        ClusterUnusable: this process cannot listen at the chief's port.
+    """
+    log.info("%s: waiting for the others, at most %.0f s", found, seconds)
+    try:
+        missing = wait_for_all(found.addresses, found.position, seconds)
+    except OSError as error:
+        raise ClusterUnusable(
+            f"{found} cannot listen at its port: {error}. Is a training still going on there?"
+        ) from None
+    if missing:
+        absent = ", ".join(found.addresses[number] for number in missing)
+        raise WorkerLost(
+            f"{found}: after {seconds:.0f} s still waiting for {absent}. "
+            "Start the same command on every machine, and let them reach each other at their ports."
+        )
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turns what TensorFlow raises when a peer is gone into `WorkerLost`.
+
+    Raises:
+        WorkerLost: an operation that needs all workers was broken off.
+    """
+    import tensorflow as tf
+
+    found = read_cluster()
+    kinds = ("Unavailable", "Aborted", "Cancelled", "Internal", "DeadlineExceeded", "FailedPrecondition")
+    broken = tuple(getattr(tf.errors, f"{kind}Error") for kind in kinds)
+    try:
+        yield
+    except broken as error:
+        if found is None:
+            raise
+        raise WorkerLost(
+            f"{found}: another worker of {', '.join(found.addresses)} is gone, and training stopped. "
+            f"Start the same command again on every machine. ({_first_line(error)})"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

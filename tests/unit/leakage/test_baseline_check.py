@@ -1,0 +1,135 @@
+"""The baseline check: a network that is perfect at once, or that learned nothing, is named; an honest one passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from steel_training.config import BaselineConfig
+from steel_training.leakage import Probe
+from steel_training.leakage.baseline_check import baseline_metrics, collapse, loss_fell, too_good
+from steel_training.verdict import OVERRIDABLE
+
+RANDOM = np.random.default_rng(0)
+LABELS = (np.arange(400) % 3 == 0).astype(int)
+GROUPS = np.array([f"g{i // 10}" for i in range(400)])
+
+
+GREEN = [Probe(code, True, 0.0, 0.0, "nothing found") for code in OVERRIDABLE if code != "leak.too_good"]
+
+
+def learned(
+    areas: list[float], right: float = 0.5, *, defects: int = 100, clean: int = 300, times: int = 10
+) -> dict[str, list[float]]:
+    """The history of a baseline with these AUCs, which calls this share of both classes right at 0.5 from the second epoch on.
+
+    Validation holds so many patches, training `times` as many.
+    """
+    shares = np.array([0.5, *[right] * (len(areas) - 1)])
+    tp, tn = shares * defects, shares * clean
+    counts = {"tp": tp, "fn": defects - tp, "tn": tn, "fp": clean - tn}
+    val = {f"val_{name}": list(values) for name, values in counts.items()}
+    return {"val_auc": areas, **val, **{name: list(times * values) for name, values in counts.items()}}
+
+
+@pytest.mark.parametrize(
+    ("areas", "right", "passed"),
+    [
+        ([0.80, 0.995], 0.5, False),
+        ([0.992], 0.5, False),
+        ([0.80, 0.98, 0.999], 0.5, True),
+        ([0.5, 0.9899], 0.5, True),
+        ([0.5, 0.9899], 0.991, False),
+    ],
+)
+def test_a_small_network_that_is_perfect_at_once_has_found_a_leak(
+    areas: list[float], right: float, passed: bool
+) -> None:
+    probe = too_good(learned(areas, right), BaselineConfig(), [Probe.unjudged("leak.two_cameras", "few")])
+    assert (probe.code, probe.passed, probe.blocks) == ("leak.too_good", passed, not passed)
+    assert passed or "Compare how" in probe.message
+
+
+def test_at_once_is_so_many_steps_where_two_epochs_of_a_small_dataset_are_fewer() -> None:
+    """320 patches are 10 steps of 32: what is plain after 60 of them is plain at once; of 3,840 patches it took 720."""
+    areas = [0.5, 0.6, 0.7, 0.8, 0.9, 0.995]
+    unjudged = [Probe.unjudged("leak.two_cameras", "few")]
+    small, large = (learned(areas, defects=80, clean=240, times=times) for times in (1, 12))
+    assert too_good(small, BaselineConfig(), unjudged).blocks
+    assert too_good(large, BaselineConfig(), unjudged).passed
+    assert too_good(small, BaselineConfig(too_good_steps=0), unjudged).passed
+
+
+def test_too_good_is_a_warning_only_where_every_other_probe_was_judged_and_is_green() -> None:
+    def blocks(probes: list[Probe]) -> bool:
+        probe = too_good(learned([0.999]), BaselineConfig(), probes)
+        assert not probe.passed
+        return probe.blocks
+
+    warning = Probe("leak.manifest_column", False, 1.0, 0.9, "a column that was written of patches", decisive=False)
+    alarm = Probe("leak.two_cameras", False, 1.0, 0.9, "two cameras")
+    assert not blocks(GREEN)
+    assert not blocks([*GREEN[1:], warning, Probe.unjudged("leak.parts_differ", "a probe that never blocks")])
+    for hole in range(len(GREEN)):
+        assert blocks([*GREEN[:hole], Probe.unjudged(GREEN[hole].code, "few"), *GREEN[hole + 1 :]])
+    assert blocks([*GREEN, alarm])
+    assert not blocks([*GREEN, replace(alarm, allowed=True)])
+
+
+def test_everything_called_clean_is_not_too_good_however_rare_defects_are() -> None:
+    counts = {"tp": [0.0], "fn": [5.0], "tn": [995.0], "fp": [0.0]}
+    rare = {"val_auc": [0.6], **counts, **{f"val_{name}": value for name, value in counts.items()}}
+    assert too_good(rare, BaselineConfig(), GREEN).passed
+
+
+COLLAPSED = {
+    "constant": (np.full(400, 0.3), "collapse.constant_score"),
+    "hardly varying": (0.3 + 1e-5 * RANDOM.random(400), "collapse.constant_score"),
+    "not finite": (np.full(400, np.nan), "collapse.constant_score"),
+    "all defective": (0.9 + 0.05 * RANDOM.random(400), "collapse.one_class"),
+    "all clean": (0.1 * RANDOM.random(400), "collapse.one_class"),
+    "chance": (RANDOM.random(400), "collapse.chance"),
+    "upside down": (np.clip(0.7 - 0.5 * LABELS + 0.2 * RANDOM.random(400), 0, 1), "collapse.chance"),
+}
+
+
+@pytest.mark.parametrize("name", COLLAPSED)
+def test_a_collapsed_baseline_is_named(name: str) -> None:
+    scores, code = COLLAPSED[name]
+    assert code in {probe.code for probe in collapse(LABELS, scores, GROUPS) if not probe.passed}
+
+
+@pytest.mark.parametrize(
+    ("loss", "passed"),
+    [([0.7, 0.5, 0.3], True), ([0.7, 0.65, 0.639], False), ([0.7, float("nan")], False), ([], False)],
+    ids=["fell", "no better than the best constant", "not finite", "none"],
+)
+def test_a_loss_must_be_finite_and_beat_the_best_constant(loss: list[float], passed: bool) -> None:
+    probe = loss_fell({"loss": loss, "val_loss": loss}, LABELS)
+    assert (probe.code, probe.passed) == ("collapse.loss", passed)
+    assert np.isfinite(probe.statistic)
+    assert passed or "labels" in probe.message
+
+
+def test_a_baseline_that_learned_passes_even_where_it_is_shy() -> None:
+    for shift in (0.0, -0.25):  # few defects: honest scores may all stay below 0.5
+        scores = np.clip(0.35 + shift + 0.3 * LABELS + 0.2 * RANDOM.standard_normal(400) * 0.5, 0, 1)
+        assert all(probe.passed for probe in collapse(LABELS, scores, GROUPS)), shift
+
+
+def test_the_published_failure_is_one_class() -> None:
+    """TP 6053, FN 2, FP 8618, TN 1: recall 99.97 %, and everything called defective."""
+    labels = np.r_[np.ones(6055), np.zeros(8619)].astype(int)
+    scores = np.r_[np.full(6053, 0.9), np.full(2, 0.1), np.full(8618, 0.9), np.full(1, 0.1)]
+    scores = scores + 1e-3 * np.random.default_rng(2).random(len(scores))
+    groups = np.arange(len(labels)) // 10
+    assert "collapse.chance" in {probe.code for probe in collapse(labels, scores, groups) if not probe.passed}
+
+
+def test_baseline_figures_are_those_of_the_scores() -> None:
+    found = baseline_metrics(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]))
+    assert found["auc"] == pytest.approx(0.75)
+    assert found["positive_share"] == 0.5
+    assert found["precision_at_recall_95"] == pytest.approx(2 / 3)

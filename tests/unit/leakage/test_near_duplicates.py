@@ -1,0 +1,132 @@
+"""One piece of steel in two parts is found however it was cut, turned, exposed or stored; unlike pieces never are."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from steel_training.data.matching.same_surface import SCORE, common_surfaces, one_surface_groups
+from steel_training.data.matching.symmetries import turned
+from steel_training.leakage.near_duplicates import same_surface
+
+
+def as_jpeg(image: np.ndarray, quality: int = 90) -> np.ndarray:
+    data = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(data, "JPEG", quality=quality)
+    return np.asarray(Image.open(data))
+
+
+def exposed(image: np.ndarray, gain: float = 1.25, gamma: float = 1.0) -> np.ndarray:
+    return np.clip(np.rint(255 * (image / 255) ** gamma * gain), 0, 255).astype(np.uint8)
+
+
+def noisy(image: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(image + np.random.default_rng(4).normal(0, 2, image.shape)), 0, 255).astype(np.uint8)
+
+
+# The steel of the fixture ends at x = 320; the first patch of every strip lies at (0, 0).
+AGAIN: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
+    "half a patch to the right": (lambda s: s[:64, 32:96], "leak.overlap"),
+    "half a patch both ways": (lambda s: s[32:96, 32:96], "leak.overlap"),
+    "by odd pixels": (lambda s: s[23:87, 17:81], "leak.overlap"),
+    "a sliver of 12 pixels": (lambda s: s[:64, 308:372], "leak.overlap"),
+    "half a patch, JPEG": (lambda s: as_jpeg(s[:64, 32:96]), "leak.overlap"),
+    "JPEG": (lambda s: as_jpeg(s[:64, :64]), "leak.near_duplicate"),
+    "three pixels away": (lambda s: s[3:67, 2:66], "leak.near_duplicate"),
+    "brighter": (lambda s: exposed(s[:64, :64]), "leak.near_duplicate"),
+    "darker, another gamma": (lambda s: exposed(s[:64, :64], 0.8, 1.15), "leak.near_duplicate"),
+    "another shot": (lambda s: noisy(s[:64, :64]), "leak.near_duplicate"),
+    "turned and brighter, JPEG": (lambda s: as_jpeg(exposed(np.rot90(s[:64, :64]))), "leak.rotation"),
+    **{f"turn {turn}": (lambda s, turn=turn: turned(s[:64, :64], turn), "leak.rotation") for turn in range(1, 8)},
+}
+
+
+@pytest.mark.parametrize("how", AGAIN)
+def test_the_same_steel_in_another_part_is_found_and_both_patches_are_named(how: str, steel, strips) -> None:
+    again, code = AGAIN[how]
+    for number in (0, 4, 8):
+        leaky = steel.with_patch(again(strips[number]), part=("val", "test", "train")[number % 3])
+        probes = {probe.code: probe for probe in same_surface(leaky.profile, leaky.anchors, leaky.pixels)}
+        assert not probes[code].passed, (how, number)
+        assert probes[code].blocks
+        patches = {(pair["first"], pair["second"]) for pair in probes[code].evidence["pairs"]}
+        copied = {second for _, second in patches}
+        assert copied == {"p135"}
+        assert all(leaky.profile.set_index("patch_id")["group"][first] == f"coil{number}" for first, _ in patches)
+
+
+def test_in_the_same_part_it_gives_nothing_away(steel, strips) -> None:
+    beside = steel.with_patch(strips[0][:64, 32:96], part="train")
+    assert all(probe.passed for probe in same_surface(beside.profile, beside.anchors, beside.pixels))
+
+
+def test_unlike_pieces_of_steel_are_never_called_one(steel) -> None:
+    assert [probe.passed for probe in same_surface(steel.profile, steel.anchors, steel.pixels)] == [True] * 3
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.6, 1.5, 4.0])
+def test_smooth_steel_looks_alike_and_is_not_the_same(spread: float, make_steel) -> None:
+    random = np.random.default_rng(8)
+    lamp = np.add.outer(np.linspace(0, 30, 64), np.linspace(0, 10, 64))
+    images = [np.rint(120 + lamp + random.normal(0, spread, (64, 64))).astype(np.uint8) for _ in range(150)]
+    smooth = make_steel(images, [f"coil{number // 5}" for number in range(150)])
+    assert [probe.passed for probe in same_surface(smooth.profile, smooth.anchors, smooth.pixels)] == [True] * 3
+
+
+@pytest.mark.parametrize("coils", [10, 16])
+def test_two_scratches_are_not_one_piece_of_steel_however_well_one_lies_on_the_other(coils: int, make_steel) -> None:
+    """Long thin defects are alike on any coil, slanted one way or, mirrored, the other."""
+    random = np.random.default_rng(coils)
+    y, x = np.mgrid[:64, :64]
+    images = []
+    for number in range(4 * coils):
+        lean, at = random.uniform(0.05, 0.3) * random.choice([-1, 1]), random.uniform(10, 54)
+        ground = gaussian_filter(random.normal(0, 6, (64, 64)), 1.0) + 70
+        line = random.uniform(60, 140) * np.exp(-(((x - at - lean * (y - 32)) / 1.4) ** 2))
+        images.append(np.rint(ground + line * (0.6 + 0.4 * np.sin(y / 20 + number))).clip(0, 255).astype(np.uint8))
+    scratched = make_steel(images, [f"coil{number // 4}" for number in range(4 * coils)])
+    assert [probe.passed for probe in same_surface(scratched.profile, scratched.anchors, scratched.pixels)] == [
+        True
+    ] * 3
+    owner = np.arange(4 * coils)
+    assert (one_surface_groups(scratched.anchors, owner, scratched.pixels) == owner).all()
+
+
+def test_a_streaked_coil_is_not_a_copy_of_itself(make_steel) -> None:
+    """What runs along the strip is the same in every photograph of a coil, and of a camera with a dirty lens."""
+    random = np.random.default_rng(9)
+    streaks = 15 * random.standard_normal(64)
+    images = [np.rint(120 + streaks + random.normal(0, 2, (64, 64))).astype(np.uint8) for _ in range(150)]
+    coil = make_steel(images, [f"photograph{number // 5}" for number in range(150)])
+    assert [probe.passed for probe in same_surface(coil.profile, coil.anchors, coil.pixels)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (2, 200), (15, 15), (16, 16), (64, 17)], ids=lambda shape: f"{shape[0]}×{shape[1]}"
+)
+def test_tiny_and_odd_images_get_a_verdict(shape: tuple[int, int], make_steel) -> None:
+    random = np.random.default_rng(1)
+    images = [random.integers(0, 256, shape, dtype=np.uint8) for _ in range(12)]
+    tiny = make_steel(images, [f"coil{number}" for number in range(12)])
+    assert [probe.passed for probe in same_surface(tiny.profile, tiny.anchors, tiny.pixels)] == [True] * 3
+
+
+def test_files_that_were_not_read_and_an_empty_table_get_a_verdict(steel) -> None:
+    unread = [None] * len(steel.images)
+    assert all(probe.passed for probe in same_surface(steel.profile, unread, steel.pixels))
+    assert all(probe.passed for probe in same_surface(steel.profile.iloc[:0], [], steel.pixels))
+
+
+def test_the_agreement_of_a_pair_says_where_it_lies(steel, strips) -> None:
+    leaky = steel.with_patch(strips[0][10:74, 6:70], part="test")
+    part = (leaky.profile["part"] == "test").to_numpy(int)
+    found = [pair for pair in common_surfaces(leaky.anchors, part, leaky.pixels) if pair.first == 0]
+    assert found
+    assert found[0].lies.shift == (-10, -6)
+    assert found[0].lies.exact == 1.0
+    assert found[0].lies.score > SCORE

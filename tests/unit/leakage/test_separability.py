@@ -1,0 +1,208 @@
+"""The probes that learn: what tells the label without being a defect is named; honest defects and little data are not."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from steel_training.data.measurements import measure
+from steel_training.ingest.synthetic.sample import photograph_coil
+from steel_training.ingest.tiling import CutRule, cut
+from steel_training.leakage.baseline_check import LEARNING_PROBES
+from steel_training.leakage.capture_device import two_cameras
+from steel_training.leakage.distribution_shift import parts_differ
+from steel_training.leakage.file_metadata import file_metadata
+from steel_training.leakage.group_effect import group_effect, shuffled_labels
+from steel_training.leakage.metadata import manifest_columns, names
+from steel_training.leakage.pixel_property import pixel_property
+from steel_training.leakage.separability import tell
+
+
+def stored(image: np.ndarray, form: str = "PNG", **options: object) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(image).save(data, form, **options)
+    return data.getvalue()
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict]:
+    """Patches of 16 coils, both labels on most photographs."""
+    return [
+        {
+            "pixels": piece.pixels,
+            "label": piece.label,
+            "source_id": photograph.name,
+            "group": photograph.coil,
+            "part": ("train", "train", "val", "test")[number // 2 % 4],
+            "line": photograph.line,
+            "captured_at": photograph.captured_at.isoformat(),
+        }
+        for number in range(16)
+        for photograph in photograph_coil(number, photographs=2, shape=(256, 448), seed=11)
+        for piece in cut(photograph.pixels, photograph.mask, CutRule())
+        if piece.label is not None
+    ]
+
+
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def profile_of(rows: list[dict]) -> Callable[..., pd.DataFrame]:
+    def profile(change: Callable[[dict], bytes] = lambda row: stored(row["pixels"])) -> pd.DataFrame:
+        measured = [measure(change(row))._asdict() for row in rows]
+        table = pd.DataFrame(rows).drop(columns="pixels")
+        table["patch_id"] = [f"p{i}" for i in range(len(table))]
+        table["path"] = "patches/" + table["patch_id"] + ".png"
+        return pd.concat([table, pd.DataFrame(measured)], axis=1)
+
+    return profile
+
+
+@pytest.fixture(scope="module")
+def honest(profile_of: Callable[..., pd.DataFrame]) -> pd.DataFrame:
+    return profile_of()
+
+
+@pytest.mark.parametrize("probe", LEARNING_PROBES, ids=lambda probe: probe.__name__)
+def test_honest_defects_alarm_nobody(probe, honest: pd.DataFrame) -> None:
+    verdict = probe(honest)
+    assert verdict.passed, verdict.message
+
+
+FILES: dict[str, Callable[[dict], bytes]] = {
+    "another format": lambda row: stored(row["pixels"], "PNG" if row["label"] else "BMP"),
+    "another JPEG quality": lambda row: stored(row["pixels"], "JPEG", quality=95 if row["label"] else 85),
+    "colour": lambda row: stored(np.stack([row["pixels"]] * 3, axis=-1) if row["label"] else row["pixels"]),
+    "packed harder": lambda row: stored(row["pixels"], compress_level=9 if row["label"] else 1),
+    "with a comment": lambda row: stored(row["pixels"], "JPEG", quality=90, comment=b"x" * 300 * row["label"]),
+}
+
+
+@pytest.mark.parametrize("how", FILES)
+def test_files_that_were_made_in_another_way_are_a_leak(how: str, profile_of) -> None:
+    verdict = file_metadata(profile_of(FILES[how]))
+    assert verdict.blocks, verdict.message
+    assert verdict.statistic >= verdict.threshold
+    assert verdict.evidence
+
+
+def framed(pixels: np.ndarray) -> np.ndarray:
+    changed = pixels.copy()
+    changed[[0, -1]] = 128
+    changed[:, [0, -1]] = 128
+    return changed
+
+
+def stretched(pixels: np.ndarray) -> np.ndarray:
+    low, high = np.percentile(pixels, (1, 99))
+    return np.clip((pixels - low) * 255.0 / max(high - low, 1), 0, 255).astype(np.uint8)
+
+
+PIXELS: dict[str, Change] = {
+    "a frame": framed,
+    "soft": lambda pixels: gaussian_filter(pixels, 1.0),
+    "stretched": stretched,
+    "noisy": lambda p: np.clip(p + np.random.default_rng(0).normal(0, 6, p.shape), 0, 255).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("how", PIXELS)
+def test_a_trace_of_software_on_one_class_is_a_leak(how: str, profile_of) -> None:
+    change = PIXELS[how]
+    verdict = pixel_property(profile_of(lambda row: stored(change(row["pixels"]) if row["label"] else row["pixels"])))
+    assert verdict.blocks, verdict.message
+    assert verdict.evidence["properties"]
+
+
+def of_two_cameras(honest: pd.DataFrame, changed: pd.DataFrame) -> pd.DataFrame:
+    """Clean patches of the odd photographs, and defective ones of the even, as another camera saw them."""
+    odd = honest["source_id"].str[-1].astype(int) % 2 == 1
+    return pd.concat([honest[odd & (honest["label"] == 0)], changed[~odd & (changed["label"] == 1)]])
+
+
+def test_a_camera_for_each_class_is_a_leak_and_one_camera_for_both_is_none(honest: pd.DataFrame, profile_of) -> None:
+    other = profile_of(lambda row: stored(gaussian_filter(row["pixels"], 0.7)))
+    verdict = two_cameras(of_two_cameras(honest, other))
+    assert verdict.blocks, verdict.message
+    assert not two_cameras(of_two_cameras(honest, honest)).blocks
+
+
+def test_a_line_or_a_day_for_each_class_is_a_leak(honest: pd.DataFrame) -> None:
+    odd = honest["source_id"].str[-1].astype(int) % 2 == 1
+    pure = honest[odd == (honest["label"] == 0)]
+    day = pd.Series(np.where(pure["label"] == 1, "2026-03-", "2026-02-"), index=pure.index)
+    late = pure.assign(captured_at=day + "0" + pure["source_id"].str[-1])
+    for leaky, name in ((pure.assign(line=np.where(pure["label"] == 1, "A", "B")), "line"), (late, "captured_at")):
+        verdict = manifest_columns(leaky)
+        assert verdict.blocks, verdict.message
+        assert name in verdict.evidence["columns"]
+
+
+@pytest.mark.parametrize("value", ["scratch", 0.4], ids=["text", "number"])
+def test_what_was_written_of_the_patch_warns_and_does_not_block(value: object, honest: pd.DataFrame) -> None:
+    noted = honest.assign(remark=pd.Series([value] * len(honest), dtype=object).where(honest["label"] == 1))
+    noted["remark"] = noted["remark"].astype("float64" if isinstance(value, float) else "string")
+    verdict = manifest_columns(noted)
+    assert not verdict.passed
+    assert not verdict.blocks
+
+
+def test_names_that_tell_the_label_warn(honest: pd.DataFrame) -> None:
+    folder = np.where(honest["label"] == 1, "bad/", "good/")
+    verdict = names(honest.assign(path=folder + honest["patch_id"]))
+    assert not verdict.passed
+    assert not verdict.blocks
+
+
+def test_a_part_that_is_brighter_warns_and_names_brightness(honest: pd.DataFrame) -> None:
+    moved = honest.copy()
+    columns = ["brightness", "dark", "bright"]
+    moved.loc[moved["part"] == "test", columns] += 120
+    verdict = parts_differ(moved)
+    assert not verdict.passed
+    assert not verdict.blocks
+    assert set(verdict.evidence["properties"]) & set(columns)
+
+
+def test_patches_that_are_known_by_their_coil_warn_of_a_random_split(honest: pd.DataFrame) -> None:
+    by_coil = honest.assign(label=(honest["group"].str[4:].astype(int) - 1) // 4 % 2)
+    verdict = group_effect(by_coil)
+    assert not verdict.passed
+    assert not verdict.blocks
+    assert shuffled_labels(by_coil).passed
+
+
+BAD: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "empty": lambda p: p.iloc[:0],
+    "ten patches": lambda p: p.iloc[::50].head(10),
+    "one group": lambda p: p.assign(group="coil"),
+    "one label": lambda p: p.assign(label=0),
+    "one part": lambda p: p.assign(part="train"),
+    "ids are numbers": lambda p: p.assign(group=p["group"].str[4:].astype(int), source_id=range(len(p)), patch_id=range(len(p)), path=range(len(p))),
+    "nothing was measured": lambda p: p.assign(**dict.fromkeys(("packing", "jpeg_tables", "brightness", "contrast", "noise", "blur", "frame", "mode", "format"), None)),
+    "constant": lambda p: p.assign(brightness=0.0, contrast=0.0, noise=0.0, blur=0.0, frame=0.0),
+    "metadata is NaN": lambda p: p.assign(line=np.nan, captured_at=None, shift=np.inf, crew=[None, "a"] * (len(p) // 2) + [None] * (len(p) % 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("probe", LEARNING_PROBES, ids=lambda probe: probe.__name__)
+def test_bad_input_gets_a_verdict_that_does_not_block(probe, bad: str, honest: pd.DataFrame) -> None:
+    verdict = probe(BAD[bad](honest))
+    assert not verdict.blocks, verdict.message
+    assert np.isfinite(verdict.statistic)
+    assert verdict.message
+
+
+def test_a_property_that_no_patch_has_teaches_nothing_and_breaks_nothing() -> None:
+    labels, groups = np.arange(200) % 2, np.arange(200) // 10
+    unknown = pd.DataFrame({"noise": np.full(200, np.nan)})
+    assert tell(unknown, labels, groups).auc == pytest.approx(0.5)
+    assert tell(unknown.assign(blur=labels), labels, groups).auc == pytest.approx(1.0)

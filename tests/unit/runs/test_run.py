@@ -1,0 +1,86 @@
+"""A stage's result is there whole or not at all, and the same inputs are not worked on twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steel_training.errors import SteelTrainingError, UsageError
+from steel_training.runs.run import Run, StageNotDone, StageResult, Status, safe_run_id
+from steel_training.storage import open_storage
+from steel_training.verdict import Reason, Verdict
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(open_storage(tmp_path), "r1")
+
+
+def test_a_stage_is_done_once_for_the_same_inputs_and_again_for_others(run: Run) -> None:
+    done = []
+
+    def work(folder: Path) -> StageResult:
+        done.append(1)
+        (folder / "file.txt").write_text(str(len(done)), encoding="utf-8")
+        return StageResult("s", Status.BLOCKED, (Reason("data.labels", "why"),), {"n": len(done)})
+
+    first = run.perform("s", {"x": 1}, work)
+    assert run.perform("s", {"x": 1}, work) == first == run.result("s")
+    assert (len(done), first.status, first.reasons[0].code) == (1, Status.BLOCKED, "data.labels")
+    second = run.perform("s", {"x": 2}, work)
+    assert (len(done), second.outputs["n"]) == (2, 2)
+    with run.folder("s") as folder:
+        assert (folder / "file.txt").read_text(encoding="utf-8") == "2"
+
+
+@pytest.mark.parametrize(
+    ("status", "outputs", "verdict"),
+    [
+        (Status.DONE, {}, None),
+        (Status.DONE, {"verdict": "published"}, Verdict.PUBLISHED),
+        (Status.BLOCKED, {}, Verdict.BLOCKED),
+        (Status.REFUSED, {"verdict": "rejected"}, Verdict.REJECTED),
+        (Status.UNCHANGED, {}, Verdict.UNCHANGED),
+    ],
+)
+def test_a_result_says_whether_the_run_ends_with_it_and_how(
+    status: Status, outputs: dict[str, str], verdict: Verdict | None
+) -> None:
+    assert StageResult("any", status, outputs=outputs).verdict is verdict
+
+
+def test_a_stage_that_fails_leaves_what_was_there(run: Run) -> None:
+    def breaks(folder: Path) -> StageResult:
+        (folder / "half").write_text("", encoding="utf-8")
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        run.perform("s", {}, breaks)
+    assert run.find_result("s") is None
+    assert list(run.store.entries()) == []
+    with pytest.raises(StageNotDone, match="steel-training s --run-id r1"):
+        run.result("s")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_result_that_is_not_finite_is_never_written(run: Run, value: float) -> None:
+    with pytest.raises(SteelTrainingError, match="not finite"):
+        run.perform("s", {}, lambda _: StageResult("s", outputs={"auc": value}))
+    assert run.find_result("s") is None
+
+
+@given(st.text(max_size=300))
+def test_any_run_id_becomes_a_folder_name_of_its_own(text: str) -> None:
+    name = safe_run_id(text)
+    Run(open_storage("/nowhere"), name)
+    assert safe_run_id(name) == name
+    assert name == text or name != safe_run_id(text + "x")
+
+
+@pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "x" * 201])
+def test_a_run_id_that_is_no_folder_name_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="no folder name"):
+        Run(open_storage("/nowhere"), name)

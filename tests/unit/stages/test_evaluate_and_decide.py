@@ -1,0 +1,194 @@
+"""The stages that judge, on networks set by hand: what they leave, whom they refuse, and what a champion may be like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from steel_training.cli import main
+from steel_training.registry import VersionDamaged
+from steel_training.report.summary import conclude
+from steel_training.runs.artifacts import BASELINE, MODEL, registry_of
+from steel_training.runs.run import Run, StageResult
+from steel_training.stages import perform
+from steel_training.storage import open_storage
+from steel_training.verdict import Verdict
+
+PATCHES = 600
+SETTINGS = {"model.weights": "none", "gate.resamples": 200, "data.input_size": 32, "threshold.review": True}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half of the patches are darker, and a defect is what is dark: a network of one weight can tell."""
+    folder = tmp_path_factory.mktemp("dark") / "data"
+    (folder / "patches").mkdir(parents=True)
+    random, rows = np.random.default_rng(0), []
+    for number in range(PATCHES):
+        label, path = number % 2, f"patches/p{number:04d}.png"
+        grey = random.normal(110 if label else 150, 9)
+        Image.fromarray(np.clip(grey + random.normal(0, 3, (24, 24)), 0, 255).astype(np.uint8)).save(folder / path)
+        rows.append(
+            {
+                "patch_id": f"p{number:04d}",
+                "path": path,
+                "label": label,
+                "source_id": f"photo{number // 4:03d}",
+                "line": ("west", "east")[number // 4 % 2],
+            }
+        )
+    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
+    return folder
+
+
+def network(size: int = 32, slope: float = -0.25, middle: float = 130.0) -> Any:
+    """Scores a patch by its mean grey value."""
+    import keras
+
+    pixels = keras.Input((size, size, 3))
+    mean = keras.layers.GlobalAveragePooling2D()(pixels)
+    dense = keras.layers.Dense(1, activation="sigmoid")
+    model = keras.Model(pixels, dense(mean))
+    dense.set_weights([np.full((3, 1), slope / 3), np.array([-slope * middle])])
+    return model
+
+
+Prepare = Callable[..., Run]
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, dataset: Path) -> Prepare:
+    """A run that stands before `evaluate`: resolved by the command, trained by hand."""
+
+    def make(run_id: str, *, model: Any = None, baseline: Any = None, **settings: object) -> Run:
+        words = [w for key, value in {**SETTINGS, **settings}.items() for w in ("--set", f"{key}={json.dumps(value)}")]
+        store = tmp_path / "store"
+        command = ["resolve_dataset", "--run-id", run_id, "--store", str(store), "--dataset", str(dataset), *words]
+        assert main(command) == 0
+        assert main(["profile_patches", "--run-id", run_id, "--store", str(store)]) == 0
+        run = Run(open_storage(store), run_id)
+        weights = {"source": "none", "detail": "set by hand", "random": False}
+
+        def leave(stage: str, after: str, trained: Any, name: str) -> None:
+            def work(folder: Path) -> StageResult:
+                if trained is not None:
+                    trained.save(folder / name)
+                return StageResult(stage, outputs={"weights": weights, "history": {}, "probes": [], "metrics": {}})
+
+            run.perform(stage, run.after(after), work)
+
+        # Its scores saturate: it tells the darkest patches from the rest, and no more.
+        leave("check_baseline", "profile_patches", baseline or network(slope=-20.0, middle=105.0), BASELINE)
+        leave("train_head", "check_baseline", None, MODEL)
+        leave("fine_tune", "train_head", model or network(), MODEL)
+        return run
+
+    return make
+
+
+def publish(run: Run, champion: Any) -> str:
+    """Makes a network the champion, as its bundle would have it."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        champion.save(Path(folder, "model.keras"))
+        Path(folder, "threshold.json").write_text(json.dumps({"threshold": 0.5, "input_size": 48}))
+        registry_of(run).publish(Path(folder), "20261101-champion")
+    registry_of(run).promote("20261101-champion")
+    return "20261101-champion"
+
+
+def test_a_good_model_is_judged_in_every_respect_against_a_champion_of_another_input_size(
+    prepared: Prepare, tmp_path: Path
+) -> None:
+    run = prepared("good", **{"data.prevalence": 0.02, "gate.slice_recall": 0.8})
+    version = publish(run, network(size=48, middle=120.0))
+    judged = perform("evaluate", run).outputs
+    assert judged["champion"]["version"] == version
+    assert judged["champion"]["difference"]["recall"]["value"] == pytest.approx(
+        judged["metrics"]["recall"]["value"] - judged["champion"]["recall"]
+    )
+    assert judged["sources"]["sources"] == judged["patches"] / 4
+    assert {each["value"] for each in judged["slices"]} == {"west", "east"}
+    assert judged["review"]["share"] == pytest.approx(judged["review"]["reviewed"] / judged["patches"])
+    scores = pd.read_parquet(tmp_path / "store/runs/good/evaluate/scores.parquet")
+    assert {"patch_id", "path", "part", "group", "label", "score", "probability", "source_id"} <= set(scores)
+    assert (scores["probability"] < scores["score"]).all(), "training weighed defects more"
+
+    run.perform("verify_bundle", run.after("evaluate"), lambda _: StageResult("verify_bundle"))
+    decided = perform("decide", run)
+    assert decided.outputs["publish"], decided.reasons
+
+
+def test_a_damaged_champion_is_an_error_that_publishes_nothing_and_leaves_it_champion(
+    prepared: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = prepared("late")
+    version = publish(run, network())
+    (tmp_path / f"store/models/steel-defects/versions/{version}/model.keras").write_bytes(b"half a file")
+    with pytest.raises(VersionDamaged, match=r"model\.keras"):
+        perform("evaluate", run)
+    capsys.readouterr()
+    assert main(["evaluate", "--run-id", "late", "--store", str(tmp_path / "store")]) == 1
+    assert "promote another version" in capsys.readouterr().err
+    assert run.find_result("evaluate") is None
+    assert registry_of(run).versions() == [version]
+    assert registry_of(run).champion()[0] == version
+
+
+REFUSED: Mapping[str, tuple[Callable[[], Any], dict[str, object], str]] = {
+    "constant": (lambda: network(slope=0.0), {}, "collapse.constant_score"),
+    "not a number": (lambda: network(slope=float("nan")), {}, "gate.not_finite"),
+    "too few defects": (network, {"gate.recall": 0.995}, "gate.not_enough_evidence"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_model_without_a_threshold_is_rejected_with_report_and_record(
+    case: str, prepared: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build, settings, code = REFUSED[case]
+    run = prepared("bad", model=build(), **settings)
+    capsys.readouterr()
+    assert main(["evaluate", "--run-id", "bad", "--store", str(tmp_path / "store")]) == 3
+    answer = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert answer["status"] == "refused"
+    assert [reason["code"] for reason in answer["reasons"]] == [code]
+    page = run.store.read(run.key("report.html")).decode()
+    assert code in page
+    registry = registry_of(run)
+    assert [(d["verdict"], d["version"]) for d in registry.decisions()] == [(str(Verdict.REJECTED), None)]
+    assert (registry.versions(), registry.champion()[0]) == ([], None)
+    concluded = conclude(run, run.result("evaluate"))
+    assert (concluded.verdict, concluded.version, concluded.metrics) == (Verdict.REJECTED, None, {})
+    assert code in concluded.told()
+    # What follows has nothing to judge, and says why.
+    assert main(["decide", "--run-id", "bad", "--store", str(tmp_path / "store")]) in (1, 2)
+    assert main(["verify_bundle", "--run-id", "bad", "--store", str(tmp_path / "store")]) == 1
+    assert code in capsys.readouterr().err
+
+
+def test_a_missing_metric_is_never_published(prepared: Prepare) -> None:
+    run = prepared("hole")
+    judged = dict(perform("evaluate", run).outputs)
+    judged["metrics"] = {name: value for name, value in judged["metrics"].items() if name != "f2"}
+    run.perform("evaluate", {"again": 1}, lambda _: StageResult("evaluate", outputs=judged))
+    run.perform("verify_bundle", run.after("evaluate"), lambda _: StageResult("verify_bundle"))
+    decided = perform("decide", run)
+    assert not decided.outputs["publish"]
+    assert "gate.f2" in {reason.code for reason in decided.reasons}
+
+
+def test_a_misspelt_column_to_slice_by_is_told_before_anything_is_trained(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--dataset", str(dataset), "--set", "slices.columns=[lien]", "--set", "model.weights=none"]
+    assert main(["resolve_dataset", "--run-id", "r", "--store", str(tmp_path), *words]) == 2
+    assert "lien" in capsys.readouterr().err

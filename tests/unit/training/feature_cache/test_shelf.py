@@ -1,0 +1,102 @@
+"""A shelf holds whole rows only, whatever was cut off wherever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steel_training.training.feature_cache.arrays import CachedArray
+from steel_training.training.feature_cache.shelf import Shelf
+
+
+def written(shelf: Shelf, numbers: range) -> None:
+    maps = np.stack([np.full((2, 3), number, np.float16) for number in numbers])
+    shelf.append([number.to_bytes(16, "big") for number in numbers], [maps, maps[:, 0].astype(np.float32)])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 6), st.data())
+def test_wherever_a_writer_was_cut_off_the_next_one_goes_on_from_whole_rows(count: int, data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        shelf = Shelf(Path(folder, "s"))
+        written(shelf, range(count))
+        shelf.commit()
+        shelf.close()
+        digests = Path(folder, "s", "patches")
+        digests.write_bytes(digests.read_bytes()[: data.draw(st.integers(0, 16 * count))])
+        for name, more in (("0", 40), ("1", 40)):  # rows whose digests were not written any more
+            with Path(folder, "s", name).open("ab") as file:
+                file.write(bytes(data.draw(st.integers(0, more))))
+        again = Shelf(Path(folder, "s"))
+        whole = len(again.rows)
+        assert whole == digests.stat().st_size // 16
+        written(again, range(whole, 8))
+        again.commit()
+        again.close()
+        maps, vectors = Shelf(Path(folder, "s")).arrays()
+        assert [int(each) for each in maps[:, 1, 2]] == [int(each) for each in vectors[:, 0]] == list(range(8))
+
+
+def test_a_writer_killed_twenty_times_leaves_whole_rows_and_the_last_one_finishes(tmp_path: Path) -> None:
+    script = [sys.executable, str(Path(__file__).with_name("write_rows.py")), str(tmp_path / "s"), "1000000"]
+    random = np.random.default_rng()
+    reached = []
+    for _ in range(20):
+        writer = subprocess.Popen(script, stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"started\n"
+        time.sleep(random.uniform(0.0, 0.05))
+        writer.kill()
+        writer.wait()
+        writer.stdout.close()
+        shelf = Shelf(tmp_path / "s")
+        reached.append(len(shelf.rows))
+        for array in shelf.arrays():
+            for number in range(reached[-1]):
+                assert (array[number] == number).all()
+    assert reached == sorted(reached)
+    assert 0 < reached[-1] < 1_000_000
+    count = reached[-1] + 25
+    subprocess.run([*script[:-1], str(count)], check=True, stdout=subprocess.DEVNULL)
+    maps, vectors = Shelf(tmp_path / "s").arrays()
+    assert maps[:, 3, 5].tolist() == vectors[:, 7].tolist() == list(range(count))
+
+
+def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "s")
+    written(shelf, range(3))
+    assert Shelf(tmp_path / "s").rows == {}
+    shelf.commit()
+    assert list(Shelf(tmp_path / "s").rows.values()) == [0, 1, 2]
+
+
+def test_rows_of_another_form_are_refused(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "s")
+    written(shelf, range(3))
+    shelf.commit()
+    shelf.close()
+    with pytest.raises(ValueError, match="holds rows of"):
+        Shelf(tmp_path / "s").append([b"x" * 16], [np.zeros((1, 5), np.float32)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 9), st.data())
+def test_an_array_over_shelves_is_what_numpy_would_give(views: int, count: int, data: st.DataObject) -> None:
+    random = np.random.default_rng(data.draw(st.integers(0, 99)))
+    stored = [random.normal(size=(count + 3, 2)).astype(np.float32) for _ in range(views)]
+    rows = [random.permutation(count + 3)[:count] for _ in range(views)]
+    array = CachedArray(stored, rows)
+    whole = np.stack([each[of] for each, of in zip(stored, rows, strict=True)])
+    assert array.shape == whole.shape
+    assert np.array_equal(np.asarray(array), whole)
+    asked = random.integers(views, size=7), random.integers(count, size=7)
+    assert np.array_equal(array.take(*asked), whole[asked])
+    assert np.array_equal(np.concatenate(list(array.batches(3))), whole.reshape(-1, 2))

@@ -1,0 +1,25 @@
+"""Appends rows to a shelf until there are so many; killed by `test_shelf.py` while it does.
+
+python write_rows.py FOLDER COUNT
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from steel_training.training.feature_cache.shelf import Shelf
+
+shelf = Shelf(Path(sys.argv[1]))
+sys.stdout.write("started\n")
+sys.stdout.flush()
+for start in range(len(shelf.rows), int(sys.argv[2]), 10):
+    numbers = np.arange(start, min(start + 10, int(sys.argv[2])))
+    maps = np.repeat(numbers.astype(np.float32), 5000).reshape(-1, 50, 100)
+    shelf.append([int(number).to_bytes(16, "big") for number in numbers], [maps, maps[:, 0]])
+    if start % 30 == 0:
+        shelf.commit()
+shelf.commit()
+shelf.close()

@@ -1,0 +1,69 @@
+"""Pixels go through frozen layers by the fastest way, and come out as Keras would have them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+
+from steel_training.config import ModelConfig
+from steel_training.training import inference
+from steel_training.training.inference import Forward
+from steel_training.training.model_trainer import TransferLearningModel
+
+
+@pytest.fixture(scope="module")
+def trunk() -> Any:
+    import keras
+
+    keras.utils.set_random_seed(3)
+    model = TransferLearningModel.build(ModelConfig(weights="steel"), 64)
+    return keras.Model(model.keras_model.input, [*model.pooled(), *model.boundary("auto")])
+
+
+def pixels(count: int, seed: int = 0) -> np.ndarray:
+    grey = np.random.default_rng(seed).normal(110, 25, (count, 64, 64, 1)).clip(0, 255)
+    return np.repeat(grey, 3, axis=-1).astype(np.float32)
+
+
+def test_after_a_while_liteRT_takes_over_and_every_output_stays_what_keras_gives(trunk: Any, caplog: Any) -> None:
+    ours = Forward(trunk, graph_seconds=0.0)
+    with caplog.at_level(logging.INFO):
+        ours(pixels(16))
+    assert "LiteRT from here on" in caplog.text
+    for seed, count in enumerate((16, 5, 16, 40, 1)):  # shorter and longer batches, too
+        batch = pixels(count, seed)
+        told = [np.asarray(output) for output in trunk(batch, training=False)]
+        found = ours(batch)
+        assert [each.shape for each in found] == [each.shape for each in told]
+        for one, other in zip(found, told, strict=True):
+            assert np.abs(one - other).max() <= 1e-3 * max(1.0, np.abs(other).max())
+
+
+def test_a_short_job_is_never_converted(trunk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "_converted", None)
+    ours = Forward(trunk, graph_seconds=1000.0)
+    told = [np.asarray(output) for output in trunk(pixels(4), training=False)]
+    for one, other in zip(ours(pixels(4)), told, strict=True):
+        assert np.allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_what_cannot_be_converted_or_comes_out_otherwise_stays_with_the_graph(
+    trunk: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    import keras
+
+    odd = keras.Model(trunk.input, keras.ops.erfinv(keras.ops.mean(trunk.input, axis=(1, 2)) / 300))
+    ours = Forward(odd, graph_seconds=0.0)
+    batch = pixels(4)
+    first = ours(batch)[0]
+    assert "LiteRT cannot be made" in caplog.text
+    assert np.array_equal(ours(batch)[0], first)
+
+    monkeypatch.setattr(inference, "_is_like", lambda found, told: False)
+    ours = Forward(trunk, graph_seconds=0.0)
+    ours(batch)
+    assert "gives other values" in caplog.text
+    assert np.allclose(ours(batch)[0], np.asarray(trunk(batch, training=False)[0]), rtol=1e-4, atol=1e-4)

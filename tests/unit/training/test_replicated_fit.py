@@ -1,0 +1,140 @@
+"""Replicas do together what one device does alone: the same weights from the same patches, to rounding."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from steel_training.training import replicated_fit
+
+PROGRAM = Path(__file__).with_name("train_replicated.py")
+ROUNDING = 1e-6
+"""Measured: 7.5e-8, of weights up to 1. Sums in another order differ that much; another batch, or a patch that counts for
+more than it should, differs by the learning rate (1e-4) and more."""
+
+
+def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), *map(str, arguments)],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What one device, two devices of a process, and two processes made of the same patches, by name."""
+    folder = tmp_path_factory.mktemp("replicas")
+    patches = folder / "patches"
+    patches.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(96):
+        pixels = rng.normal(120, 10, (32, 32))
+        if number % 3 == 0:
+            pixels[10:22, 14:18] -= 70
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(patches / f"{number}.png")
+    (folder / "one_process").mkdir()
+    with ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in servers]
+    processes = [start(patches, folder / "one_process", "alone", "mirrored")]
+    for index in range(2):
+        config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        processes.append(start(patches, folder / f"worker_{index}", TF_CONFIG=json.dumps(config)))
+    for process in processes:
+        told, _ = process.communicate(timeout=400)
+        assert process.returncode == 0, told[-3000:]
+    one = folder / "one_process"
+    return {
+        "alone": one / "alone",
+        "mirrored": one / "mirrored",
+        **{f"worker_{index}": folder / f"worker_{index}" for index in range(2)},
+    }
+
+
+def told(folder: Path) -> dict:
+    return json.loads((folder / "told.json").read_text())
+
+
+def difference(one: Path, other: Path, stage: str) -> float:
+    ours, theirs = np.load(one / f"{stage}.npz"), np.load(other / f"{stage}.npz")
+    return max(float(np.abs(ours[name] - theirs[name]).max()) for name in ours.files)
+
+
+@pytest.mark.slow
+def test_each_way_was_taken(trained: dict[str, Path]) -> None:
+    ways = {name: (told(folder)["strategy"], told(folder)["replicas"]) for name, folder in trained.items()}
+    assert ways["alone"][1] == 1
+    assert ways["mirrored"] == ("MirroredStrategy", 2)
+    assert ways["worker_0"] == ways["worker_1"] == ("CollectiveAllReduceStrategy", 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["head", "fine_tune"])
+def test_replicas_train_the_weights_that_one_device_trains(trained: dict[str, Path], stage: str) -> None:
+    """Averaged weights, class weights, and a last batch of one patch included: two replicas, one of them without any."""
+    for way in ("mirrored", "worker_0", "worker_1"):
+        assert difference(trained["alone"], trained[way], stage) < ROUNDING, way
+    with np.load(trained["alone"] / "head.npz") as head, np.load(trained["alone"] / "fine_tune.npz") as tuned:
+        assert max(float(np.abs(head[name] - tuned[name]).max()) for name in head.files) > 100 * ROUNDING
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["head", "fine_tune"])
+def test_both_workers_end_with_the_same_weights_to_the_bit(trained: dict[str, Path], stage: str) -> None:
+    assert difference(trained["worker_0"], trained["worker_1"], stage) == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["head", "fine_tune"])
+def test_replicas_report_the_figures_that_one_device_reports(trained: dict[str, Path], stage: str) -> None:
+    alone = told(trained["alone"])[stage]
+    for way in ("mirrored", "worker_0", "worker_1"):
+        found = told(trained[way])[stage]
+        assert (found["best_epoch"], found["stopped"]) == (alone["best_epoch"], alone["stopped"])
+        assert found["history"].keys() == alone["history"].keys()
+        for name, values in alone["history"].items():
+            assert found["history"][name] == pytest.approx(values, abs=1e-5), name
+
+
+def test_one_device_computes_features_as_before() -> None:
+    import tensorflow as tf
+
+    def forward(batch):
+        return [batch]
+
+    assert replicated_fit.spread(forward, tf.distribute.get_strategy()) is forward
+
+
+def test_the_features_of_a_batch_come_back_in_order_from_several_devices_however_few_patches_it_has() -> None:
+    source = """
+import numpy as np, tensorflow as tf
+from steel_training.training.replicated_fit import spread
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1", "CPU:2"])
+seen = []
+def forward(batch):
+    seen.append(len(batch))
+    return [batch * 2, tf.reduce_sum(batch, axis=1)]
+spread = spread(forward, strategy)
+for count in (7, 3, 2, 1):
+    batch = tf.reshape(tf.range(count * 4, dtype=tf.float32), (count, 4))
+    doubled, summed = spread(batch)
+    assert np.array_equal(doubled, batch * 2) and np.array_equal(summed, tf.reduce_sum(batch, axis=1)), count
+assert sorted(seen[:3]) == [2, 2, 3] and min(seen) == 1, seen
+print("same")
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.stdout.split() == ["same"], done.stderr[-2000:]
