@@ -19,23 +19,34 @@ ENV AIRFLOW_HOME=/opt/airflow \
     UV_NO_CACHE=1 \
     UV_COMPILE_BYTECODE=1
 
+# The images hold the package as it is installed, and neither its sources nor what a build leaves beside them.
+FROM base AS wheel
+COPY pyproject.toml README.md LICENSE ./
+COPY steel_training steel_training
+RUN uv build --wheel --no-build-isolation --out-dir /wheel
+
 FROM base AS orchestrator
 COPY requirements/orchestrator.txt requirements/
 RUN uv pip install --require-hashes -r requirements/orchestrator.txt
-COPY . .
-RUN uv pip install --no-deps --no-build-isolation .
+COPY dags dags
+COPY plugins plugins
+COPY scripts/init.sh scripts/make_buckets.py scripts/
+RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel uv pip install --no-deps /wheel/*.whl
 USER airflow
 
 FROM base AS worker
 COPY requirements/worker.txt requirements/
 RUN uv pip install --require-hashes -r requirements/worker.txt
-COPY . .
-RUN uv pip install --no-deps --no-build-isolation .
+COPY dags dags
+COPY plugins plugins
+COPY scripts/show_trainings.py scripts/
+RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel uv pip install --no-deps /wheel/*.whl
 USER airflow
 
 FROM base AS gpu-worker
 COPY requirements/gpu-worker.txt requirements/
 RUN uv pip install --require-hashes -r requirements/gpu-worker.txt
-COPY . .
-RUN uv pip install --no-deps --no-build-isolation .
+COPY dags dags
+COPY plugins plugins
+RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel uv pip install --no-deps /wheel/*.whl
 USER airflow

@@ -2,6 +2,7 @@
 # make test   the test suite (what CI runs); make test-all adds the slow ones
 # make ui     Airflow in the browser with the sample dataset
 # make stack  the installation of docker-compose.yaml without Docker (Postgres and Redis must be there)
+# make check  before a commit, in less than 90 s: lint, and the tests of what changed since main (SINCE=HEAD: what is uncommitted)
 # make lint   ruff, mypy, import contracts, bandit, and a search for secrets
 # make audit  known weaknesses of what requirements/ pins (asks the package index)
 # make lock   resolve and hash requirements/ again
@@ -12,7 +13,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-all lint audit ui stack lock env clean
+# Parts of `make lint` and `make check` run side by side; make prints the output of each when it ends, and names those that failed.
+PARTS := $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going
+CHANGED := $(BIN)/python scripts/changed_tests.py $(if $(SINCE),--since $(SINCE))
+
+.PHONY: setup demo test test-all check lint audit ui stack lock env clean
+.PHONY: lint-types lint-contracts lint-ruff lint-bandit lint-secrets lint-changed-secrets test-changed
 
 setup: $(READY)
 
@@ -35,13 +41,36 @@ test: setup
 test-all: setup
 	@$(BIN)/python -m pytest
 
+check: setup
+	@$(PARTS) test-changed lint-types lint-contracts lint-ruff lint-changed-secrets
+
+# The longest first.
 lint: setup
+	@$(PARTS) lint-types lint-secrets lint-bandit lint-contracts lint-ruff
+
+lint-ruff:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+lint-types:
 	@$(BIN)/mypy
+
+lint-contracts:
 	@$(BIN)/lint-imports
+
+lint-bandit:
 	@$(BIN)/bandit --quiet -ll --recursive steel_training plugins dags
+
+lint-secrets:
 	@git ls-files -z ':!tests/stores/schema-*' | xargs -0 $(BIN)/detect-secrets-hook
+
+lint-changed-secrets:
+	@$(CHANGED) --files | grep -v '^tests/stores/schema-' | xargs --no-run-if-empty --delimiter='\n' $(BIN)/detect-secrets-hook
+
+# Status 5: all tests of the changed files are slow ones.
+test-changed:
+	@tests=$$($(CHANGED)) && readarray -t tests <<< "$$tests" && \
+	  { [ -z "$${tests[0]}" ] || $(BIN)/python -m pytest -m "not slow" "$${tests[@]}" || [ $$? -eq 5 ]; }
 
 audit: setup
 	@$(BIN)/pip-audit --requirement requirements/dev.txt --require-hashes --disable-pip
