@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import sys
 import time
@@ -22,6 +23,15 @@ import own_ports
 # A busy machine makes no example wrong; and the same code gets the same examples, whatever an earlier run left behind.
 settings.register_profile("check", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("check")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Seeds what tests leave to chance, the first weights of a Keras network among it, alike whatever ran before."""
+    random.seed(0)
+    np.random.seed(0)
+    if tensorflow := sys.modules.get("tensorflow"):
+        tensorflow.random.set_seed(0)
 
 
 def rolled_patch(seed: int, *, defective: bool, side: int = 48) -> np.ndarray:
