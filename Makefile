@@ -11,6 +11,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# One test process a core, up to four: each holds a TensorFlow. The tests of a file stay together, with what they share.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: setup demo test test-all lint audit ui stack lock env clean
 
@@ -30,10 +32,10 @@ stack: setup
 	@$(BIN)/python scripts/stack.py
 
 test: setup
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
-test-all: setup
-	@$(BIN)/python -m pytest
+test-all: test
+	@$(BIN)/python -m pytest -m slow
 
 lint: setup
 	@$(BIN)/ruff check .
