@@ -12,6 +12,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# One test process a core, up to four: each holds a TensorFlow. The tests of a file stay together, with what they share.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 # Parts of `make lint` and `make check` run side by side; make prints the output of each when it ends, and names those that failed.
 PARTS := $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going
@@ -36,10 +38,10 @@ stack: setup
 	@$(BIN)/python scripts/stack.py
 
 test: setup
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
-test-all: setup
-	@$(BIN)/python -m pytest
+test-all: test
+	@$(BIN)/python -m pytest -m slow
 
 check: setup
 	@$(PARTS) test-changed lint-types lint-contracts lint-ruff lint-changed-secrets

@@ -1,14 +1,43 @@
-"""Datasets that several kinds of tests start from."""
+"""Datasets that several kinds of tests start from, and what keeps tests apart from one another and from other runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import random
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # As many test processes as cores: more threads than that wait for each other longer than they work.
+    for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(_name, "1")
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+import own_ports
+
+# A busy machine makes no example wrong; and the same code gets the same examples, whatever an earlier run left behind.
+settings.register_profile("check", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("check")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Seeds what tests leave to chance, the first weights of a Keras network among it, alike whatever ran before."""
+    random.seed(0)
+    np.random.seed(0)
+    if tensorflow := sys.modules.get("tensorflow"):
+        tensorflow.random.set_seed(0)
 
 
 def rolled_patch(seed: int, *, defective: bool, side: int = 48) -> np.ndarray:
@@ -47,6 +76,37 @@ def make_dataset() -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def own_port() -> Callable[[], int]:
+    """Gives a port for a server that a test starts: nobody else gets it, and nobody listens on it."""
+    return own_ports.own_port
+
+
+LAST_RESORT_SECONDS = 300
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[[Callable[[], Any], str], Any]:
+    """Waits until `holds()` is something, and returns it; the second word says what did not happen in five minutes."""
+
+    def wait(holds: Callable[[], Any], what: str) -> Any:
+        until = time.monotonic() + LAST_RESORT_SECONDS
+        while not (found := holds()):
+            assert time.monotonic() < until, f"not within {LAST_RESORT_SECONDS} s: {what}"
+            time.sleep(0.01)
+        return found
+
+    return wait
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of this machine that refuses connections for as long as the test lasts: it is taken, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 @pytest.fixture(autouse=True)

@@ -20,16 +20,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from make_env import filled
+from own_ports import own_port
 
-from composed.database import Database
+from composed.database import PREFIX, Database
 from composed.file import Condition, read_compose, read_env
 from composed.process import ServiceProcess
-from composed.translation import LISTENS, LOCAL, Translation, free_port
+from composed.translation import LISTENS, LOCAL, Translation
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yaml"
 PROFILES = frozenset({"cpu"})
-READY_WITHIN_SECONDS = 240
+READY_WITHIN_SECONDS = 300
 # What the machine itself needs to be told, and no more: a container does not see its host's environment either.
 OF_THE_MACHINE = ("LANG", "LC_ALL", "TZ", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
@@ -51,7 +52,7 @@ class Stack:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.ports = {name: free_port() for name in LISTENS}
+        self.ports = {name: own_port() for name in LISTENS}
         published = {"AIRFLOW_PORT": "api-server", "TENSORBOARD_PORT": "tensorboard", "S3_PORT": "s3"}
         self.env = {
             **read_env(filled((ROOT / ".env.example").read_text(encoding="utf-8"))),
@@ -60,7 +61,7 @@ class Stack:
             **self.variables,
         }
         self.services = read_compose(FILE, self.env).started(set(PROFILES))
-        self.database = Database(f"steel_stack_{secrets.token_hex(4)}", self.env["POSTGRES_PASSWORD"])
+        self.database = Database(f"{PREFIX}{secrets.token_hex(4)}", self.env["POSTGRES_PASSWORD"])
         self.translation = Translation(ROOT, self.folder, self.database, self.ports)
         self.processes: dict[str, ServiceProcess] = {}
         self.seconds: dict[str, float] = {}
@@ -83,17 +84,16 @@ class Stack:
         for name in ("airflow/auth", "airflow/logs", "said", "redis"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._write_stand_ins()
-        try:
-            self.database.make()
-            for name in self.services:
-                self.start(name)
-            for name, service in self.services.items():
-                if service.healthcheck is not None:
-                    self.wait_for(name, "service_healthy")
-            yield self
-        finally:
-            self._stop()
-            self.database.drop()
+        with self.database.made():
+            try:
+                for name in self.services:
+                    self.start(name)
+                for name, service in self.services.items():
+                    if service.healthcheck is not None:
+                        self.wait_for(name, "service_healthy")
+                yield self
+            finally:
+                self._stop()
 
     def start(self, name: str, **further: str) -> None:
         """Starts a service when all that it depends on has come so far.

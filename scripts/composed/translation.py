@@ -7,10 +7,11 @@ difference is made up for. What a service is told to do stays what docker-compos
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from own_ports import own_port
 
 from composed.database import Database
 from composed.file import Service
@@ -80,17 +81,10 @@ class Translation:
             "AIRFLOW__CORE__HOSTNAME_CALLABLE": "composed.hostname.of_service",
             "AIRFLOW__API__HOST": LOCAL,
             "AIRFLOW__API__PORT": str(self.ports["api-server"]),
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(own_port()),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(own_port()),
             "PYTHONPATH": f"{self.root}:{self.root / 'scripts'}",
             "PYTHONUNBUFFERED": "1",
             "PGHOST": self.database.host,
             "PGPORT": self.database.port,
         }
-
-
-def free_port() -> int:
-    """Returns a port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((LOCAL, 0))
-        return int(probe.getsockname()[1])

@@ -31,12 +31,12 @@ Outputs = Sequence[Any]
 class Forward:
     """Calls a network on one batch after another, as `FeatureCache` asks for it."""
 
-    def __init__(self, network: Any, *, graph_seconds: float = GRAPH_SECONDS) -> None:
+    def __init__(self, network: Any, *, graph_seconds: float | None = None) -> None:
         """Takes a network.
 
         Args:
             network: Keras model of one input (n, size, size, 3), pixels 0-255, with one output or several, each (n, …).
-            graph_seconds: after so long in the graph the network is converted.
+            graph_seconds: after so long in the graph the network is converted; `GRAPH_SECONDS` where none is given.
         """
         import tensorflow as tf
 
@@ -47,7 +47,7 @@ class Forward:
         self._lite: Callable[[Any], Outputs] | None = None
         # XNNPACK works on processors; where there is a GPU the graph is faster.
         self._convertible = not replicated_fit.is_replicated(strategy) and not tf.config.list_physical_devices("GPU")
-        self._left = graph_seconds
+        self._left = GRAPH_SECONDS if graph_seconds is None else graph_seconds
 
     def __call__(self, pixels: Any) -> Outputs:
         """Returns the outputs, (n, …) each, of float32 pixels (n, size, size, 3), 0-255."""

@@ -28,7 +28,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def gone(pid: int, within: float = 8.0) -> bool:
+def gone(pid: int, within: float = 300.0) -> bool:
     until = time.monotonic() + within
     while time.monotonic() < until:
         if not alive(pid):
@@ -38,7 +38,7 @@ def gone(pid: int, within: float = 8.0) -> bool:
 
 
 def wait_for(path: Path) -> str:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         if path.exists() and path.read_text().strip():
             return path.read_text().strip()
@@ -46,13 +46,21 @@ def wait_for(path: Path) -> str:
     raise TimeoutError(path)
 
 
-def test_lines_arrive_while_the_command_still_runs() -> None:
-    seen: list[tuple[float, str]] = []
-    source = "import sys, time\nfor i in (1, 2): print('epoch', i, file=sys.stderr); time.sleep(0.6)\nprint('{}')"
-    code, last = ChildProcess(python(source), ENV).run(lambda line: seen.append((time.monotonic(), line)))
-    assert (code, last) == (0, "{}")
-    assert [line for _, line in seen] == ["epoch 1", "epoch 2"]
-    assert seen[1][0] - seen[0][0] > 0.4
+def test_lines_arrive_while_the_command_still_runs(tmp_path: Path) -> None:
+    """The command goes on only when its first line has been seen."""
+    seen: list[str] = []
+    source = (
+        f"import pathlib, sys, time\nprint('epoch 1', file=sys.stderr)\n"
+        f"while not pathlib.Path({str(tmp_path / 'seen')!r}).exists(): time.sleep(0.01)\n"
+        "print('epoch 2', file=sys.stderr)\nprint('{}')"
+    )
+
+    def on_line(line: str) -> None:
+        seen.append(line)
+        (tmp_path / "seen").touch()
+
+    assert ChildProcess(python(source), ENV).run(on_line) == (0, "{}")
+    assert seen == ["epoch 1", "epoch 2"]
 
 
 def test_only_the_last_line_of_standard_output_is_the_answer() -> None:
@@ -87,10 +95,11 @@ def test_the_exit_code_is_the_commands_own(source: str, code: int) -> None:
     assert ChildProcess(python(source), ENV).run(lambda _: None) == (code, "")
 
 
+# Whoever waits for one of this family to end by itself does not return before pytest's own limit.
 FAMILY = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN) if {stubborn} else None
-child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
+child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3600)'])
 open({path!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')
 time.sleep({seconds})
 """
@@ -99,7 +108,7 @@ time.sleep({seconds})
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_termination_reaches_grandchildren_and_those_that_ignore_it(tmp_path: Path, stubborn: bool) -> None:
     path = tmp_path / "pids"
-    child = ChildProcess(python(FAMILY.format(stubborn=stubborn, path=str(path), seconds=60)), ENV)
+    child = ChildProcess(python(FAMILY.format(stubborn=stubborn, path=str(path), seconds=3600)), ENV)
     pids: list[int] = []
 
     def stop() -> None:
@@ -108,21 +117,17 @@ def test_termination_reaches_grandchildren_and_those_that_ignore_it(tmp_path: Pa
 
     thread = threading.Thread(target=stop)
     thread.start()
-    started = time.monotonic()
     code, _ = child.run(lambda _: None)
     thread.join()
     assert child.terminated
     assert code in (-signal.SIGTERM, -signal.SIGKILL)
-    assert time.monotonic() - started < 10
     assert all(gone(pid) for pid in pids)
 
 
 def test_what_a_finished_command_left_running_is_ended_too(tmp_path: Path) -> None:
     path = tmp_path / "pids"
-    started = time.monotonic()
     source = FAMILY.format(stubborn=False, path=str(path), seconds=0) + "\nprint('{}')"
     assert ChildProcess(python(source), ENV).run(lambda _: None) == (0, "{}")
-    assert time.monotonic() - started < 10
     assert gone(int(path.read_text().split()[1]))
 
 
@@ -132,18 +137,16 @@ def test_an_exception_in_the_caller_ends_the_command(tmp_path: Path) -> None:
     def fail(_: str) -> None:
         raise TimeoutError("execution_timeout")
 
-    source = "print('hello', flush=True)\nprint('again', flush=True)" + FAMILY.format(
-        stubborn=False, path=str(path), seconds=60
-    )
+    family = FAMILY.format(stubborn=False, path=str(path), seconds=0)
+    source = family + "print('hello', flush=True)\nprint('again', flush=True)\ntime.sleep(3600)"
     with pytest.raises(TimeoutError):
         ChildProcess(python(source), ENV).run(fail)
-    if path.exists():
-        assert all(gone(int(pid)) for pid in path.read_text().split())
+    assert all(gone(int(pid)) for pid in path.read_text().split())
 
 
 def test_a_caller_that_is_killed_takes_the_command_with_it(tmp_path: Path) -> None:
     path = tmp_path / "pids"
-    inner = FAMILY.format(stubborn=True, path=str(path), seconds=60)
+    inner = FAMILY.format(stubborn=True, path=str(path), seconds=3600)
     caller = (
         "import sys\nfrom steel_training_airflow.child import ChildProcess\n"
         f"ChildProcess([sys.executable, '-c', {inner!r}], {{}}).run(print)"

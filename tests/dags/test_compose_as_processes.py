@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import signal
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from composed.stack import Stack  # noqa: E402
+from composed.database import PREFIX, Database, connected  # noqa: E402
+from composed.stack import Stack, missing  # noqa: E402
 from composed.translation import LISTENS  # noqa: E402
 
 
@@ -63,3 +71,45 @@ def test_the_database_keeps_the_generated_password_and_takes_a_name_of_its_own(s
     environment = stack.environment("worker")
     assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == f"postgresql+psycopg2://{account}@{where}"
     assert environment["AIRFLOW__CELERY__RESULT_BACKEND"] == f"db+postgresql://{account}@{where}"
+
+
+def test_a_service_ends_with_the_process_that_started_it_however_that_ended(
+    tmp_path: Path, wait_until: Callable[..., Any]
+) -> None:
+    source = (
+        "import os, pathlib, signal, sys\nfrom composed.process import ServiceProcess\n"
+        f"made = ServiceProcess(['sleep', '3600'], dict(os.environ), pathlib.Path({str(tmp_path / 'log')!r}))\n"
+        "print(made.pid, flush=True)\nos.kill(os.getpid(), signal.SIGKILL)"
+    )
+    command = [sys.executable, "-c", source]
+    killed = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")}, stdout=subprocess.PIPE, text=True
+    )
+    assert killed.returncode == -signal.SIGKILL
+
+    def ended() -> bool:
+        try:
+            return psutil.Process(int(killed.stdout)).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    wait_until(ended, "the end of the service")
+
+
+@pytest.mark.skipif(bool(missing()), reason="the database of a stack is made in a Postgres")
+def test_a_database_that_nobody_uses_is_removed_and_one_in_use_is_not() -> None:
+    def roles() -> set[str]:
+        with connected() as cursor:
+            cursor.execute("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [PREFIX])
+            return {name for (name,) in cursor.fetchall()}
+
+    mine, left, next_one = (f"{PREFIX}{secrets.token_hex(4)}" for _ in range(3))
+    with Database(mine, "word").made():
+        with connected() as cursor:  # as one does that was killed
+            cursor.execute(f"CREATE ROLE {left}")
+            cursor.execute(f"CREATE DATABASE {left} OWNER {left}")
+        with Database(next_one, "word").made():
+            assert {mine, next_one} <= roles()
+            assert left not in roles()
+        assert next_one not in roles()
+        assert mine in roles()

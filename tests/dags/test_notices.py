@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from email import message_from_bytes, policy
@@ -59,7 +58,7 @@ def webhook() -> Iterator[tuple[str, list[Any]]]:
 
 
 @pytest.fixture
-def mailbox() -> Iterator[tuple[str, list[Any]]]:
+def mailbox(own_port: Callable[[], int]) -> Iterator[tuple[str, list[Any]]]:
     """A mail server that keeps what it is sent."""
     letters: list[Any] = []
 
@@ -68,10 +67,8 @@ def mailbox() -> Iterator[tuple[str, list[Any]]]:
             letters.append(message_from_bytes(envelope.content, policy=policy.default))
             return "250 OK"
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    controller = Controller(Handler(), hostname="127.0.0.1", port=port)
+    port = own_port()
+    controller = Controller(Handler(), hostname="127.0.0.1", port=port, ready_timeout=300)
     controller.start()
     yield f"mailto://127.0.0.1:{port}?from=steel@mill.example&to=shift@mill.example", letters
     controller.stop()

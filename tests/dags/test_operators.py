@@ -8,7 +8,6 @@ import re
 import shlex
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -198,21 +197,24 @@ def test_the_environment_keeps_what_networks_and_gpus_need() -> None:
 
 @pytest.mark.parametrize("exit_code", [0, 1])
 def test_a_killed_task_never_ends_as_a_success(
-    stage_program: Install, store: Path, context: ContextOf, tmp_path: Path, exit_code: int
+    stage_program: Install,
+    store: Path,
+    context: ContextOf,
+    tmp_path: Path,
+    exit_code: int,
+    wait_until: Callable[..., Any],
 ) -> None:
     """Airflow's task runner calls on_kill from its SIGTERM handler, and goes on as if nothing had happened."""
     stage_program(
         f"def leave(*_):\n    {result('train_head')}    sys.stdout.flush(); os._exit({exit_code})\n"
         "signal.signal(signal.SIGTERM, leave)\n"
-        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(3600)\n"
     )
     task = operator()
     before = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
 
     def kill() -> None:
-        while not (tmp_path / "pid").exists():
-            time.sleep(0.05)
-        time.sleep(0.1)
+        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "a stage that works")
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=kill).start()
@@ -223,9 +225,17 @@ def test_a_killed_task_never_ends_as_a_success(
         signal.signal(signal.SIGTERM, before)
 
 
-def test_a_timeout_ends_the_stage(stage_program: Install, store: Path, context: ContextOf, tmp_path: Path) -> None:
-    stage_program(f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
-    with pytest.raises(AirflowTaskTimeout), timeout(3):
+def test_a_timeout_ends_the_stage(
+    stage_program: Install, store: Path, context: ContextOf, tmp_path: Path, wait_until: Callable[..., Any]
+) -> None:
+    stage_program(f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(3600)\n")
+
+    def be_over() -> None:
+        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "a stage that works")
+        os.kill(os.getpid(), signal.SIGALRM)  # as Airflow's timer does
+
+    threading.Thread(target=be_over).start()
+    with pytest.raises(AirflowTaskTimeout), timeout(3600):
         operator().execute(context())
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

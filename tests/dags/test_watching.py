@@ -39,22 +39,27 @@ def write(version: Path, manifest: str) -> None:
 
 
 def watch(root: Path, seen: dict[str, str] | None, meanwhile: Callable[[], None] = lambda: None) -> dict[str, Any]:
-    """Runs the trigger to its event; `meanwhile` happens after its first looks."""
+    """Runs the trigger to its event; `meanwhile` happens between its first look and its second."""
+    to_come = [meanwhile]
+
+    def look(uri: str) -> dict[str, str]:
+        try:
+            return dated_versions(uri)
+        finally:
+            if to_come:
+                to_come.pop()()
 
     async def first_event() -> dict[str, Any]:
-        async def happen() -> None:
-            await asyncio.sleep(0.3)
-            meanwhile()
-
-        trigger = NewVersionTrigger(str(root), seen, 0.1)
-        other = asyncio.create_task(happen())
-        async for event in trigger.run():
-            await other
+        async for event in NewVersionTrigger(str(root), seen, 0.1).run():
             payload: dict[str, Any] = event.payload
             return payload
         raise AssertionError("no event")
 
-    return asyncio.run(asyncio.wait_for(first_event(), 20))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("steel_training_airflow.watching.dated_versions", look)
+        event = asyncio.run(asyncio.wait_for(first_event(), 300))
+    assert not to_come
+    return event
 
 
 def test_the_first_look_takes_stock_and_tells_of_nothing(root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "scripts"))
 
 from airflow_home import DAG_ID, AirflowHome  # noqa: E402 - found by the line above
+from own_ports import own_port  # noqa: E402
 from standalone import Standalone  # noqa: E402
 
 MILL = {
@@ -51,7 +53,8 @@ class Mill:
 
     def start(self) -> None:
         """Starts scheduler, DAG processor, triggerer and API server, and logs in."""
-        self.airflow = Standalone(self.home, 18080, self._own)
+        logs = ("AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT", "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT")
+        self.airflow = Standalone(self.home, own_port(), {**{name: str(own_port()) for name in logs}, **self._own})
         self.environment = self.airflow.environment
         self.token = self.airflow.wait_until_ready()
 
@@ -117,6 +120,21 @@ class Mill:
         """Returns the champion's version."""
         pointer = self.store / "models" / "steel-defects" / "champion.json"
         return json.loads(pointer.read_text())["version"] if pointer.exists() else None
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of what is committed and changed here: what a command makes below `var/` is the test's own."""
+    clone = tmp_path_factory.mktemp("clone") / "steel-training"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True, text=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clone / name)
+    return clone
 
 
 @pytest.fixture(scope="module")

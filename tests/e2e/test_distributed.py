@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -25,22 +23,21 @@ SMALL = (
     *("model.weights=none", "data.input_size=32", "baseline.input_size=32", "baseline.min_steps=100"),
     *("training.views=2", "training.head.epochs=2", "training.fine_tune.epochs=1", "gate.resamples=100"),
 )
-LOST_SECONDS = 30
-"""Measured: 1.2 s where a worker is killed, 2.8 s where the chief is, on a busy machine."""
+LOST_SECONDS = 300
+"""A last resort. Measured: 1.2 s where a worker is killed, 2.8 s where the chief is, on a busy machine."""
 
 
 class Workers:
     """The same stage on two workers, each with its part of the cluster and both with one scratch folder."""
 
-    def __init__(self, store: Path, run_id: str, logs: Path) -> None:
+    def __init__(self, store: Path, run_id: str, logs: Path, own_port: Callable[[], int]) -> None:
+        self.own_port = own_port
         self.command = ["--run-id", run_id, "--store", str(store)]
         self.logs = logs
         self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, stage: str) -> None:
-        with ExitStack() as stack:
-            servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
-            addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in servers]
+        addresses = [f"127.0.0.1:{self.own_port()}" for _ in range(2)]
         self.logs.mkdir(exist_ok=True)
         self.processes = []
         for index in range(2):
@@ -84,11 +81,11 @@ def store(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., 
 
 
 @pytest.fixture
-def workers(store: Path, tmp_path: Path) -> Iterator[Workers]:
+def workers(store: Path, tmp_path: Path, own_port: Callable[[], int]) -> Iterator[Workers]:
     """Two workers for a run of the test's own."""
     run_id = tmp_path.name
     shutil.copytree(store / "runs" / "ready", store / "runs" / run_id)
-    made = Workers(store, run_id, tmp_path / "logs")
+    made = Workers(store, run_id, tmp_path / "logs", own_port)
     yield made
     made.stop()
 

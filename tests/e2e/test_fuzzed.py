@@ -109,7 +109,8 @@ def stages(store: Path, data: Path, *words: str) -> tuple[str, int, str]:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_ten_thousand_spoiled_files_are_named_and_block_the_run_in_bounded_memory(tmp_path: Path) -> None:
-    chance = random.Random(os.urandom(8))
+    chance = random.Random(seed := int.from_bytes(os.urandom(6)))
+    sys.stdout.write(f"\nseed {seed}\n")  # shown with a failure
     folder = tmp_path / "data"
     (folder / "patches").mkdir(parents=True)
     rows, kinds = [], Counter[str]()

@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
 
 class Ui:
     """A running `make ui`, and its API."""
@@ -40,15 +38,15 @@ class Ui:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self.address}{path}", data=data, headers=headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read())
 
 
 @pytest.fixture(scope="module")
-def ui() -> Iterator[Ui]:
+def ui(checkout: Path) -> Iterator[Ui]:
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "scripts" / "ui.py")],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        [sys.executable, str(checkout / "scripts" / "ui.py")],
+        env={**os.environ, "PYTHONPATH": str(checkout)}, stdout=subprocess.PIPE, text=True, cwd=checkout,
     )  # fmt: skip
     said = ""
     assert process.stdout is not None
@@ -62,7 +60,7 @@ def ui() -> Iterator[Ui]:
         yield Ui(said)
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
 
 
 @pytest.mark.slow
@@ -70,7 +68,7 @@ def test_everything_that_it_names_answers_and_the_dag_is_switched_on(ui: Ui) -> 
     dag = ui.ask("/api/v2/dags/steel_training")
     assert dag["is_paused"] is False
     for address in (f"{ui.address}/steel-training/", ui.curves):
-        with urllib.request.urlopen(address, timeout=60) as answer:  # the models page leads to the login
+        with urllib.request.urlopen(address, timeout=120) as answer:  # the models page leads to the login
             assert answer.status == 200
     assert ui.store.is_dir()
 

@@ -33,7 +33,7 @@ class AirflowApi:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self.address}{path}", data=data, headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.read()
 
     def status(self, path: str, body: Any = None) -> int:
@@ -44,7 +44,7 @@ class AirflowApi:
             return error.code
         return 200
 
-    def switch_on(self, dag: str, within: float = 120) -> None:
+    def switch_on(self, dag: str, within: float = 300) -> None:
         """Waits until a DAG has been read, and lets it run."""
         until = time.monotonic() + within
         while self.status(f"/api/v2/dags/{dag}") != 200:

@@ -56,7 +56,9 @@ def registry(stack: Stack) -> Registry:
 
 
 def test_every_service_is_healthy_by_its_own_check(stack: Stack) -> None:
-    assert {name: said for name in stack.services for well, said in [stack.healthy(name)] if not well} == {}
+    for name in stack.services:  # more than once where a check takes longer than the file allows, as a container's is
+        stack.wait_for(name, "service_healthy")
+        assert stack.processes.get(name) is None or name == "init" or stack.processes[name].code is None, name
 
 
 def test_a_published_run_moves_the_champion_on_s3_and_uses_no_folder(stack: Stack, published: str) -> None:
@@ -77,12 +79,12 @@ def test_trainings_ran_on_the_gpu_queues_worker_and_all_else_on_the_other(admin:
 
 def test_tensorboard_shows_the_trainings_of_the_run(stack: Stack, published: str) -> None:
     run = published.rpartition("/")[2]
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     shown = ""
     while not all(f"/{stage}/validation" in shown for stage in ("check_baseline", "train_head", "fine_tune")):
         assert time.monotonic() < until, f"no training of {run}: {shown}"
         time.sleep(2)
-        with urllib.request.urlopen(f"http://localhost:{stack.ports['tensorboard']}/data/runs", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://localhost:{stack.ports['tensorboard']}/data/runs", timeout=120) as answer:
             shown = answer.read().decode()
     with urllib.request.urlopen(f"http://localhost:{stack.ports['tensorboard']}/data/plugin/scalars/tags") as answer:
         assert b"epoch_recall" in answer.read()
@@ -137,7 +139,7 @@ def test_a_run_goes_on_when_the_scheduler_is_killed_and_starts_again(
     run = admin.trigger(DAG, QUICK)
     until = time.monotonic() + 300
     for task in ("profile_patches", "train_head"):
-        while admin.tasks(run)[task]["state"] != "running":
+        while admin.tasks(run)[task]["start_date"] is None:
             assert time.monotonic() < until, admin.tasks(run)[task]
             time.sleep(0.2)
         stack.processes["scheduler"].kill()

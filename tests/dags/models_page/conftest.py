@@ -6,9 +6,7 @@ import contextlib
 import json
 import os
 import secrets
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,7 +27,7 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory, wait_until: Callable[..., Any]) -> Iterator[str]:
     """The address of an API server with the plugin and the users of `ROLES`, each with its name as password."""
     import uvicorn
     from airflow.api_fastapi.app import create_app, purge_cached_app
@@ -44,17 +42,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     }
     os.environ |= settings
     initdb()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    running = uvicorn.Server(uvicorn.Config(create_app(), port=port, log_level="error"))
+    running = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_level="error"))
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
-    until = time.monotonic() + 60
-    while not running.started and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_until(lambda: running.started or not thread.is_alive(), "an API server that listens")
     assert running.started
-    yield f"http://127.0.0.1:{port}"
+    yield "http://127.0.0.1:{1}".format(*running.servers[0].sockets[0].getsockname())
     running.should_exit = True
     thread.join(30)
     purge_cached_app()
@@ -68,7 +61,7 @@ def browser(server: str) -> Iterator[Callable[..., httpx.Client]]:
     with contextlib.ExitStack() as opened:
 
         def open_(role: str | None = None) -> httpx.Client:
-            client = opened.enter_context(httpx.Client(base_url=server, timeout=60))
+            client = opened.enter_context(httpx.Client(base_url=server, timeout=300))
             if role is not None:
                 answer = client.post("/auth/token", json={"username": role, "password": role})
                 # What Airflow's login page does with the answer.

@@ -45,7 +45,7 @@ def token(browser) -> str:
 
 def raw(server: str, token: str, path: str) -> tuple[int, bytes]:
     """Asks for exactly this path: no client tidies it up."""
-    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=300)
     try:
         connection.request("GET", path, headers={"Cookie": f"_token={token}"})
         answer = connection.getresponse()

@@ -115,9 +115,9 @@ def test_a_champion_of_before_groups_were_kept_is_compared_as_well() -> None:
 
 def test_two_hundred_thousand_patches_are_compared_in_seconds() -> None:
     many = profile(200_000, groups=40_000)
-    began = time.monotonic()
+    began = time.process_time()
     compare(summarise(many), many)
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_a_summary_is_small_json_whatever_the_number_of_patches() -> None:

@@ -274,7 +274,7 @@ def shared_store(request, tmp_path):
     return f"{request.getfixturevalue('s3')}/some/prefix"
 
 
-def test_readers_beside_a_publisher_and_a_pruner_get_a_whole_version_or_none(shared_store, tmp_path):
+def test_readers_beside_a_publisher_and_a_pruner_get_a_whole_version_or_none(shared_store, tmp_path, wait_until):
     """Each version's files all hold its own name, so that a mixture would show."""
     store = open_storage(shared_store)
     registry = Registry(store, "steel-defects")
@@ -287,8 +287,9 @@ def test_readers_beside_a_publisher_and_a_pruner_get_a_whole_version_or_none(sha
             (folder / name).write_text(json.dumps({"version": version, "padding": "x" * 20_000}))
         return folder
 
+    seen = [[], [], []]
+
     def read(number):
-        seen = []
         mine = Registry(open_storage(shared_store), "steel-defects")
         random = Random(number)
         while not done.is_set():
@@ -299,22 +300,25 @@ def test_readers_beside_a_publisher_and_a_pruner_get_a_whole_version_or_none(sha
                     files = [path for path in folder.rglob("*") if path.is_file() and path.name != MARKER]
                     assert len(files) == 4
                     assert {json.loads(path.read_text())["version"] for path in files} == {version}
-                seen.append(wanted)
+                seen[number].append(wanted)
             except VersionNotFound:
-                seen.append(None)
-        return seen
+                seen[number].append(None)
 
     with ThreadPoolExecutor(3) as pool:
         readers = [pool.submit(read, number) for number in range(3)]
         try:
+            wait_until(lambda: all(seen) or any(reader.done() for reader in readers), "readers that look")
             for number in range(1, 13):
                 version = f"v{number:02d}"
                 registry.publish(bundle_of(version), version)
                 registry.promote(version)
                 registry.prune(2)
+            wait_until(
+                lambda: all(any(each) for each in seen) or any(reader.done() for reader in readers), "readers that find"
+            )
         finally:
             done.set()
-        seen = [one for reader in readers for one in reader.result(timeout=60)]
-    assert any(seen)
-    assert None in seen
+        for reader in readers:
+            reader.result(timeout=300)
+    assert all(any(each) and None in each for each in seen)
     assert registry.versions() == ["v11", "v12"]

@@ -301,9 +301,9 @@ def test_a_screen_reader_gets_language_headings_and_a_text_for_every_picture() -
 def test_a_hundred_thousand_patches_stay_small_and_quick() -> None:
     # Full galleries of noise, which no PNG makes small: 48 patches at the largest size that is shown, twice each.
     large = record(patches=100_000, pictures=24)
-    started = time.monotonic()
+    started = time.process_time()
     html = render(large)
-    seconds, size = time.monotonic() - started, len(html.encode())
+    seconds, size = time.process_time() - started, len(html.encode())
     assert size < 10e6
     assert size - len(page(pictures=24).encode()) < 50_000, "curves and histograms do not grow with the patches"
     assert seconds < 20

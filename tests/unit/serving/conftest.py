@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -105,14 +104,14 @@ class Server:
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         request = urllib.request.Request(self.address + path, data=data, headers=headers or {})
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=300) as answer:
                 content, status, told = answer.read(), answer.status, answer.headers
         except urllib.error.HTTPError as error:
             content, status, told = error.read(), error.code, error.headers
         return status, json.loads(content) if told["Content-Type"] == "application/json" else content, told
 
     def wait_until(self, holds: Callable[[], bool]) -> None:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while time.monotonic() < until:
             assert self.process.poll() is None, self.log.read_text(encoding="utf-8")
             try:
@@ -125,14 +124,12 @@ class Server:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[Registry], Server]]:
+def serve(tmp_path: Path, own_port: Callable[[], int]) -> Iterator[Callable[[Registry], Server]]:
     """Starts `steel-training serve` on a free port."""
     started: list[Server] = []
 
     def start(registry: Registry) -> Server:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = own_port()
         log = tmp_path / "serve.log"
         words = [sys.executable, "-m", "steel_training", "serve", "--store", registry.store.uri]
         words += ["--name", registry.name, "--port", str(port), "--every", "0.3"]

@@ -19,7 +19,7 @@ def test_a_damaged_champion_is_fetched_seldom_and_the_next_one_at_once(registry,
         return bundle(self, version)
 
     monkeypatch.setattr(Registry, "bundle", counted)
-    follower = ChampionFollower(registry, every=30)
+    follower = ChampionFollower(registry, every=3600)
     follower.look()
     assert (follower.model.version, follower.problem) == ("v1", None)
     registry.promote("v2")

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -57,7 +56,7 @@ def test_without_a_champion_or_a_folder_to_write_the_message_says_what_to_do(reg
         deploy(registry, tmp_path / "file" / "below")
 
 
-def test_a_reader_never_sees_half_a_model(registry, tmp_path) -> None:
+def test_a_reader_never_sees_half_a_model(registry, tmp_path, wait_until) -> None:
     """What TensorFlow Serving does: look for the highest number, then read it."""
     base, done, torn, looks = tmp_path / "served", threading.Event(), [], []
 
@@ -71,11 +70,15 @@ def test_a_reader_never_sees_half_a_model(registry, tmp_path) -> None:
 
     reader = threading.Thread(target=look)
     reader.start()
-    for number in range(12):
-        registry.promote(f"v{1 + number % 2}")
-        deploy(registry, base)
-    done.set()
-    reader.join()
+    try:
+        for number in range(12):
+            registry.promote(f"v{1 + number % 2}")
+            deploy(registry, base)
+            if number in (0, 11):
+                wait_until(lambda number=number: looks[-1:] == [number + 1] or torn, "a look at the newest model")
+    finally:
+        done.set()
+        reader.join()
     assert not torn
     assert len(set(looks)) > 1
     assert numbers(base) == ["11", "12"]
@@ -89,7 +92,7 @@ def test_the_command_says_where_the_champion_stands(registry, tmp_path, capsys) 
     assert "there already" in capsys.readouterr().out
 
 
-def test_the_watcher_places_every_new_champion_until_it_is_told_to_stop(registry, tmp_path) -> None:
+def test_the_watcher_places_every_new_champion_until_it_is_told_to_stop(registry, tmp_path, wait_until) -> None:
     base = tmp_path / "served"
     words = ["models", "deploy", "--store", registry.store.uri, "--to", str(base), "--watch", "0.2"]
     process = subprocess.Popen([sys.executable, "-m", "steel_training", *words], env=dict(os.environ))
@@ -97,12 +100,10 @@ def test_the_watcher_places_every_new_champion_until_it_is_told_to_stop(registry
         for number, version in (("1", None), ("2", "v2")):
             if version:
                 registry.promote(version)
-            until = time.monotonic() + 60
-            while not (base / number / "saved_model.pb").is_file():
-                assert process.poll() is None
-                assert time.monotonic() < until
-                time.sleep(0.1)
-        assert (base / ".checked").is_file()
+            placed = base / number / "saved_model.pb"
+            wait_until(lambda placed=placed: placed.is_file() or process.poll() is not None, f"{placed} or an end")
+            assert placed.is_file()
+        wait_until((base / ".checked").is_file, "the time of the last look")
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=300)

@@ -6,6 +6,7 @@ import base64
 import json
 import struct
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,8 +107,7 @@ def test_the_server_answers_as_predict_refuses_what_would_hurt_and_follows_the_c
     assert (about["versions"], "saved_model.pb of version v2" in about["parameters"]["problem"]) == (["v1"], True)
     assert server.ask(INFER, request(files[0]))[1]["model_version"] == "v1"
     assert "version v1 keeps serving" in server.log.read_text(encoding="utf-8")
-    damaged.write_bytes(whole)
-    changes_over_without_losing_a_request(server, files[0])
+    changes_over_without_losing_a_request(server, files[0], lambda: damaged.write_bytes(whole))
 
 
 def binary(files: list[bytes]) -> tuple[bytes, bytes]:
@@ -118,7 +118,7 @@ def binary(files: list[bytes]) -> tuple[bytes, bytes]:
     return json.dumps({"inputs": [tensor], "outputs": wanted}).encode(), tail
 
 
-def changes_over_without_losing_a_request(server, file: bytes) -> None:
+def changes_over_without_losing_a_request(server, file: bytes, repair: Callable[[], object]) -> None:
     answers: list[tuple[int, str, float]] = []
     enough = threading.Event()
 
@@ -133,12 +133,15 @@ def changes_over_without_losing_a_request(server, file: bytes) -> None:
     for caller in callers:
         caller.start()
     try:
+        server.wait_until(lambda: len(answers) >= 6)
+        repair()
         server.wait_until(lambda: server.ask(MODEL)[1]["versions"] == ["v2"])
-        enough.wait(1)
+        changed = len(answers)
+        server.wait_until(lambda: len(answers) >= changed + 12)
     finally:
         enough.set()
         for caller in callers:
-            caller.join(timeout=60)
+            caller.join(timeout=300)
     assert {status for status, _, _ in answers} == {200}
     # Every answer is one version's whole answer; both served while it went on.
     assert {(version, threshold) for _, version, threshold in answers} == {("v1", 0.4), ("v2", 0.5)}

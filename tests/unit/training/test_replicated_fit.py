@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def trained(tmp_path_factory: pytest.TempPathFactory, own_port: Callable[[], int]) -> dict[str, Path]:
     """What one device, two devices of a process, and two processes made of the same patches, by name."""
     folder = tmp_path_factory.mktemp("replicas")
     patches = folder / "patches"
@@ -45,9 +44,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             pixels[10:22, 14:18] -= 70
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(patches / f"{number}.png")
     (folder / "one_process").mkdir()
-    with ExitStack() as stack:
-        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
-        addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in servers]
+    addresses = [f"127.0.0.1:{own_port()}" for _ in range(2)]
     processes = [start(patches, folder / "one_process", "alone", "mirrored")]
     for index in range(2):
         config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}

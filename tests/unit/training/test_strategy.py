@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 
@@ -23,11 +22,9 @@ def tf_config(jobs: object, kind: object = "worker", index: object = 0) -> dict[
 
 
 @pytest.fixture
-def second_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def second_worker(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """This process is the second of two workers, and the first one's port is closed."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    config = tf_config({"worker": [f"127.0.0.1:{port}", "127.0.0.1:1"]}, index=1)
+    config = tf_config({"worker": [f"127.0.0.1:{closed_port}", "127.0.0.1:1"]}, index=1)
     monkeypatch.setenv("TF_CONFIG", config["TF_CONFIG"])
 
 

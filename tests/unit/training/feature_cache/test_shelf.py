@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,14 +47,20 @@ def test_wherever_a_writer_was_cut_off_the_next_one_goes_on_from_whole_rows(coun
         assert [int(each) for each in maps[:, 1, 2]] == [int(each) for each in vectors[:, 0]] == list(range(8))
 
 
-def test_a_writer_killed_twenty_times_leaves_whole_rows_and_the_last_one_finishes(tmp_path: Path) -> None:
+def test_a_writer_killed_twenty_times_leaves_whole_rows_and_the_last_one_finishes(
+    tmp_path: Path, wait_until: Callable[..., Any]
+) -> None:
     script = [sys.executable, str(Path(__file__).with_name("write_rows.py")), str(tmp_path / "s"), "1000000"]
-    random = np.random.default_rng()
-    reached = []
-    for _ in range(20):
+    random = np.random.default_rng(0)
+    digests = tmp_path / "s" / "patches"
+    reached: list[int] = []
+    for turn in range(20):
         writer = subprocess.Popen(script, stdout=subprocess.PIPE)
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"started\n"
+        if turn % 2:  # every other one is killed at its start, wherever that is
+            before = digests.stat().st_size if digests.exists() else 0
+            wait_until(lambda before=before: digests.exists() and digests.stat().st_size > before, "a row more")
         time.sleep(random.uniform(0.0, 0.05))
         writer.kill()
         writer.wait()
