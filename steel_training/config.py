@@ -24,6 +24,9 @@ Backbone = Literal["EfficientNetB0", "ResNet50"]
 Loss = Literal["binary_crossentropy", "focal"]
 Evidence = Literal["point", "bound"]
 
+JUDGED = ("recall", "f2", "precision", "auc")
+"""Metrics with a target in `GateConfig`."""
+
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import tensorflow as tf
+
 from steel_training.data.images import MAX_SIDE
 
 EXPECTED = f"expected an 8-bit grey or RGB PNG, JPEG or BMP file of at most {MAX_SIDE} pixels a side"
@@ -28,7 +30,6 @@ def decode(data: Any) -> Any:
         tf.errors.InvalidArgumentError: when the graph runs: no such file, damaged, of another depth or with alpha or
             palette, or more than `MAX_SIDE` pixels a side.
     """
-    import tensorflow as tf
 
     def unknown() -> Any:
         with tf.control_dependencies([tf.debugging.Assert(False, [EXPECTED])]):
@@ -47,8 +48,6 @@ def decode(data: Any) -> Any:
 
 
 def _jpeg(data: Any) -> Any:
-    import tensorflow as tf
-
     shape = tf.io.extract_jpeg_shape(data)
     with _only_if(_fits(shape[0], shape[1]) & ((shape[2] == 1) | (shape[2] == 3))):
         # TensorFlow's own choice is the fast, inexact transform: up to 7 grey levels off what training read.
@@ -56,8 +55,6 @@ def _jpeg(data: Any) -> Any:
 
 
 def _png(data: Any) -> Any:
-    import tensorflow as tf
-
     header = _bytes(data, 0, _PNG_HEADER)
     width, height = _big_endian(header[16:20]), _big_endian(header[20:24])
     depth, colour = header[24], header[25]
@@ -68,8 +65,6 @@ def _png(data: Any) -> Any:
 
 
 def _bmp(data: Any) -> Any:
-    import tensorflow as tf
-
     header = _bytes(data, 0, _BMP_HEADER)
     start, size = _little_endian(header[10:14]), _little_endian(header[14:18])
     width, height = _little_endian(header[18:22]), tf.abs(_little_endian(header[22:26]))
@@ -84,8 +79,6 @@ def _bmp(data: Any) -> Any:
 
 def _is_grey_palette(data: Any, begin: Any, end: Any) -> Any:
     """Whether entry i of a BMP's palette is the grey i, which is the only palette that TensorFlow reads rightly."""
-    import tensorflow as tf
-
     length = tf.clip_by_value(end - begin, 0, 1024)
     palette = tf.cast(tf.io.decode_raw(tf.strings.substr(data, tf.maximum(begin, 0), length), tf.uint8), tf.int32)
     entries = tf.reshape(palette[: tf.size(palette) // 4 * 4], (-1, 4))[:, :3]
@@ -97,22 +90,16 @@ def _fits(height: Any, width: Any) -> Any:
 
 
 def _only_if(condition: Any) -> Any:
-    import tensorflow as tf
-
     return tf.control_dependencies([tf.debugging.Assert(condition, [EXPECTED])])
 
 
 def _starts_with(data: Any, prefix: bytes) -> Any:
-    import tensorflow as tf
-
     length = tf.minimum(len(prefix), tf.strings.length(data))
     return tf.strings.substr(data, 0, length) == tf.constant(prefix)
 
 
 def _bytes(data: Any, begin: int, length: int) -> Any:
     """Returns bytes as int32 (length,); zeros, which no check lets pass, where the file is shorter."""
-    import tensorflow as tf
-
     held = tf.strings.substr(data, begin, tf.minimum(length, tf.strings.length(data) - begin))
     return tf.cast(tf.io.decode_raw(tf.strings.join([held, b"\0" * length]), tf.uint8), tf.int32)[:length]
 

@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
+from steel_training.bundle.decoding import decode
 from steel_training.bundle.layout import KERAS_MODEL, SAVED_MODEL, THRESHOLD
+from steel_training.training.preprocessing import resize
 
 _DECODED_AT_ONCE = 4
 """Images of a batch that are decoded side by side: the largest allowed takes 75 MB until it is resized."""
@@ -22,11 +26,6 @@ def export(model: Any, folder: Path, *, threshold: float, input_size: int, versi
         input_size: side in pixels.
         version: shown by the model with every answer.
     """
-    import tensorflow as tf
-
-    from steel_training.bundle.decoding import decode
-    from steel_training.training.preprocessing import resize
-
     model.save(folder / KERAS_MODEL)
 
     def pixels(data: Any) -> Any:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
+from absl import logging as absl_logging
 
 from steel_training.bundle.layout import LITE, LITE_RECORD, LITE_TOLERANCE
 from steel_training.training.inference import as_constants
@@ -190,8 +192,6 @@ _NOTHING_MEASURED: Mapping[str, Any] = {
 
 def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function from pixels (n, size, size, 3), float32, to scores (n,), patch by patch, of a LiteRT file."""
-    import tensorflow as tf
-
     with warnings.catch_warnings():
         # TensorFlow says that its interpreter moves to a package of its own; the one of the pinned version is here.
         warnings.simplefilter("ignore", UserWarning)
@@ -209,9 +209,6 @@ def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
 
 def _convert(frozen: Any, kind: str, representative: np.ndarray) -> bytes | str:
     """Returns the file, or why it cannot be made."""
-    import tensorflow as tf
-    from absl import logging as absl_logging
-
     # It advises to give it the object whose variables it does not find, at every conversion.
     absl_logging.set_verbosity(absl_logging.ERROR)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])

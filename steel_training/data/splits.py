@@ -75,6 +75,7 @@ def _held_out(labels: pd.Series, groups: pd.Series, *, share: float, seed: int) 
     Raises:
         CannotSplit: a class stands in fewer groups than 1/share.
     """
+    # Here, since every stage imports the names of the splits, and one makes them.
     from sklearn.model_selection import StratifiedGroupKFold
 
     needed = max(2, round(1 / share))

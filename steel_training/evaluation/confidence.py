@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import ceil, log
 
 import numpy as np
+from scipy.stats import beta, t
 
 ASSUMED_CORRELATION = 0.2
 """How alike the misses (or false alarms) of one group are taken to be until the part itself shows it."""
@@ -71,8 +72,6 @@ def clopper_pearson(successes: np.ndarray, trials: np.ndarray, confidence: float
     Returns:
         Bounds (…); NaN where there are no trials.
     """
-    from scipy.stats import beta
-
     successes, trials = np.asarray(successes, float), np.asarray(trials, float)
     bound = beta.ppf(1 - confidence, np.maximum(successes, 1e-12), np.maximum(trials - successes, 0.0) + 1)
     return np.where(trials > 0, np.where(successes > 0, bound, 0.0), np.nan)
@@ -120,8 +119,6 @@ def share_bound(successes: np.ndarray, trials: np.ndarray, confidence: float) ->
     Returns:
         Bounds (…); NaN where there are no trials.
     """
-    from scipy.stats import t
-
     successes, trials = np.asarray(successes, float), np.asarray(trials, float)
     found, total = successes.sum(-1), trials.sum(-1)
     groups = (trials > 0).sum(-1)

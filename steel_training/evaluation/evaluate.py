@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from steel_training.config import Config
+from steel_training.config import JUDGED, Config
 from steel_training.evaluation.calibration import Calibration, calibration, probability, shift_of
 from steel_training.evaluation.comparison import AreaAhead, Comparison, Contender, area_ahead, compare
 from steel_training.evaluation.confidence import Resamples, design_effect
 from steel_training.evaluation.estimates import estimates, precision_at
 from steel_training.evaluation.images import by_source
-from steel_training.evaluation.metrics import JUDGED, Counts, Estimate, count, sweep
+from steel_training.evaluation.metrics import Counts, Estimate, count, sweep
 from steel_training.evaluation.review_band import Reviewed, apply_band, choose_band
 from steel_training.evaluation.slices import Slice, slice_columns, slices_of, worst
 from steel_training.evaluation.threshold import NoOperatingThreshold, OperatingThreshold, choose_threshold

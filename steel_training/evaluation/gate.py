@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from steel_training.config import GateConfig
+from steel_training.config import JUDGED, GateConfig
 from steel_training.evaluation.comparison import AreaAhead
 from steel_training.evaluation.confidence import defects_needed, flawless_needed
-from steel_training.evaluation.metrics import JUDGED, Counts, Estimate
+from steel_training.evaluation.metrics import Counts, Estimate
 from steel_training.verdict import Reason
 
 _ROUNDING = 1e-12

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-
-JUDGED = ("recall", "f2", "precision", "auc")
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 
 @dataclass(frozen=True)
@@ -81,16 +80,12 @@ def count(labels: np.ndarray, scores: np.ndarray, threshold: float) -> Counts:
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Area under the ROC curve; NaN with one class only, or where a score is not finite."""
-    from sklearn.metrics import roc_auc_score
-
     defined = len(np.unique(labels)) == 2 and np.all(np.isfinite(scores))
     return float(roc_auc_score(labels, scores)) if defined else float("nan")
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     """Average precision; NaN without defects, or where a score is not finite."""
-    from sklearn.metrics import average_precision_score
-
     defined = bool(np.any(labels == 1) and np.all(np.isfinite(scores)))
     return float(average_precision_score(labels, scores)) if defined else float("nan")
 

@@ -11,6 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from steel_training.data.dataset import Dataset, find_dataset, groups_of, new_copy
 from steel_training.data.images import open_image
@@ -109,9 +111,6 @@ def regroup(
 
 def _joined(numbers: np.ndarray, *columns: pd.Series) -> np.ndarray:
     """Joins rows (n,) of one number, and those that share a value of a column, directly or through others."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     size = len(numbers)
     links: list[np.ndarray] = [numbers, *(pd.factorize(column)[0] for column in columns)]
     rows, ends, start = [], [], size

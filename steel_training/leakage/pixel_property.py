@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from steel_training.data.capture_traces import Signature
+from steel_training.evaluation.metrics import auc
 from steel_training.leakage.probe import Probe
 from steel_training.leakage.separability import TooFewGroups, tell
 
@@ -45,8 +46,6 @@ def pixel_property(profile: pd.DataFrame) -> Probe:
 
 def ranked(profile: pd.DataFrame, names: list[str], *, label: str = "label", most: int = 5) -> dict[str, float]:
     """Returns the AUC of single properties, those that tell most first; below 0.5 counts as above."""
-    from steel_training.evaluation.metrics import auc
-
     labels = profile[label].to_numpy(int)
     found = {}
     for name in names:

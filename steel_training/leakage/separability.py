@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 
 from steel_training.errors import SteelTrainingError
 from steel_training.evaluation.confidence import Resamples, lower_quantile, resampled_areas
@@ -59,10 +62,6 @@ def tell(
     Raises:
         TooFewGroups: a class stands in fewer than 3 groups, or there are fewer than 20 patches.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.model_selection import StratifiedGroupKFold
-    from threadpoolctl import threadpool_limits
-
     held = [len(np.unique(groups[labels == label])) for label in (0, 1)]
     if min(held) < _FEWEST_GROUPS or len(labels) < _FEWEST_PATCHES:
         raise TooFewGroups(

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from steel_training.evaluation.comparison import area_ahead
 from steel_training.leakage.pixel_property import BRIGHTNESS, SIGNATURE, ranked
@@ -26,8 +27,6 @@ def simple_cue(profile: pd.DataFrame, scores: np.ndarray) -> Probe:
         profile: one row a patch, with `part`, `group`, `label` and `Measures`.
         scores: of the baseline CNN for the validation part, float (n,), in the order of the profile.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
     names = [*BRIGHTNESS, *SIGNATURE]
     values = profile[names].astype("float64").to_numpy()
     labels, part = profile["label"].to_numpy(int), profile["part"].to_numpy(str)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Mistake", "RunRecord", "render", "write_report"]
 
-_FROM = {"Mistake": "record", "RunRecord": "record", "render": "page", "write_report": "of_run"}
+_FROM = {"Mistake": "record", "RunRecord": "record", "render": "page", "write_report": "from_run"}
 
 
 def __getattr__(name: str) -> Any:

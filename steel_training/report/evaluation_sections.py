@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from steel_training.evaluation.metrics import JUDGED
+from steel_training.config import JUDGED
 from steel_training.report import charts
 from steel_training.report.blocks import Block, Details, Figure, Figures, Gallery, Section, Table, Text
 from steel_training.report.formatting import (

@@ -17,11 +17,11 @@ from steel_training.report.record import Mistake, RunRecord
 from steel_training.runs.artifacts import PROFILE, SCORES
 from steel_training.runs.lineage import reproduce
 from steel_training.runs.run import REPORT, STAGES, Run, Status
-from steel_training.training import heat_maps
+from steel_training.training import explanations
 from steel_training.verdict import Reason, Verdict
 
 _PROFILED = ("part", "brightness", "contrast", "sharpness", "width", "height", "mode", "format")
-_SAID = {heat_maps.MISSED: "Missed defect", heat_maps.FALSE_ALARM: "False alarm"}
+_SAID = {explanations.MISSED: "Missed defect", explanations.FALSE_ALARM: "False alarm"}
 
 
 def write_report(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> str:
@@ -50,7 +50,7 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
             judged = {
                 "curves": json.loads((folder / "curves.json").read_text(encoding="utf-8")),
                 "scores": pd.read_parquet(folder / SCORES, columns=["part", "label", "score"]),
-                "mistakes": _mistakes(folder / heat_maps.FOLDER),
+                "mistakes": _mistakes(folder / explanations.FOLDER),
             }
     evidence: list[tuple[str, SideBySide]] = []
     for stage in ("validate_patches", "check_baseline"):
@@ -82,7 +82,7 @@ def _mistakes(folder: Path) -> list[Mistake]:
                 beside=f"{_SAID[looked['kind']]}, patch {looked['patch_id']}, with what the model looked at",
             ),
         )
-        for looked in _json(folder / heat_maps.INDEX) or ()
+        for looked in _json(folder / explanations.INDEX) or ()
     ]
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jinja2
+
 from steel_training.report.blocks import Section
 
 
 def templates() -> Any:
     """Returns the Jinja environment of the report; whatever is put into a page is escaped."""
-    import jinja2
-
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steel_training.evaluation.metrics import JUDGED
+from steel_training.config import JUDGED
 from steel_training.report.formatting import bound_of, is_met, number
 from steel_training.verdict import Reason, Verdict
 

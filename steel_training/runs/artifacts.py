@@ -15,7 +15,7 @@ from steel_training.data.splits import SPLITS
 from steel_training.registry import Registry
 from steel_training.runs.run import REPORT, STAGES, Run, digest_of
 from steel_training.storage import Storage, open_dataset
-from steel_training.training.resumption import Unfinished
+from steel_training.training.unfinished import Unfinished
 
 __all__ = [
     "BASELINE",

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from steel_training import bundle
+from steel_training.bundle.card import model_card
+from steel_training.bundle.layout import CARD, GATE
 from steel_training.leakage.overriding import allowed_reasons
 from steel_training.runs import reproduction
 from steel_training.runs.artifacts import PROFILE, config_of, table_of, version_of
@@ -70,5 +71,5 @@ def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
         "probes": run.result("check_baseline").outputs["probes"],
         "verification": dict(run.result("verify_bundle").outputs),
     }
-    (folder / bundle.GATE).write_text(json.dumps(content, indent=2, allow_nan=False), encoding="utf-8")
-    (folder / bundle.CARD).write_text(bundle.model_card(content, judged), encoding="utf-8")
+    (folder / GATE).write_text(json.dumps(content, indent=2, allow_nan=False), encoding="utf-8")
+    (folder / CARD).write_text(model_card(content, judged), encoding="utf-8")

@@ -13,7 +13,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,7 +22,6 @@ from typing import Any
 
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.storage import ObjectNotFound, Storage, schema
-from steel_training.training import cluster, strategy
 from steel_training.verdict import Reason, Verdict
 
 RESULT = "result.json"
@@ -197,8 +196,6 @@ class Run:
         stage: str,
         inputs: Mapping[str, Any],
         work: Callable[[Path], StageResult],
-        *,
-        together: bool = False,
     ) -> StageResult:
         """Does a stage's work, or returns its result where the same inputs gave one already.
 
@@ -206,24 +203,16 @@ class Run:
             stage: its name.
             inputs: everything that the result depends on, as JSON values.
             work: gets an empty scratch folder; what it leaves there is committed with the result.
-            together: all workers of a cluster do the work at once (see `cluster`); the chief commits, the others
-                return its result.
-
-        Raises:
-            WorkerLost: another worker was lost on the way.
         """
         digest = digest_of(stage, inputs)
-        found = self._found(stage, digest)
+        found = self.find_done(stage, inputs)
         if found is not None:
             return found
         if stage == FIRST:
             self.clear()  # what was made from other data would stand beside what is made now
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"steel-training-{stage}-") as scratch:
-            with strategy.explained() if together else nullcontext():
-                made = work(Path(scratch))
-            if together and not cluster.is_chief():
-                return cluster.of_chief(lambda: self._found(stage, digest))
+            made = work(Path(scratch))
             result = StageResult(
                 stage=stage,
                 status=made.status,
@@ -241,6 +230,7 @@ class Run:
             self.store.put_folder(Path(scratch), self.key(stage), last=RESULT)
         return result
 
-    def _found(self, stage: str, digest: str) -> StageResult | None:
+    def find_done(self, stage: str, inputs: Mapping[str, Any]) -> StageResult | None:
+        """Returns the stage's result where it was made from the same inputs, or `None`."""
         found = self.find_result(stage)
-        return found if found is not None and found.inputs == digest else None
+        return found if found is not None and found.inputs == digest_of(stage, inputs) else None

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from steel_training.bundle import SAVED_MODEL
+from steel_training.bundle.layout import SAVED_MODEL
 from steel_training.errors import SteelTrainingError
 from steel_training.registry import Registry, VersionNotFound
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from steel_training.bundle import SAVED_MODEL
+from steel_training.bundle.layout import SAVED_MODEL
 from steel_training.data.images import as_png
 
 BATCH = 32
@@ -29,8 +30,6 @@ class LoadedModel:
     """The SavedModel of one version. Its files are read at once and no longer needed afterwards."""
 
     def __init__(self, version: str, folder: Path) -> None:
-        import tensorflow as tf
-
         self.version = version
         # The signature alone would not keep the variables alive.
         self._module: Any = tf.saved_model.load(str(folder / SAVED_MODEL))
@@ -38,8 +37,6 @@ class LoadedModel:
 
     def score(self, files: Sequence[bytes]) -> list[Answer]:
         """Scores image files, as `images.without_tiff` returns them; any number, `BATCH` at a time. Thread-safe."""
-        import tensorflow as tf
-
         answers: list[Answer] = []
         for start in range(0, len(files), BATCH):
             found = self._signature(image_bytes=tf.constant(files[start : start + BATCH]))

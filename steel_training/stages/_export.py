@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from steel_training.data.images import read_batches
+from steel_training.bundle.export import export
+from steel_training.bundle.golden import choose_golden, write_golden
+from steel_training.bundle.lite import CHECKED_PATCHES, REPRESENTATIVE_PATCHES, balanced, export_lite
+from steel_training.data.images import read_batches, without_tiff
 from steel_training.data.patches import PatchSet
 from steel_training.data.splits import TEST, TRAIN, VAL
 from steel_training.runs.artifacts import patch_sets, version_of
 from steel_training.runs.run import Run
 from steel_training.training.preprocessing import resize
+from steel_training.training.scoring import score
 
 
 def export_bundle(run: Run, network: Any, folder: Path, *, threshold: float, scores: Mapping[str, np.ndarray]) -> None:
@@ -26,16 +30,12 @@ def export_bundle(run: Run, network: Any, folder: Path, *, threshold: float, sco
         threshold: operating threshold on the score.
         scores: of the network, by part: those of val and test, in the order of `patch_sets`.
     """
-    from steel_training import bundle
-    from steel_training.data.images import without_tiff
-    from steel_training.training.scoring import score
-
     folder.mkdir()
     size = int(network.input_shape[1])
-    bundle.export(network, folder, threshold=threshold, input_size=size, version=version_of(run))
+    export(network, folder, threshold=threshold, input_size=size, version=version_of(run))
     parts = patch_sets(run)
     test, val = parts[TEST], parts[VAL]
-    chosen = bundle.choose_golden(test.labels, scores[TEST], threshold)
+    chosen = choose_golden(test.labels, scores[TEST], threshold)
     samples = []
     for number, index in enumerate(chosen):
         original = test.storage.read(test.paths[index])
@@ -43,10 +43,10 @@ def export_bundle(run: Run, network: Any, folder: Path, *, threshold: float, sco
         suffix = Path(test.paths[index]).suffix if data is original else ".png"
         samples.append((f"{number:02d}{suffix}", data))
     golden = score(network, _some(test, chosen))
-    bundle.write_golden(folder, samples, golden)
-    checked = bundle.balanced(val.labels, bundle.CHECKED_PATCHES)
-    representative = bundle.balanced(parts[TRAIN].labels, bundle.REPRESENTATIVE_PATCHES)
-    bundle.export_lite(
+    write_golden(folder, samples, golden)
+    checked = balanced(val.labels, CHECKED_PATCHES)
+    representative = balanced(parts[TRAIN].labels, REPRESENTATIVE_PATCHES)
+    export_lite(
         network,
         folder,
         threshold=threshold,

@@ -12,9 +12,10 @@ import pandas as pd
 
 from steel_training.config import Config
 from steel_training.data.splits import TRAIN, VAL
-from steel_training.leakage import Probe
+from steel_training.leakage import Probe, baseline_check
 from steel_training.leakage.corrections import with_fixes
 from steel_training.leakage.overriding import override
+from steel_training.leakage.simple_cue import simple_cue
 from steel_training.runs.artifacts import (
     ANCHORS,
     BASELINE,
@@ -29,7 +30,9 @@ from steel_training.runs.artifacts import (
 from steel_training.runs.run import Run, StageResult, Status
 from steel_training.stages._ending import may_end
 from steel_training.stages._evidence import leave_evidence, reader_of
-from steel_training.training.resumption import Unfinished
+from steel_training.training.model_trainer import BaselineCNN, ModelTrainer
+from steel_training.training.scoring import score
+from steel_training.training.unfinished import Unfinished
 from steel_training.validation.suite import DOCS
 
 log = logging.getLogger(__name__)
@@ -41,8 +44,6 @@ def check_baseline(run: Run) -> StageResult:
     unfinished = unfinished_of(run, "check_baseline", inputs)
 
     def work(folder: Path) -> StageResult:
-        from steel_training.leakage import baseline_check
-
         config = config_of(run)
         profile = table_of(run, "profile_patches", PROFILE)
         anchors = table_of(run, "profile_patches", ANCHORS)["anchors"]
@@ -73,11 +74,6 @@ def _try_network(
     run: Run, config: Config, profile: pd.DataFrame, folder: Path, probes: Sequence[Probe], unfinished: Unfinished
 ) -> tuple[list[Probe], dict[str, Any]]:
     """Trains the baseline CNN; returns what its training and its scores say, and its figures."""
-    from steel_training.leakage import baseline_check
-    from steel_training.leakage.simple_cue import simple_cue
-    from steel_training.training.model_trainer import BaselineCNN, ModelTrainer
-    from steel_training.training.scoring import score
-
     parts = patch_sets(run)
     # The trainer sets the seed, and the network's first weights are to come from it.
     trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from steel_training.evaluation import gate
 from steel_training.evaluation.comparison import AreaAhead
 from steel_training.evaluation.gate import Rival
 from steel_training.evaluation.metrics import Counts, Estimate
@@ -20,8 +21,6 @@ def decide(run: Run) -> StageResult:
     """Puts the metrics through the gate."""
 
     def work(_: Path) -> StageResult:
-        from steel_training.evaluation import gate
-
         judged, config = run.result("evaluate").outputs, config_of(run)
         counts, champion = judged["counts"], judged["champion"]
         allowed = allowed_reasons(run.result("check_baseline").outputs["probes"])

@@ -7,12 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import pandas as pd
 
+from steel_training.bundle.layout import KERAS_MODEL, THRESHOLD
+from steel_training.config import JUDGED
 from steel_training.data.patches import PatchSet
 from steel_training.data.splits import TEST, VAL
 from steel_training.evaluation.comparison import Contender
-from steel_training.evaluation.metrics import JUDGED
+from steel_training.evaluation.evaluate import (
+    against,
+    ahead_on_validation,
+    curves,
+    judge,
+    operating_threshold,
+    probabilities,
+)
+from steel_training.evaluation.threshold import NoOperatingThreshold
 from steel_training.runs.artifacts import (
     BASELINE,
     BUNDLE,
@@ -30,6 +41,7 @@ from steel_training.runs.run import Run, StageResult, Status
 from steel_training.stages._ending import may_end
 from steel_training.stages._explanations import keep_evidence
 from steel_training.stages._export import export_bundle
+from steel_training.training.scoring import score
 from steel_training.verdict import Reason, Verdict
 
 
@@ -41,19 +53,6 @@ def evaluate(run: Run) -> StageResult:
     champion_version = _champion_to_meet(run)
 
     def work(folder: Path) -> StageResult:
-        import keras
-
-        from steel_training.evaluation.evaluate import (
-            against,
-            ahead_on_validation,
-            curves,
-            judge,
-            operating_threshold,
-            probabilities,
-        )
-        from steel_training.evaluation.threshold import NoOperatingThreshold
-        from steel_training.training.scoring import score
-
         config, parts = config_of(run), patch_sets(run)
         with run.folder("fine_tune") as tuned:
             network = keras.models.load_model(tuned / MODEL, compile=False, safe_mode=True)
@@ -133,12 +132,7 @@ def _champion_on(
 ) -> dict[str, Any] | None:
     if version is None:
         return None
-    import keras
-
-    from steel_training import bundle
-    from steel_training.training.scoring import score
-
     with registry_of(run).bundle(version) as (_, folder):
-        network = keras.models.load_model(folder / bundle.KERAS_MODEL, compile=False, safe_mode=True)
-        threshold = json.loads((folder / bundle.THRESHOLD).read_text(encoding="utf-8"))["threshold"]
+        network = keras.models.load_model(folder / KERAS_MODEL, compile=False, safe_mode=True)
+        threshold = json.loads((folder / THRESHOLD).read_text(encoding="utf-8"))["threshold"]
     return {"version": version, **compared(Contender(score(network, test), threshold))}

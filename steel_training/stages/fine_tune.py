@@ -8,6 +8,9 @@ from steel_training.data.splits import TRAIN, VAL
 from steel_training.runs import provenance
 from steel_training.runs.artifacts import MODEL, config_of, patch_sets, unfinished_of
 from steel_training.runs.run import Run, StageResult
+from steel_training.stages._together import perform_together
+from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel
+from steel_training.training.weights_source import LoadedWeights
 
 
 def fine_tune(run: Run) -> StageResult:
@@ -16,9 +19,6 @@ def fine_tune(run: Run) -> StageResult:
     unfinished = unfinished_of(run, "fine_tune", inputs)
 
     def work(folder: Path) -> StageResult:
-        from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel
-        from steel_training.training.pretrained_weights import LoadedWeights
-
         config, parts = config_of(run), patch_sets(run)
         weights = LoadedWeights(**run.result("train_head").outputs["weights"])
         trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)
@@ -31,6 +31,6 @@ def fine_tune(run: Run) -> StageResult:
             outputs={"weights": weights.as_dict(), "machine": provenance.machine(), **training.as_dict()},
         )
 
-    result = run.perform("fine_tune", inputs, work, together=True)
+    result = perform_together(run, "fine_tune", inputs, work)
     unfinished.remove()
     return result

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from steel_training.data.profile import profile_patches as measure
+from steel_training.progress import counting
 from steel_training.runs.artifacts import ANCHORS, PATCHES, PROFILE, dataset_of, table_of
 from steel_training.runs.run import Run, StageResult
 
@@ -12,9 +14,6 @@ def profile_patches(run: Run) -> StageResult:
     """Measures every patch once: size, mode, brightness, hashes, and why it cannot be read."""
 
     def work(folder: Path) -> StageResult:
-        from steel_training.data.profile import profile_patches as measure
-        from steel_training.progress import counting
-
         patches = table_of(run, "resolve_dataset", PATCHES)
         with counting("profile_patches", len(patches)) as progress:
             profile = measure(dataset_of(run), patches, progress=progress)

@@ -20,6 +20,7 @@ from steel_training.runs import provenance
 from steel_training.runs.artifacts import PATCHES
 from steel_training.runs.run import Run, StageResult, Status
 from steel_training.storage.roots import require_below_roots
+from steel_training.training.weights_source import WORDS, check_weights
 from steel_training.verdict import CHAMPION_MOVED, Reason
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,6 @@ class Request:
 
 def resolve_dataset(run: Run, request: Request) -> StageResult:
     """Finds the dataset version, splits it, and ends the run as `unchanged` where its last verdict still stands."""
-    from steel_training.training.pretrained_weights import WORDS, check_weights
-
     require_below_roots("dataset", request.dataset)
     if request.config.model.weights not in WORDS:
         require_below_roots("model.weights", request.config.model.weights)

@@ -7,6 +7,9 @@ from pathlib import Path
 from steel_training.data.splits import TRAIN, VAL
 from steel_training.runs.artifacts import MODEL, config_of, patch_sets, unfinished_of
 from steel_training.runs.run import Run, StageResult
+from steel_training.stages._together import perform_together
+from steel_training.training.input_check import check_received
+from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel
 
 
 def train_head(run: Run) -> StageResult:
@@ -15,9 +18,6 @@ def train_head(run: Run) -> StageResult:
     unfinished = unfinished_of(run, "train_head", inputs)
 
     def work(folder: Path) -> StageResult:
-        from steel_training.training.input_check import check_received
-        from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel
-
         config, parts = config_of(run), patch_sets(run)
         trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)
         model = TransferLearningModel.build(config.model, config.data.input_size)
@@ -26,6 +26,6 @@ def train_head(run: Run) -> StageResult:
         model.keras_model.save(folder / MODEL)
         return StageResult("train_head", outputs={"weights": model.weights.as_dict(), **training.as_dict()})
 
-    result = run.perform("train_head", inputs, work, together=True)
+    result = perform_together(run, "train_head", inputs, work)
     unfinished.remove()
     return result

@@ -9,14 +9,13 @@ from steel_training.runs.run import Run, StageResult, Status
 from steel_training.stages._champion_data import against_champion
 from steel_training.stages._ending import may_end
 from steel_training.stages._evidence import leave_evidence, reader_of, torn_apart
+from steel_training.validation import validate_patches as validate
 
 
 def validate_patches(run: Run) -> StageResult:
     """Holds the dataset to the contract with Great Expectations; a critical expectation blocks."""
 
     def work(folder: Path) -> StageResult:
-        from steel_training.validation import validate_patches as validate
-
         profile, resolved = table_of(run, "profile_patches", PROFILE), run.result("resolve_dataset").outputs
         drift = against_champion(registry_of(run), resolved["champion"], profile)
         outcome = validate(

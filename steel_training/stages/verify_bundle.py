@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from steel_training.bundle.verify import verify
 from steel_training.runs.artifacts import (
     BUNDLE,
 )
@@ -14,10 +15,8 @@ def verify_bundle(run: Run) -> StageResult:
     """Replays the golden samples in a clean process; the run stops where the export differs."""
 
     def work(_: Path) -> StageResult:
-        from steel_training import bundle
-
         with run.folder("evaluate") as evaluated:
-            measured = bundle.verify(evaluated / BUNDLE)
+            measured = verify(evaluated / BUNDLE)
         return StageResult("verify_bundle", outputs=measured)
 
     return run.perform("verify_bundle", run.after("evaluate"), work)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+
 from steel_training.config import Backbone
 from steel_training.errors import UsageError
 
@@ -39,8 +41,6 @@ class BackboneSpec:
 
     def application(self) -> Callable[..., Any]:
         """Returns the function of keras.applications that builds the network."""
-        import keras
-
         application: Callable[..., Any] = getattr(keras.applications, self.name)
         return application
 
@@ -50,8 +50,6 @@ class BackboneSpec:
         Returns:
             Keras model, (batch, input_size, input_size, 3) → feature map; all layers in one flat graph.
         """
-        import keras
-
         pixels = keras.Input((input_size, input_size, 3), name="pixels")
         scaled = pixels
         if not self.rescales:

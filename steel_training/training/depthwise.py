@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 LARGEST_MAP = 64
 """Pixels. The matrices have the square of it as entries a channel."""
@@ -29,9 +31,6 @@ def as_matrices(network: Any) -> Iterator[int]:
     Yields:
         How many layers do so.
     """
-    import keras
-    import tensorflow as tf
-
     changed = []
     if not tf.config.list_physical_devices("GPU"):
         for layer in network.layers:
@@ -58,8 +57,6 @@ def _is_small(layer: Any) -> bool:
 
 
 def _product(layer: Any) -> Callable[[Any], Any]:
-    import tensorflow as tf
-
     height, width, channels = layer.input.shape[1:]
     rows, columns = layer.output.shape[1:3]
     places = tf.constant(

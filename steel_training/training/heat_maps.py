@@ -19,23 +19,25 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import keras
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from PIL import Image
 
 from steel_training.data.images import as_png, read_batches
 from steel_training.data.patches import PatchSet
 from steel_training.errors import SteelTrainingError
 from steel_training.training.backbones import SPECS
+from steel_training.training.explanations import FALSE_ALARM, INDEX, MISSED, Looked
 from steel_training.training.model_trainer import POOLED, SCORE
 from steel_training.training.preprocessing import resize
 
-FOLDER, INDEX = "attention", "index.json"
-MISSED, FALSE_ALARM = "missed", "false_alarm"
 SHOWN_A_KIND = 24
 # The report holds all of them in one file: a patch is shown with at most so many pixels a side.
 SHOWN_SIDE = 128
@@ -44,33 +46,6 @@ _BATCH = 16
 
 class NothingToExplain(SteelTrainingError):
     """The network is none of `TransferLearningModel`: it has no taps to look through."""
-
-
-@dataclass(frozen=True)
-class Looked:
-    """One patch that was judged wrongly, and the files that show it.
-
-    Attributes:
-        patch_id: of the manifest.
-        kind: `missed` or `false_alarm`.
-        label: 0 clean, 1 defective.
-        score: of the model.
-        probability: the score with the shift of the class weights undone; None where it is not known.
-        defect_type: of the manifest; None where it has none.
-        source_id: the photograph; None where it is not known.
-        patch: file of the patch, PNG.
-        overlay: file of the patch in grey under the map, PNG.
-    """
-
-    patch_id: str
-    kind: str
-    label: int
-    score: float
-    probability: float | None
-    defect_type: str | None
-    source_id: str | None
-    patch: str
-    overlay: str
 
 
 def attention_maps(network: Any, pixels: np.ndarray) -> np.ndarray:
@@ -112,8 +87,6 @@ def overlay(patch: np.ndarray, attention: np.ndarray) -> np.ndarray:
     Returns:
         uint8 (height, width, 3).
     """
-    import matplotlib as mpl
-
     grey = patch.astype(np.float32).mean(axis=2, keepdims=True) * np.ones(3, np.float32)
     colour = mpl.colormaps["inferno"](0.4 + 0.55 * attention)[..., :3] * 255
     opacity = (0.8 * attention)[..., None]
@@ -173,17 +146,12 @@ def keep_attention(
 
 def _inner(network: Any) -> tuple[Any, bool]:
     """Returns the network with the taps, and whether it is scored over mirror images."""
-    import keras
-
     nested = [layer for layer in network.layers if isinstance(layer, keras.Model)]
     return (nested[0], True) if nested else (network, False)
 
 
 def _looker(network: Any) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function of pixels (n, size, size, 3) to maps (n, size, size) that are not scaled to 1."""
-    import keras
-    import tensorflow as tf
-
     tap = _lowest_tap(network)
     last = network.get_layer(SCORE)
     # The logit, not the score: where the sigmoid is flat the gradient of the score is nothing but rounding.

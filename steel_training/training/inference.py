@@ -14,6 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
+from absl import logging as absl_logging
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from steel_training.training import replicated_fit
 from steel_training.training.strategy import choose_strategy
@@ -38,8 +41,6 @@ class Forward:
             network: Keras model of one input (n, size, size, 3), pixels 0-255, with one output or several, each (n, …).
             graph_seconds: after so long in the graph the network is converted; `GRAPH_SECONDS` where none is given.
         """
-        import tensorflow as tf
-
         strategy = choose_strategy()
         graph = tf.function(lambda pixels: tf.nest.flatten(network(pixels, training=False)), reduce_retracing=True)
         self._network = network
@@ -64,9 +65,6 @@ class Forward:
 
 def as_constants(network: Any) -> Any:
     """Returns a network as a graph of constants: the LiteRT converter does not find the variables of Keras 3 by itself."""
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
     forward = tf.function(lambda pixels: network(pixels, training=False))
     return convert_variables_to_constants_v2(
         forward.get_concrete_function(tf.TensorSpec([None, *network.input_shape[1:]], tf.float32, name="pixels"))
@@ -81,9 +79,6 @@ def _converted(network: Any, pixels: np.ndarray, told: Outputs) -> Callable[[Any
         pixels: a batch.
         told: what Keras gives for it.
     """
-    import tensorflow as tf
-    from absl import logging as absl_logging
-
     started = time.monotonic()
     # It advises to give it the object whose variables it does not find.
     absl_logging.set_verbosity(absl_logging.ERROR)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from steel_training.errors import SteelTrainingError
@@ -35,8 +36,6 @@ def check_received(network: Any, spec: BackboneSpec) -> float:
     Raises:
         RangeNotKept: it is not the one that the backbone was trained on.
     """
-    import keras
-
     first = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
     received = keras.Model(network.inputs[0], first.input)
     side = network.input_shape[1] or 32

@@ -13,19 +13,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from steel_training.config import BaselineConfig, Config, ModelConfig, TrainingConfig
 from steel_training.data.patches import PatchSet
-from steel_training.progress import counting, epoch_bar
+from steel_training.progress import counting
 from steel_training.training import monitoring, replicated_fit
 from steel_training.training.backbones import SPECS, BackboneSpec, UnknownLayer
 from steel_training.training.depthwise import as_matrices
 from steel_training.training.feature_cache import CachedArray, FeatureCache, network_digest
 from steel_training.training.inference import Forward
-from steel_training.training.pretrained_weights import LoadedWeights, load_weights
-from steel_training.training.resumption import Resumption, Unfinished
+from steel_training.training.monitoring.epoch_bar import epoch_bar
+from steel_training.training.pretrained_weights import load_weights
+from steel_training.training.resumption import Resumption
 from steel_training.training.strategy import choose_strategy
+from steel_training.training.unfinished import Unfinished
+from steel_training.training.weights_source import LoadedWeights
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +71,6 @@ class BaselineCNN:
     FILTERS = (32, 64, 128, 256)
 
     def __init__(self, config: BaselineConfig, dropout: float = 0.5) -> None:
-        import keras
-
         pixels = keras.Input((config.input_size, config.input_size, 3), name="pixels")
         x = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
         for filters in self.FILTERS:
@@ -109,8 +112,6 @@ class TransferLearningModel:
 
     @classmethod
     def _build(cls, config: ModelConfig, input_size: int) -> TransferLearningModel:
-        import keras
-
         spec = SPECS[config.backbone]
         backbone = spec.build(input_size)
         weights = load_weights(backbone, spec, config.weights)
@@ -125,8 +126,6 @@ class TransferLearningModel:
     @classmethod
     def load(cls, path: Path, config: ModelConfig, weights: LoadedWeights) -> TransferLearningModel:
         """Reads a saved network back; nothing in the file can run code (`safe_mode`)."""
-        import keras
-
         with choose_strategy().scope():
             network = keras.models.load_model(path, compile=False, safe_mode=True)
         return cls(network, SPECS[config.backbone], weights)
@@ -142,8 +141,6 @@ class TransferLearningModel:
         Raises:
             UnknownLayer: there is no such layer, or something else crosses there (a skip connection).
         """
-        import keras
-
         name = self.spec.from_layer if from_layer == "auto" else from_layer
         names = [layer.name for layer in self.keras_model.layers]
         cuts = [n for n in names if n.endswith(("_add", "_out")) and not n.startswith("pooled_")]
@@ -174,8 +171,6 @@ class TransferLearningModel:
         Returns:
             Keras model, pixels 0-255 (n, size, size, 3) → score (n, 1), float32.
         """
-        import keras
-
         if not flips:
             return self.keras_model
         pixels = keras.Input(self.keras_model.input_shape[1:], name="pixels")
@@ -205,8 +200,6 @@ class ModelTrainer:
         logs: Path | None = None,
         unfinished: Unfinished | None = None,
     ) -> None:
-        import keras
-
         self.config = config
         self.train = train
         self.val = val
@@ -222,8 +215,6 @@ class ModelTrainer:
         defective, and the check for collapse could not tell that from a bug. It trains on one device: its BatchNorm would
         see 32 patches on one GPU and 4 on eight, and the judgement of the data would depend on the machine.
         """
-        import tensorflow as tf
-
         config = self.config.baseline
         network = model.keras_model
         train, val = (
@@ -239,8 +230,6 @@ class ModelTrainer:
 
     def train_head(self, model: TransferLearningModel) -> Training:
         """Trains the head on cached features of the frozen backbone."""
-        import keras
-
         config = self.config.training
         train, val = self._cached("train_head", model)
         _adapt(model.keras_model.get_layer("standardise"), train.pooled[0])
@@ -260,8 +249,6 @@ class ModelTrainer:
 
     def fine_tune(self, model: TransferLearningModel) -> Training:
         """Trains the layers above the boundary at a lower rate, BatchNorm frozen, from cached activations."""
-        import keras
-
         config = self.config.training
         if config.fine_tune.epochs == 0:
             return Training()
@@ -299,8 +286,6 @@ class ModelTrainer:
 
     def _cached(self, stage: str, model: TransferLearningModel) -> tuple[Cached, Cached]:
         """Computes what both trainings start from in one pass: the head does not change what lies below it."""
-        import keras
-
         fine_tune = self.config.training.fine_tune
         outputs = model.pooled() + (model.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
         trunk = keras.Model(model.keras_model.input, outputs, name="trunk")
@@ -392,7 +377,6 @@ def _cached_views(
     arrays: list[CachedArray], labels: np.ndarray, batch_size: int, *, weights: np.ndarray, seed: int | None
 ) -> Any:
     """Batches of cached arrays (views, n, …): one random view a patch and epoch, or in order when `seed` is None."""
-    import keras
 
     class CachedViews(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -428,8 +412,6 @@ def _cached_views(
 
 def _adapt(standardise: Any, pooled: CachedArray) -> None:
     """Tells a Normalization layer mean and spread of cached vectors (views, n, channels), without having all in memory."""
-    import tensorflow as tf
-
     batches = tf.data.Dataset.from_generator(
         lambda: pooled.batches(4096), output_signature=tf.TensorSpec((None, *pooled.shape[2:]), tf.float32)
     )
@@ -438,8 +420,6 @@ def _adapt(standardise: Any, pooled: CachedArray) -> None:
 
 def _moments(backbone: Any, tap: str) -> Any:
     """Mean and standard deviation over the patch of every channel of a layer, (n, 2 channels)."""
-    import keras
-
     activation = backbone.get_layer(tap).output
     mean = keras.layers.GlobalAveragePooling2D(name=f"mean_{tap}")(activation)
     # A channel that is constant over a patch has no gradient of its standard deviation: hence the small constant.
@@ -449,16 +429,12 @@ def _moments(backbone: Any, tap: str) -> Any:
 
 def _adam(rate: float, *, averaged_over: int | None = None) -> Any:
     """Adam; with `averaged_over` steps it also keeps a running mean of the weights (Polyak and Juditsky 1992)."""
-    import keras
-
     if averaged_over is None:
         return keras.optimizers.Adam(rate)
     return keras.optimizers.Adam(rate, use_ema=True, ema_momentum=1.0 - 1.0 / max(2, averaged_over))
 
 
 def _loss(config: TrainingConfig) -> Any:
-    import keras
-
     if config.loss == "focal":
         # The class weights stand in for alpha: alpha on top of them would weigh the classes twice.
         return keras.losses.BinaryFocalCrossentropy(gamma=config.focal_gamma, apply_class_balancing=False)

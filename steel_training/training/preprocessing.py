@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import tensorflow as tf
+
 VIEWS = (
     "identity", "left_right", "up_down", "half_turn", "darker", "brighter", "softer", "harder",
 )  # fmt: skip
@@ -29,15 +31,11 @@ def resize(batch: Any, size: int) -> Any:
     Returns:
         float32 tensor, (n, size, size, 3), 0-255.
     """
-    import tensorflow as tf
-
     return tf.image.resize(tf.cast(batch, tf.float32), (size, size), method="bilinear", antialias=True)
 
 
 def view(batch: Any, name: str) -> Any:
     """Returns one of `VIEWS` of a batch (n, height, width, 3), float32, 0-255."""
-    import tensorflow as tf
-
     if name == "left_right":
         return batch[:, :, ::-1]
     if name == "up_down":

@@ -17,62 +17,32 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from steel_training.errors import SteelTrainingError, UsageError
+import h5py
+import numpy as np
+from keras.src.applications.efficientnet import IMAGENET_STDDEV_RGB
+
 from steel_training.storage import ObjectNotFound, open_storage
 from steel_training.training.backbones import BackboneSpec
+from steel_training.training.weights_source import (
+    AUTO,
+    IMAGENET,
+    NONE,
+    PACKAGED,
+    STEEL,
+    LoadedWeights,
+    WeightsUnusable,
+    check_weights,
+    no_file,
+    split_uri,
+)
 
 log = logging.getLogger(__name__)
 
-WORDS = AUTO, IMAGENET, STEEL, NONE = "auto", "imagenet", "steel", "none"
-"""What `model.weights` may say; anything else is a file or `s3://` URI."""
 
 DOWNLOAD_TIMEOUT_S = 20.0
-PACKAGED = {"EfficientNetB0": Path(__file__).parents[1] / "pretrained" / "efficientnetb0_steel.weights.h5"}
-"""The project's own weights, by backbone; `pretrained/README.md` says where they come from and what they reach."""
-
-
-class WeightsNotFound(UsageError):
-    """The named weights file does not exist."""
-
-
-class WeightsUnusable(SteelTrainingError):
-    """The weights could not be had, or do not fit the backbone."""
-
-
-@dataclass(frozen=True)
-class LoadedWeights:
-    """What was loaded: shown in the log, the report and the lineage."""
-
-    source: str
-    detail: str
-    random: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
-        return asdict(self)
-
-
-def check_weights(wanted: str, backbone: str) -> None:
-    """Says early, before hours of work, that named weights do not exist.
-
-    Raises:
-        WeightsNotFound: `wanted` is a path or URI at which there is no file, or `steel` and there are none for this
-            backbone.
-    """
-    if wanted == STEEL and backbone not in PACKAGED:
-        raise WeightsNotFound(
-            f"There are no steel weights for {backbone}, only for {', '.join(PACKAGED)}. Choose that backbone, or set "
-            "model.weights to a weights file (path or s3:// URI) or to imagenet."
-        )
-    if wanted in (AUTO, IMAGENET, STEEL, NONE):
-        return
-    parent, name = _split(wanted)
-    if not open_storage(parent).exists(name):
-        raise _no_file(wanted)
 
 
 def load_weights(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
@@ -180,8 +150,6 @@ def _was_saved_with_extra_rescaling(path: Path) -> bool:
     Keras' published EfficientNet files are in the older HDF5 layout (root attribute `layer_names`). A Keras 3 file
     lists its layers as groups; a model built with `weights="imagenet"` has a second Rescaling layer among them.
     """
-    import h5py
-
     with h5py.File(path) as file:
         older = file.get("model_weights", file)  # a whole model, or its weights only
         if "layer_names" in older.attrs:
@@ -196,15 +164,11 @@ def _fold_extra_rescaling(backbone: Any, extra: list[Any]) -> None:
 
 
 def _fold_imagenet_deviation(backbone: Any) -> None:
-    from keras.src.applications.efficientnet import IMAGENET_STDDEV_RGB
-
     _divide_after_normalization(backbone, [deviation**0.5 for deviation in IMAGENET_STDDEV_RGB])
 
 
 def _divide_after_normalization(backbone: Any, divisors: list[float]) -> None:
     """Makes the Normalization layer divide its output by `divisors` as well: (x - mean) / sqrt(variance · divisor²)."""
-    import numpy as np
-
     layer = next((layer for layer in backbone.layers if layer.__class__.__name__ == "Normalization"), None)
     if layer is None:
         return
@@ -215,29 +179,15 @@ def _divide_after_normalization(backbone: Any, divisors: list[float]) -> None:
 
 @contextmanager
 def _local_copy(uri: str) -> Iterator[Path]:
-    parent, name = _split(uri)
+    parent, name = split_uri(uri)
     storage = open_storage(parent)
     # Keras tells the format by the suffix.
     suffix = ".weights.h5" if name.endswith(".weights.h5") else Path(name).suffix
     try:
         data = storage.read(name)
     except ObjectNotFound:
-        raise _no_file(uri) from None
+        raise no_file(uri) from None
     with tempfile.NamedTemporaryFile(prefix="steel-training-", suffix=suffix) as copy:
         copy.write(data)
         copy.flush()
         yield Path(copy.name)
-
-
-def _no_file(uri: str) -> WeightsNotFound:
-    return WeightsNotFound(
-        f"There is no weights file at {uri}. Set model.weights to an existing .weights.h5 or .h5 file "
-        "(path or s3:// URI), or to auto, imagenet, steel or none."
-    )
-
-
-def _split(uri: str) -> tuple[str, str]:
-    parent, _, name = uri.rpartition("/")
-    if not name:
-        raise WeightsNotFound(f"{uri} names a folder; expected a weights file (.weights.h5 or .h5).")
-    return parent or ("/" if uri.startswith("/") else "."), name

@@ -12,7 +12,9 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 
 class Batches(Protocol):
@@ -55,9 +57,6 @@ def fit(
         callbacks: Keras callbacks.
         first: of the epochs that is done, from 0; fewer than `epochs`.
     """
-    import keras
-    import tensorflow as tf
-
     optimizer = network.optimizer
     with strategy.scope():
         total = keras.metrics.Mean(name="loss")
@@ -144,8 +143,6 @@ def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[
         forward: tensor (n, …) → tensors (n, …), a patch's values independent of the others'.
         strategy: over those devices.
     """
-    import tensorflow as tf
-
     replicas = len(strategy.extended.worker_devices) if is_replicated(strategy) else 1
     if replicas == 1:
         return forward
@@ -170,8 +167,6 @@ def _listed(inputs: Any) -> list[Any]:
 
 def _distributed(strategy: Any, batches: Batches, order: list[int]) -> Any:
     """Gives each replica its part of every batch, in an order that may change between epochs, and the batch's size."""
-    import tensorflow as tf
-
     replicas = int(strategy.num_replicas_in_sync)
     inputs, target, weight = batches.take(batches.rows(0)[:0])
     several = isinstance(inputs, tuple)

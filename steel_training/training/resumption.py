@@ -8,92 +8,29 @@ and says what it was made from: another configuration, dataset or version of the
 
 from __future__ import annotations
 
-import io
-import json
 import logging
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
-from steel_training.storage import ObjectNotFound, Storage, StorageError
+from steel_training.storage import StorageError
 from steel_training.training import cluster
 from steel_training.training.monitoring import WATCHED
+from steel_training.training.unfinished import Kept, Unfinished
 
 log = logging.getLogger(__name__)
 
-OBJECT = "training.npz"
 
 SHARE = 0.05
 """Of the time of training, what keeping it may take: where an epoch is short, not every one is kept."""
 
 _REMEMBERED = ("best", "wait", "best_epoch", "stopped_epoch", "cooldown_counter", "_ema_weights_in_model")
 """What Keras' callbacks know of the epochs before; the others begin each epoch anew."""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A training as it stood after an epoch.
-
-    Attributes:
-        epoch: how many were done.
-        over: training had stopped early.
-        facts: JSON values: callbacks, history, random state.
-        arrays: variables, best weights and files, by name.
-    """
-
-    epoch: int
-    over: bool
-    facts: dict[str, Any]
-    arrays: dict[str, np.ndarray]
-
-
-class Unfinished:
-    """The place in the store where the training of one stage of one run is kept while it is not finished."""
-
-    def __init__(self, store: Storage, folder: str, inputs: str) -> None:
-        """Nothing is read or written yet.
-
-        Args:
-            store: of the run.
-            folder: key of a folder that holds nothing else.
-            inputs: hash of everything that the stage is made from.
-        """
-        self.store, self.folder, self.inputs = store, folder, inputs
-
-    def read(self) -> Kept | None:
-        """Returns what is kept; `None` where nothing is, or it was made from other inputs."""
-        try:
-            data = self.store.read(f"{self.folder}/{OBJECT}")
-        except ObjectNotFound:
-            return None
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = dict(file)
-        facts = json.loads(arrays.pop("facts").tobytes())
-        if facts.pop("inputs") != self.inputs:
-            return None
-        return Kept(facts.pop("epoch"), facts.pop("over"), facts, arrays)
-
-    def keep(self, kept: Kept) -> None:
-        """Keeps a training in the place of what was kept before.
-
-        Raises:
-            StorageError: the store could not be written.
-        """
-        facts = {**kept.facts, "epoch": kept.epoch, "over": kept.over, "inputs": self.inputs}
-        file = io.BytesIO()
-        arrays: dict[str, Any] = {**kept.arrays, "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)}
-        np.savez(file, **arrays)
-        self.store.write(f"{self.folder}/{OBJECT}", file.getvalue())
-
-    def remove(self) -> None:
-        """Forgets it: the stage is done. Of several workers, the chief does so."""
-        if cluster.is_chief():
-            self.store.remove_folder(self.folder, first=OBJECT)
 
 
 class Resumption:
@@ -151,8 +88,6 @@ class Resumption:
 
     def callback(self) -> Any:
         """Returns the callback that goes last: it takes up what others have forgotten as training began, and keeps epochs."""
-        import keras
-
         outer = self
 
         class KeepAndGoOn(keras.callbacks.Callback):  # type: ignore[misc]

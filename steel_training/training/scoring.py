@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from steel_training.data.images import read_batches
 from steel_training.data.patches import PatchSet
@@ -15,8 +16,6 @@ BATCH = 64
 
 def score(network: Any, patches: PatchSet) -> np.ndarray:
     """Returns float32 scores (n,) of a Keras network (n, size, size, 3) → (n, 1) for every patch, in order."""
-    import tensorflow as tf
-
     forward = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
     size = int(network.input_shape[1])
     batches = read_batches(patches.storage, patches.paths, BATCH)

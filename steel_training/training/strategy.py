@@ -12,6 +12,10 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import tensorflow as tf
+from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+from tensorflow.python.eager import context
+
 from steel_training.training.cluster import CHIEF, WORKER, Cluster, ClusterUnusable, WorkerLost, read_cluster
 from steel_training.training.rendezvous import wait_for_all
 
@@ -35,15 +39,11 @@ def choose_strategy() -> Any:
         ClusterUnusable: see `read_cluster`.
         WorkerLost: the other workers did not come within `GATHERING_SECONDS`.
     """
-    import tensorflow as tf
-
     return tf.distribute.get_strategy() if tf.distribute.has_strategy() else _of_this_machine()
 
 
 @cache  # a process can join its cluster only once
 def _of_this_machine() -> Any:
-    import tensorflow as tf
-
     found = read_cluster()
     if found is not None:
         return _joined(found)
@@ -56,10 +56,6 @@ def _of_this_machine() -> Any:
 
 def _joined(found: Cluster) -> Any:
     """Meets the other workers, and makes one cluster of them."""
-    import tensorflow as tf
-    from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
-    from tensorflow.python.eager import context
-
     meet(found, GATHERING_SECONDS)
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     jobs = resolver.cluster_spec().as_dict()
@@ -106,8 +102,6 @@ def explained() -> Iterator[None]:
     Raises:
         WorkerLost: an operation that needs all workers was broken off.
     """
-    import tensorflow as tf
-
     found = read_cluster()
     kinds = ("Unavailable", "Aborted", "Cancelled", "Internal", "DeadlineExceeded", "FailedPrecondition")
     broken = tuple(getattr(tf.errors, f"{kind}Error") for kind in kinds)

@@ -12,7 +12,10 @@ from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
+import great_expectations as gx
+import great_expectations.expectations as expectations
 import pandas as pd
+from great_expectations.data_context.types.base import ProgressBarsConfig
 
 from steel_training.config import ValidationConfig
 from steel_training.errors import SteelTrainingError
@@ -81,8 +84,6 @@ class Session:
 
     def judge_and_document(self, rules: Sequence[Rule]) -> dict[Rule, Finding]:
         """Judges rules as a checkpoint of the project and renders its Data Docs."""
-        import great_expectations as gx
-
         findings: dict[Rule, Finding] = {}
         run = gx.RunIdentifier(run_name="validate_patches")
         for name, chosen in _by_table(rules).items():
@@ -100,9 +101,6 @@ class Session:
         return findings
 
     def _suite(self, name: str, rules: Sequence[Rule]) -> Any:
-        import great_expectations as gx
-        import great_expectations.expectations as expectations
-
         return gx.ExpectationSuite(
             name=name,
             expectations=[
@@ -127,9 +125,6 @@ def open_session(tables: Tables, limits: ValidationConfig, *, folder: Path, styl
         folder: gets `data_docs/` and `expectations/`.
         styles: CSS for the pages of the Data Docs.
     """
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
     with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         context = gx.get_context(mode="file", project_root_dir=scratch)

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from steel_training.export import export
 
-from steel_training import bundle
+from steel_training.bundle.golden import write_golden
 from steel_training.data.patches import PatchSet
 from steel_training.registry import MARKER, Registry
 from steel_training.storage import open_storage
@@ -50,13 +51,13 @@ def main(finished: str, out: str) -> None:
     for name in ("20260101-00000001", "20260102-00000002"):
         folder = made.parent / f".{name}"
         folder.mkdir()
-        bundle.export(network, folder, threshold=THRESHOLD, input_size=SIZE, version=name)
+        export(network, folder, threshold=THRESHOLD, input_size=SIZE, version=name)
         patches = {f"{number:02d}.png": png(number) for number in range(4)}
         store_of_patches = open_storage(made.parent / ".patches")
         for file, data in patches.items():
             store_of_patches.write(file, data)
         scores = score(network, PatchSet(store_of_patches, tuple(patches), np.zeros(4, int), "f"))
-        bundle.write_golden(folder, list(patches.items()), scores)
+        write_golden(folder, list(patches.items()), scores)
         for file in sorted(real.iterdir()):
             if (
                 file.is_file()

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from moto.server import ThreadedMotoServer
 
-from steel_training.training import inference
 from steel_training.storage import S3Storage
+from steel_training.training import inference
 
 # What takes long in TensorFlow's graph goes on in LiteRT, which rounds otherwise; `test_inference.py` asks for that where it is meant.
 inference.GRAPH_SECONDS = float("inf")

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import steel_training
-from steel_training.config import settings
-from steel_training.evaluation.metrics import JUDGED
+from steel_training.config import JUDGED, settings
 
 CODE = re.compile(r"(?:data|leak|collapse|gate|bundle|release)\.[a-z0-9_]+")
 SOURCE, DOCUMENT = Path(steel_training.__file__).parent, Path(__file__).parents[2] / "docs" / "reason-codes.md"

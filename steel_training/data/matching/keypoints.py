@@ -16,6 +16,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from scipy.ndimage import gaussian_filter, maximum_filter
 
 from steel_training.data.matching.symmetries import MATRICES, own_turn
 
@@ -85,8 +86,6 @@ def _blocks(grey: np.ndarray) -> np.ndarray:
 
 
 def _spots(grey: np.ndarray) -> np.ndarray:
-    from scipy.ndimage import gaussian_filter, maximum_filter
-
     values = grey.astype(np.float32)
     band = gaussian_filter(values, _FINE) - gaussian_filter(values, _COARSE)
     strength = np.abs(band)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from steel_training.data.matching.symmetries import MATRICES, turned
 
@@ -109,8 +110,6 @@ def _at(lying: np.ndarray, second: np.ndarray, ours: np.ndarray, theirs: np.ndar
 
 
 def _band(grey: np.ndarray) -> np.ndarray:
-    from scipy.ndimage import gaussian_filter
-
     values = grey.astype(np.float32)
     return np.asarray(gaussian_filter(values, _FINE) - gaussian_filter(values, _COARSE))
 

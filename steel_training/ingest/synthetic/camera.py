@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,6 @@ class Camera:
         Returns:
             uint8, (height, width).
         """
-        from scipy.ndimage import gaussian_filter
-
         light = self._light(log_reflectance.shape, rng.normal(0.0, flicker, size=2)) + rng.normal(0.0, flicker)
         grey_values = grey * np.exp(gaussian_filter(log_reflectance, self.blur) + light)
         spread = np.sqrt(self.noise**2 + np.clip(grey_values, 0.0, 255.0) / self.full_well)

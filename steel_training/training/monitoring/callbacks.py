@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from steel_training.errors import SteelTrainingError
@@ -38,8 +39,6 @@ def callbacks(
     Returns:
         The callbacks in order, and the history (a list an entry of `logs`, one value an epoch) that they fill.
     """
-    import keras
-
     history: dict[str, list[float]] = {}
     results = ResultsFile(logs / RESULTS) if logs is not None else None
 

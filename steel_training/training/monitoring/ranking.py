@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+
 from steel_training.errors import SteelTrainingError
 
 MONITOR = "val_recall"
@@ -24,8 +26,6 @@ class MonitorMissing(SteelTrainingError):
 
 def metrics(precision: float) -> list[Any]:
     """The metrics compiled into every network; named, since an unnamed one becomes `recall_1` at the next compile."""
-    import keras
-
     return [
         keras.metrics.RecallAtPrecision(precision, num_thresholds=THRESHOLDS, name="recall"),
         keras.metrics.AUC(curve="PR", num_thresholds=THRESHOLDS, name="pr_auc"),
@@ -35,8 +35,6 @@ def metrics(precision: float) -> list[Any]:
 
 def counts_at_half() -> list[Any]:
     """Counts of right and wrong answers at 0.5, `tp`, `fn`, `tn`, `fp`: what balanced accuracy is made from."""
-    import keras
-
     return [
         keras.metrics.TruePositives(name="tp"),
         keras.metrics.FalseNegatives(name="fn"),

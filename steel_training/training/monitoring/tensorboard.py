@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
 
 from steel_training.training.monitoring.ranking import THRESHOLDS, TIE_BREAK
 
@@ -22,7 +25,6 @@ def event_files(logs: Path) -> Any:
     Args:
         logs: of this training; the files go into its folder `tensorboard`.
     """
-    import keras
 
     class EventFiles(keras.callbacks.TensorBoard):  # type: ignore[misc]
         def on_test_end(self, logs: Any = None) -> None:
@@ -52,9 +54,6 @@ def _write_pr_curve(metric: Any, epoch: int) -> None:
     The plugin's own operation is for TensorFlow 1; its tensor is float32 (6, thresholds): true positives, false
     positives, true negatives, false negatives, precision, recall.
     """
-    import tensorflow as tf
-    from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
-
     counts = (metric.true_positives, metric.false_positives, metric.true_negatives, metric.false_negatives)
     tp, fp, tn, fn = (np.asarray(count, np.float32) for count in counts)
     precision, recall = tp / np.maximum(tp + fp, 1), tp / np.maximum(tp + fn, 1)
@@ -79,8 +78,6 @@ def write_worst(logs: Path, pictures: dict[str, np.ndarray], epoch: int) -> None
         pictures: uint8 (height, width, 3) by name, as `worst.pictures` makes them.
         epoch: whose weights gave the scores.
     """
-    import tensorflow as tf
-
     writer = tf.summary.create_file_writer(str(logs / FOLDER / "validation"))
     with writer.as_default():
         for name, picture in pictures.items():

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from steel_training.data.images import decode
 from steel_training.data.patches import PatchSet
@@ -93,9 +95,6 @@ def pictures(patches: PatchSet, scores: np.ndarray, *, precision: float, heading
 
 def _draw(ranked: Ranked, patches: PatchSet, heading: str) -> np.ndarray:
     """Draws a grid; patches on the wrong side of the threshold say so and have a coloured frame."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = -(-len(ranked.rows) // COLUMNS)
     figure = Figure(figsize=(COLUMNS * 1.35, rows * 1.6 + 0.5), dpi=100, layout="constrained")
     canvas: Any = FigureCanvasAgg(figure)

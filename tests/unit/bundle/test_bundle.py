@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from steel_training.export import export
+from steel_training.verify import ExportDiffers, verify
 
-from steel_training import bundle
+from steel_training.bundle.golden import write_golden
+from steel_training.bundle.lite import export_lite
 from steel_training.data.patches import PatchSet
 from steel_training.errors import UsageError
 from steel_training.registry import Registry, VersionDamaged, VersionNotFound
@@ -43,7 +46,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = keras.layers.Dense(1, activation="sigmoid")(keras.layers.GlobalMaxPooling2D()(x))
     network = keras.Model(pixels, x)
     folder = tmp_path_factory.mktemp("bundle")
-    bundle.export(network, folder, threshold=THRESHOLD, input_size=SIZE, version="v1")
+    export(network, folder, threshold=THRESHOLD, input_size=SIZE, version="v1")
     store = open_storage(tmp_path_factory.mktemp("patches"))
     files = {}
     for number in range(16):
@@ -54,10 +57,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.write(name, data)
     # One size a batch is the contract of a dataset; golden samples here are of several.
     scores = np.concatenate([score(network, PatchSet(store, (name,), np.zeros(1, int), "f")) for name in files])
-    bundle.write_golden(folder, list(files.items()), scores)
+    write_golden(folder, list(files.items()), scores)
     pixels = np.random.default_rng(5).integers(0, 256, (40, SIZE, SIZE, 3)).astype(np.float32)
     expected = np.asarray(network(pixels))[:, 0]
-    bundle.export_lite(
+    export_lite(
         network,
         folder,
         threshold=THRESHOLD,
@@ -69,7 +72,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_clean_process_without_this_package_gives_the_same_scores(exported: Path) -> None:
-    measured = bundle.verify(exported)
+    measured = verify(exported)
     assert (measured["golden"], measured["labels_differ"], measured["foreign_modules"]) == (16, 0, [])
     assert measured["max_difference"] <= 1e-4
     assert measured["corrupt_image"] == "refused"
@@ -84,7 +87,7 @@ def test_a_clean_process_without_this_package_gives_the_same_scores(exported: Pa
 
 def test_the_memory_of_whoever_starts_the_check_is_not_counted(exported: Path) -> None:
     held = np.ones(2_500_000_000 // 8)
-    measured = bundle.verify(exported)
+    measured = verify(exported)
     assert measured["memory_mb"] < held.nbytes / 2**20
 
 
@@ -94,8 +97,8 @@ def test_a_lite_file_that_differs_or_is_gone_is_never_verified(exported: Path, t
     copy = tmp_path / "bundle"
     shutil.copytree(exported, copy)
     (copy / "model.tflite").unlink()
-    with pytest.raises(bundle.ExportDiffers, match="LiteRT float"):
-        bundle.verify(copy)
+    with pytest.raises(ExportDiffers, match="LiteRT float"):
+        verify(copy)
 
 
 def test_nothing_in_a_bundle_can_run_code(exported: Path) -> None:
@@ -126,8 +129,8 @@ def test_an_export_that_differs_is_never_verified(exported: Path, tmp_path: Path
         (copy / "threshold.json").write_text(json.dumps({"threshold": 0.41, "input_size": SIZE}), encoding="utf-8")
     else:
         (copy / "saved_model" / "saved_model.pb").write_bytes(b"torn")
-    with pytest.raises(bundle.ExportDiffers) as told:
-        bundle.verify(copy)
+    with pytest.raises(ExportDiffers) as told:
+        verify(copy)
     if what == "threshold":
         assert "its threshold is 0.01" in str(told.value)
 
@@ -143,10 +146,10 @@ def test_the_real_network_is_exported_and_what_is_included_answers_alike(tmp_pat
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float32) for data in files.values()])
     scores = np.asarray(network.predict(pixels, verbose=0))[:, 0]
     threshold = float(np.sort(scores)[7:9].mean())
-    bundle.export(network, tmp_path, threshold=threshold, input_size=128, version="v1")
-    bundle.write_golden(tmp_path, list(files.items()), scores)
+    export(network, tmp_path, threshold=threshold, input_size=128, version="v1")
+    write_golden(tmp_path, list(files.items()), scores)
     labels = (scores >= threshold).astype(int)
-    record = bundle.export_lite(
+    record = export_lite(
         network,
         tmp_path,
         threshold=threshold,
@@ -154,7 +157,7 @@ def test_the_real_network_is_exported_and_what_is_included_answers_alike(tmp_pat
         validation=(pixels, labels, scores),
         golden=(pixels, scores),
     )
-    measured = bundle.verify(tmp_path)
+    measured = verify(tmp_path)
     assert measured["labels_differ"] == 0
     assert measured["lite"]["float"]["included"]
     assert record["int8"]["included"] or record["int8"]["reason"]

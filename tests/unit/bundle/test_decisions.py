@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steel_training.bundle import balanced, choose_golden, model_card
-from steel_training.bundle.lite import LiteCheck, compare
+from steel_training.bundle.card import model_card
+from steel_training.bundle.golden import choose_golden
+from steel_training.bundle.lite import LiteCheck, balanced, compare
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,7 @@ def bomb() -> bytes:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Bundles v1 and v2 of two networks of stock layers."""
     import keras
-
-    from steel_training import bundle
+    from steel_training.export import export
 
     found = {}
     for number, version in enumerate(("v1", "v2")):
@@ -74,7 +73,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         x = keras.layers.Conv2D(8, 5, activation="relu")(keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels))
         x = keras.layers.Dense(1, activation="sigmoid")(keras.layers.GlobalMaxPooling2D()(x))
         folder = tmp_path_factory.mktemp(version)
-        bundle.export(keras.Model(pixels, x), folder, threshold=0.4 + 0.1 * number, input_size=SIZE, version=version)
+        export(keras.Model(pixels, x), folder, threshold=0.4 + 0.1 * number, input_size=SIZE, version=version)
         (folder / "gate.json").write_text(json.dumps({"judged_at": f"2026-11-2{number}"}), encoding="utf-8")
         found[version] = folder
     return found

@@ -17,7 +17,8 @@ from moto import mock_aws
 
 from steel_training.training import pretrained_weights as weights_module
 from steel_training.training.backbones import SPECS
-from steel_training.training.pretrained_weights import WeightsNotFound, WeightsUnusable, check_weights, load_weights
+from steel_training.training.pretrained_weights import load_weights
+from steel_training.training.weights_source import WeightsNotFound, WeightsUnusable, check_weights
 
 SPEC = SPECS["EfficientNetB0"]
 PIXELS = np.random.default_rng(0).uniform(0, 255, (32, 32, 32, 3)).astype(np.float32)

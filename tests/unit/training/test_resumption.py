@@ -16,7 +16,7 @@ from steel_training.storage import StorageError, open_storage
 from steel_training.training import resumption
 from steel_training.training.feature_cache import FeatureCache
 from steel_training.training.model_trainer import BaselineCNN, ModelTrainer, Training, TransferLearningModel
-from steel_training.training.resumption import Kept, Unfinished
+from steel_training.training.unfinished import Kept, Unfinished
 
 SETTINGS = (
     *("data.input_size=32", "model.weights=none", "training.views=2", "training.patience=2"),

@@ -10,6 +10,7 @@ import pytest
 
 from steel_training.cli import main
 from steel_training.runs.run import Run, StageResult
+from steel_training.stages._together import perform_together
 from steel_training.storage import open_storage
 from steel_training.training import strategy
 from steel_training.training.cluster import ClusterUnusable, WorkerLost, read_cluster
@@ -130,7 +131,7 @@ def test_a_worker_works_and_then_returns_what_the_chief_left_not_what_it_made(se
             run.perform("train_head", {"same": 1}, lambda _: StageResult("train_head", outputs={"by": "chief"}))
         return StageResult("train_head", outputs={"by": "worker"})
 
-    result = run.perform("train_head", {"same": 1}, work, together=True)
+    result = perform_together(run, "train_head", {"same": 1}, work)
     assert worked
     assert result.outputs == {"by": "chief"}
     assert run.result("train_head") == result
@@ -139,5 +140,5 @@ def test_a_worker_works_and_then_returns_what_the_chief_left_not_what_it_made(se
 def test_a_worker_does_not_wait_for_a_chief_that_is_gone(second_worker: None, tmp_path) -> None:
     run = Run(open_storage(tmp_path), "r")
     with pytest.raises(WorkerLost, match="left no result"):
-        run.perform("train_head", {}, lambda _: StageResult("train_head"), together=True)
+        perform_together(run, "train_head", {}, lambda _: StageResult("train_head"))
     assert run.find_result("train_head") is None

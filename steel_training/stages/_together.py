@@ -1,0 +1,35 @@
+"""A stage that all workers of a cluster do at once."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from steel_training.runs.run import Run, StageResult
+from steel_training.training import cluster
+from steel_training.training.strategy import explained
+
+
+def perform_together(
+    run: Run, stage: str, inputs: Mapping[str, Any], work: Callable[[Path], StageResult]
+) -> StageResult:
+    """Does a stage's work on every worker; the chief commits, and the others return its result. Alone, it is `run.perform`.
+
+    Raises:
+        WorkerLost: another worker was lost on the way.
+    """
+
+    def explained_work(folder: Path) -> StageResult:
+        with explained():
+            return work(folder)
+
+    if cluster.is_chief():
+        return run.perform(stage, inputs, explained_work)
+    found = run.find_done(stage, inputs)
+    if found is not None:
+        return found
+    with tempfile.TemporaryDirectory(prefix=f"steel-training-{stage}-") as scratch:
+        explained_work(Path(scratch))
+    return cluster.of_chief(lambda: run.find_done(stage, inputs))
