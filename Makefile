@@ -64,7 +64,7 @@ lint-bandit:
 	@$(BIN)/bandit --quiet -ll --recursive steel_training plugins dags
 
 lint-secrets:
-	@git ls-files -z ':!tests/stores/schema-*' | xargs -0 $(BIN)/detect-secrets-hook
+	@git ls-files -z ':!tests/stores/schema-*' | xargs -0 --max-args=120 --max-procs=2 $(BIN)/detect-secrets-hook
 
 lint-changed-secrets:
 	@$(CHANGED) --files | grep -v '^tests/stores/schema-' | xargs --no-run-if-empty --delimiter='\n' $(BIN)/detect-secrets-hook
