@@ -15,12 +15,12 @@ from steel_training.registry import Registry
 from steel_training.runs.run import safe_run_id
 from steel_training.storage import open_storage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 DAG = "steel_training"
 MODEL = "steel-defects"
 MODELS_PAGE = "/steel-training"
-RUN_WITHIN_SECONDS = 900
+RUN_WITHIN_SECONDS = 1800  # a last resort; two to three minutes on two quiet cores
 # Little work, and targets that this little work reaches.
 QUICK = {
     "model.weights": "steel",
@@ -137,7 +137,7 @@ def test_a_run_goes_on_when_the_scheduler_is_killed_and_starts_again(
     stack: Stack, admin: AirflowApi, published: str
 ) -> None:
     run = admin.trigger(DAG, QUICK)
-    until = time.monotonic() + 300
+    until = time.monotonic() + RUN_WITHIN_SECONDS
     for task in ("profile_patches", "train_head"):
         while admin.tasks(run)[task]["start_date"] is None:
             assert time.monotonic() < until, admin.tasks(run)[task]
@@ -158,7 +158,7 @@ def test_a_run_whose_gpu_worker_is_killed_in_a_training_still_ends_when_the_work
     stack.start("scheduler", AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT="60")
     run = admin.trigger(DAG, {**QUICK, "data.input_size": 128})  # features that no cache has yet: time to be killed in
     name = run.rpartition("/")[2]
-    until = time.monotonic() + 300
+    until = time.monotonic() + RUN_WITHIN_SECONDS
     while "backbone EfficientNetB0" not in (said := admin.log(run, "train_head")):
         assert time.monotonic() < until, f"{ {task: t['state'] for task, t in admin.tasks(run).items()} }\n{said}"
         time.sleep(0.5)

@@ -50,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, own_port: Callable[[], int
         config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         processes.append(start(patches, folder / f"worker_{index}", TF_CONFIG=json.dumps(config)))
     for process in processes:
-        told, _ = process.communicate(timeout=400)
+        told, _ = process.communicate(timeout=1500)
         assert process.returncode == 0, told[-3000:]
     one = folder / "one_process"
     return {
