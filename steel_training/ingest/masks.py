@@ -9,8 +9,8 @@ import numpy as np
 
 from steel_training.dataset import new_dataset
 from steel_training.errors import UsageError
+from steel_training.ingest.cut_rule import CutRule
 from steel_training.ingest.cutting import (
-    CutRule,
     Cutter,
     IngestSummary,
     PhotographTooSmall,

@@ -11,7 +11,8 @@ from PIL import Image
 
 from steel_training.dataset import new_dataset
 from steel_training.errors import UsageError
-from steel_training.ingest.cutting import CutRule, Cutter, IngestSummary, Progress
+from steel_training.ingest.cut_rule import CutRule
+from steel_training.ingest.cutting import Cutter, IngestSummary, Progress
 from steel_training.ingest.synthetic.camera import Camera
 from steel_training.ingest.synthetic.defects import DEFECTS
 from steel_training.ingest.synthetic.marks import MARKS
