@@ -217,8 +217,17 @@ app.add_typer(serving)
 
 
 @app.command("settings")
-def list_settings() -> int:
+def list_settings(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="as the page docs/settings.md, with the variables of the environment")
+    ] = False,
+) -> int:
     """Every configuration key, its default and meaning."""
+    if markdown:
+        from steel_training.report.settings_page import settings_page
+
+        print(settings_page(), end="")
+        return 0
     for key, schema in settings():
         print(f"{key:<40} {schema['default']!s:<22} {schema.get('description', '')}")
     return 0

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from steel_training.errors import UsageError
 
 PREFIX = "STEEL_TRAINING_"
+_ALL_OF_AIRFLOW = "DAG processor, scheduler, task pods"
 GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
 
@@ -120,37 +121,37 @@ class Environment(BaseSettings):
         gt=0,
     )
     kubernetes_image: str = _variable(
-        "", "Image of a training task, of the target `gpu-worker`.", on="Kubernetes", shown="the pod template's"
+        "", "Image of a training task, of the target `gpu-worker`.", on=_ALL_OF_AIRFLOW, shown="the pod template's"
     )
     kubernetes_gpus: int = _variable(
         1,
         "`nvidia.com/gpu` of a training task, as request and limit; 0 trains on the CPU, more than one on all of them.",
-        on="Kubernetes",
+        on=_ALL_OF_AIRFLOW,
         expected="a number of GPUs, 0 to train on the CPU",
         ge=0,
     )
-    kubernetes_cpu: str = _variable("4", "CPU request of a training task.", on="Kubernetes")
-    kubernetes_memory: str = _variable("16Gi", "Memory of a training task, as request and limit.", on="Kubernetes")
+    kubernetes_cpu: str = _variable("4", "CPU request of a training task.", on=_ALL_OF_AIRFLOW)
+    kubernetes_memory: str = _variable("16Gi", "Memory of a training task, as request and limit.", on=_ALL_OF_AIRFLOW)
     kubernetes_shared_memory: str = _variable(
-        "2Gi", "`/dev/shm`, which the GPUs of a pod use between them; part of the memory.", on="Kubernetes"
+        "2Gi", "`/dev/shm`, which the GPUs of a pod use between them; part of the memory.", on=_ALL_OF_AIRFLOW
     )
     kubernetes_node_selector: Labels = _variable(
         {},
         'JSON object of node labels, such as `{"accelerator": "a100"}`.',
-        on="Kubernetes",
+        on=_ALL_OF_AIRFLOW,
         expected='such as {"gpu": "a100"}',
     )
     kubernetes_tolerations: Tolerations = _variable(
         [GPU_TAINT],
         "JSON list of the taints that a training task tolerates.",
-        on="Kubernetes",
+        on=_ALL_OF_AIRFLOW,
         expected=f"such as {json.dumps([GPU_TAINT])}",
         shown=f"`{json.dumps([GPU_TAINT])}`",
     )
     kubernetes_cache_claim: str = _variable(
         "",
         "Persistent volume claim for the feature cache (`ReadWriteMany` where several nodes train).",
-        on="Kubernetes",
+        on=_ALL_OF_AIRFLOW,
         shown="goes with the pod",
     )
 

@@ -10,9 +10,13 @@ import pandas as pd
 import pytest
 
 from steel_training.cli import main
+from steel_training.config import settings
+from steel_training.environment import variables
 from steel_training.registry import Registry
 from steel_training.run import STAGES
 from steel_training.storage import open_storage
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -190,6 +194,18 @@ def test_settings_lists_every_locked_number(capsys) -> None:
     told = capsys.readouterr().out
     assert told.count("LOCKED") >= 12
     assert "training.head.learning_rate" in told
+
+
+def test_the_settings_page_is_what_the_code_makes(capsys) -> None:
+    assert main(["settings", "--markdown"]) == 0
+    made = capsys.readouterr().out
+    assert made == (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"), (
+        "make it again: steel-training settings --markdown > docs/settings.md"
+    )
+    for key, _ in settings():
+        assert f"| `{key}` |" in made
+    for variable in variables():
+        assert f"| `{variable.name}` |" in made
 
 
 def nothing_published(store: Path, verdicts: list[str]) -> None:
