@@ -11,7 +11,6 @@ named after the DAG: `dags/` comes first on the path, and would hide the package
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable, Label, TriggerRule, chain
@@ -22,8 +21,10 @@ from steel_training_airflow.notices import VerdictNotifier
 from steel_training_airflow.operators import DecideOperator, StageOperator
 from steel_training_airflow.watching import DATASET
 
+from steel_training.environment import Environment
+
 MODEL = Asset("steel_model")
-NIGHT = os.environ.get("STEEL_TRAINING_CRON", "0 2 * * *")
+NIGHT = Environment.read().cron
 
 # One slot and one worker: two trainings at once, as a backfill would start them, do not fit on a GPU.
 GPU = {

@@ -9,12 +9,14 @@ triggerer, and the next one begins as soon as a run has ended.
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
-from steel_training_airflow.form import DATASET_VARIABLE
 from steel_training_airflow.watching import DATASET, AnnounceOperator, NewVersionOperator
+
+from steel_training.environment import Environment
+
+environment = Environment.read()
 
 with DAG(
     dag_id="steel_dataset_watch",
@@ -29,8 +31,8 @@ with DAG(
 ):
     wait_for_version = NewVersionOperator(
         task_id="wait_for_version",
-        root=os.environ.get(DATASET_VARIABLE, ""),
-        seconds=float(os.environ.get("STEEL_TRAINING_WATCH_SECONDS", "60")),
+        root=environment.dataset,
+        seconds=environment.watch_seconds,
     )
     AnnounceOperator.partial(task_id="announce", outlets=[DATASET], max_active_tis_per_dag=1).expand(
         version=wait_for_version.output

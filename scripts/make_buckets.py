@@ -5,14 +5,13 @@ Folders need no preparation. A bucket that exists is left as it is, so that keys
 
 from __future__ import annotations
 
-import os
 import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from steel_training.environment import Environment
 from steel_training.storage import S3Storage, open_storage
 
-ADDRESSES = ("STEEL_TRAINING_DATASET", "STEEL_TRAINING_STORE")
 AWS_DEFAULT = "us-east-1"
 
 
@@ -41,8 +40,12 @@ def make_bucket(storage: S3Storage) -> bool:
 
 def main() -> int:
     """Looks at every address; the first that cannot be prepared ends it."""
-    for name in ADDRESSES:
-        storage = open_storage(os.environ[name])
+    environment = Environment.read()
+    for name, address in (("STEEL_TRAINING_DATASET", environment.dataset), ("STEEL_TRAINING_STORE", environment.store)):
+        if not address:
+            print(f"{name} is not set; expected a folder or s3:// URI.", file=sys.stderr)
+            return 2
+        storage = open_storage(address)
         if not isinstance(storage, S3Storage):
             continue
         try:

@@ -8,7 +8,6 @@ TensorBoard names things: RUN/STAGE/train and RUN/STAGE/validation.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from steel_training.environment import Environment
 from steel_training.runs.run import RUNS
 from steel_training.storage import Entry, Storage, StorageError, open_storage
 
@@ -77,7 +77,10 @@ def main() -> int:
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
-    store = open_storage(os.environ["STEEL_TRAINING_STORE"])
+    if not (uri := Environment.read().store):
+        print("STEEL_TRAINING_STORE is not set; expected the folder or s3:// URI of the store.", file=sys.stderr)
+        return 2
+    store = open_storage(uri)
     shutil.rmtree(asked.to, ignore_errors=True)
     asked.to.mkdir(parents=True)
     copied: dict[str, str] = {}

@@ -5,25 +5,69 @@ Logs go to standard error; the last line of standard output is one JSON object f
 
 from __future__ import annotations
 
-import argparse
 import errno
 import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+from typer.exceptions import TyperException
+
+from steel_training import stages
 from steel_training.config import load_config, settings
 from steel_training.errors import SteelTrainingError, UsageError
-from steel_training.runs.run import STAGES, Run, StageResult, Status, safe_run_id
-from steel_training.stages import perform
+from steel_training.ingest.commands import datasets
+from steel_training.registry.commands import Store, models
+from steel_training.runs.run import FIRST, STAGES, Run, StageResult, Status, safe_run_id
+from steel_training.serving.commands import serving
 from steel_training.storage import open_storage
 from steel_training.training import cluster
 from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
 
+if TYPE_CHECKING:
+    from steel_training.stages.resolve_dataset import Request
+
 log = logging.getLogger("steel_training")
+
+app = typer.Typer(
+    help=sys.modules["steel_training"].__doc__,
+    subcommand_metavar="COMMAND [ARGS]...",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Dataset = Annotated[
+    str,
+    typer.Argument(metavar="DATASET", help="folder or s3:// prefix, or one that holds YYYY-MM-DD versions"),
+]
+RunId = Annotated[str, typer.Option(help="of the run, as `run` or the stage before had it")]
+ConfigFile = Annotated[str | None, typer.Option(metavar="FILE", help="YAML file with settings")]
+Overrides = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="KEY=VALUE", default_factory=list, show_default=False, help="one setting; may be given again"
+    ),
+]
+Allowed = Annotated[
+    list[str],
+    typer.Option(
+        "--allow",
+        metavar="CODE",
+        default_factory=list,
+        show_default=False,
+        help="let an alarm of this leak probe pass, such as leak.too_good; it will stand in the model card (baseline.allow)",
+    ),
+]
+AsOf = Annotated[
+    str | None, typer.Option("--date", metavar="DATE", help="newest dataset version not later than YYYY-MM-DD")
+]
 
 _ROOM = "Make room on that disk, or point TMPDIR and STEEL_TRAINING_SCRATCH at a larger one."
 _RIGHTS = "Let this user write there, or name another folder."
@@ -48,9 +92,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Without a GPU, that there is none is all that TensorFlow's own errors would tell.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if Path("/dev/nvidiactl").exists() else "3")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    options = _parser().parse_args(arguments)
+    command = typer.main.get_command(app)
     try:
-        code: int = options.func(options)
+        # Not command.main(): typer would answer Ctrl-C and full disks by itself.
+        with command.make_context("steel-training", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            code: int = command.invoke(context)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except TyperException as error:
+        _tell_how_to_call(error)
+        return error.exit_code
     except SteelTrainingError as error:
         print(f"steel-training: {error}", file=sys.stderr)
         return error.exit_code
@@ -72,120 +123,141 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    from steel_training.ingest.commands import add_commands as add_ingest_commands
-    from steel_training.registry.commands import add_commands as add_registry_commands
-    from steel_training.serving.commands import add_commands as add_serving_commands
+def _tell_how_to_call(error: TyperException) -> None:
+    context: typer.Context | None = getattr(error, "ctx", None)
+    called = context.command_path if context else "steel-training"
+    if context:
+        print(context.get_usage(), file=sys.stderr)
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    print(f"steel-training: {message}. See: {called} --help", file=sys.stderr)
 
-    parser = argparse.ArgumentParser(prog="steel-training", description=sys.modules["steel_training"].__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    whole = commands.add_parser("run", help="all stages, to a verdict")
-    whole.add_argument(
-        "dataset", metavar="DATASET", help="folder or s3:// prefix, or one that holds YYYY-MM-DD versions"
-    )
-    _add_store(whole)
-    whole.add_argument("--run-id", help="continue a run of this id, or start one (default: the time)")
-    _add_request(whole)
-    whole.set_defaults(func=_run)
+@app.command("run")
+def run_all(
+    dataset: Dataset,
+    *,
+    store: Store,
+    run_id: Annotated[
+        str | None,
+        typer.Option(help="continue a run of this id, or start one", show_default="the time"),
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides,
+    allow: Allowed,
+    as_of: AsOf = None,
+) -> int:
+    """All stages, to a verdict."""
+    from steel_training.stages.approve_release import released
 
+    request = _request(dataset, config, overrides, allow, as_of)
+    run = Run(open_storage(store), safe_run_id(run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S%f")))
+    result = _perform(run, FIRST, request)
+    for stage in STAGES[1 : STAGES.index("decide") + 1]:
+        if result.status is not Status.DONE:
+            return _conclude(run, result)
+        result = _perform(run, stage)
+    if result.status is not Status.DONE:
+        return _conclude(run, result)
+    last = "publish_model" if released(run).publish else "reject_model"
+    return _conclude(run, _perform(run, last))
+
+
+def _add_stages() -> None:
+    # In the order in which a run does them, which is that of --help.
+    own: dict[str, Callable[..., int]] = {FIRST: resolve_dataset, "approve_release": approve_release}
     for stage in STAGES:
-        single = commands.add_parser(stage, help=f"only the stage {stage}")
-        single.add_argument("--run-id", required=True)
-        _add_store(single)
-        if stage == STAGES[0]:
-            single.add_argument("--dataset", required=True)
-            _add_request(single)
-        if stage == "approve_release":
-            single.add_argument("--by", required=True, metavar="NAME", help="who answers")
-            single.add_argument("--refuse", metavar="REASON", help="refuse the release; left out: release the model")
-        single.set_defaults(func=_stage, stage=stage)
-
-    add_ingest_commands(commands)
-    add_serving_commands(commands, add_registry_commands(commands))
-
-    listing = commands.add_parser("settings", help="every configuration key, its default and meaning")
-    listing.set_defaults(func=_settings)
-    return parser
+        app.command(stage)(own.get(stage) or _later(stage))
 
 
-def _add_store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", required=True, help="folder or s3:// prefix for runs and models")
+def resolve_dataset(
+    run_id: RunId,
+    store: Store,
+    dataset: Annotated[str, typer.Option(help="folder or s3:// prefix, or one that holds YYYY-MM-DD versions")],
+    *,
+    config: ConfigFile = None,
+    overrides: Overrides,
+    allow: Allowed,
+    as_of: AsOf = None,
+) -> int:
+    """Only the stage resolve_dataset, which begins a run."""
+    return _stage(FIRST, run_id, store, _request(dataset, config, overrides, allow, as_of))
 
 
-def _add_request(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", help="YAML file")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="CODE",
-        help="let an alarm of this leak probe pass, such as leak.too_good; it will stand in the model card (baseline.allow)",
-    )
-    parser.add_argument("--date", help="newest dataset version not later than YYYY-MM-DD")
+def approve_release(
+    run_id: RunId,
+    store: Store,
+    by: Annotated[str, typer.Option(metavar="NAME", help="who answers")],
+    refuse: Annotated[
+        str | None, typer.Option(metavar="REASON", help="refuse the release; left out: release the model")
+    ] = None,
+) -> int:
+    """Only the stage approve_release: a person's answer."""
+    from steel_training.stages.approve_release import Answer
+
+    return _stage("approve_release", run_id, store, Answer(by, refuse))
 
 
-def _perform(run: Run, stage: str, options: argparse.Namespace) -> StageResult:
-    cluster.refuse_worker(stage)
-    # A run without a person in it has one step less than there are stages: it is published or rejected.
-    place = STAGES.index(stage) + 1
-    of = f"[{min(place, len(STAGES) - 2)}/{len(STAGES) - 2}]"
-    log.info("%s %s", of, stage)
-    if stage == STAGES[0]:
-        as_of = _date(options.date)
-        config = load_config(options.config, overrides=options.overrides)
-        if options.allow:
-            named = [*config.baseline.allow, *options.allow]
-            config = load_config(options.config, overrides=[*options.overrides, f"baseline.allow={json.dumps(named)}"])
-        from steel_training.stages.resolve_dataset import Request
+def _later(stage: str) -> Callable[..., int]:
+    def later(run_id: RunId, store: Store) -> int:
+        return _stage(stage, run_id, store)
 
-        result = perform(stage, run, Request(options.dataset, config, as_of))
-    elif stage == "approve_release":
-        from steel_training.stages.approve_release import Answer
-
-        result = perform(stage, run, Answer(options.by, options.refuse))
-    else:
-        result = perform(stage, run)
-    log.info("%s %s: %s, %.0f s", of, stage, result.status, result.seconds)
-    return result
+    later.__doc__ = f"Only the stage {stage}."
+    return later
 
 
-def _date(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--date {text!r} is no date; expected YYYY-MM-DD.") from None
+_add_stages()
+app.add_typer(datasets)
+app.add_typer(models, name="models")
+app.add_typer(serving)
 
 
-def _exit_code(result: StageResult) -> int:
-    if result.status is Status.BLOCKED:
-        return EXIT_BLOCKED_BY_DATA if result.stage == "validate_patches" else EXIT_BLOCKED_BY_BASELINE
-    return EXIT_REJECTED if result.status is Status.REFUSED or result.stage == "reject_model" else 0
+@app.command("settings")
+def list_settings(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="as the page docs/settings.md, with the variables of the environment")
+    ] = False,
+) -> int:
+    """Every configuration key, its default and meaning."""
+    if markdown:
+        from steel_training.report.settings_page import settings_page
+
+        print(settings_page(), end="")
+        return 0
+    for key, schema in settings():
+        print(f"{key:<40} {schema['default']!s:<22} {schema.get('description', '')}")
+    return 0
 
 
-def _stage(options: argparse.Namespace) -> int:
-    run = Run(open_storage(options.store), safe_run_id(options.run_id))
-    result = _perform(run, options.stage, options)
+def _request(
+    dataset: str, config: str | None, overrides: Sequence[str], allow: Sequence[str], as_of: str | None
+) -> Request:
+    from steel_training.stages.resolve_dataset import Request
+
+    day = _date(as_of)
+    read = load_config(config, overrides=overrides)
+    if allow:
+        named = json.dumps([*read.baseline.allow, *allow])
+        read = load_config(config, overrides=[*overrides, f"baseline.allow={named}"])
+    return Request(dataset, read, day)
+
+
+def _stage(stage: str, run_id: str, store: str, *request: object) -> int:
+    result = _perform(Run(open_storage(store), safe_run_id(run_id)), stage, *request)
     for reason in result.reasons:
         log.info("%s: %s", reason.code, reason.message)
     print(json.dumps(result.as_dict()))
     return _exit_code(result)
 
 
-def _run(options: argparse.Namespace) -> int:
-    from steel_training.stages.approve_release import released
-
-    run_id = options.run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S%f")
-    run = Run(open_storage(options.store), safe_run_id(run_id))
-    for stage in STAGES[: STAGES.index("decide") + 1]:
-        result = _perform(run, stage, options)
-        if result.status is not Status.DONE:
-            return _conclude(run, result)
-    last = "publish_model" if released(run).publish else "reject_model"
-    return _conclude(run, _perform(run, last, options))
+def _perform(run: Run, stage: str, *request: object) -> StageResult:
+    cluster.refuse_worker(stage)
+    # A run without a person in it has one step less than there are stages: it is published or rejected.
+    place = STAGES.index(stage) + 1
+    of = f"[{min(place, len(STAGES) - 2)}/{len(STAGES) - 2}]"
+    log.info("%s %s", of, stage)
+    result = stages.perform(stage, run, *request)
+    log.info("%s %s: %s, %.0f s", of, stage, result.status, result.seconds)
+    return result
 
 
 def _conclude(run: Run, result: StageResult) -> int:
@@ -197,7 +269,16 @@ def _conclude(run: Run, result: StageResult) -> int:
     return _exit_code(result)
 
 
-def _settings(_: argparse.Namespace) -> int:
-    for key, schema in settings():
-        print(f"{key:<40} {schema['default']!s:<22} {schema.get('description', '')}")
-    return 0
+def _exit_code(result: StageResult) -> int:
+    if result.status is Status.BLOCKED:
+        return EXIT_BLOCKED_BY_DATA if result.stage == "validate_patches" else EXIT_BLOCKED_BY_BASELINE
+    return EXIT_REJECTED if result.status is Status.REFUSED or result.stage == "reject_model" else 0
+
+
+def _date(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--date {text!r} is no date; expected YYYY-MM-DD.") from None

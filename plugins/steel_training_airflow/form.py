@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,10 +10,9 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import Param
 
 from steel_training.config import load_config, settings
+from steel_training.environment import Environment
 
-DATASET_VARIABLE = "STEEL_TRAINING_DATASET"
-CONFIG_VARIABLE = "STEEL_TRAINING_CONFIG"
-TIMEZONE = os.environ.get("STEEL_TRAINING_TIMEZONE", "UTC")
+TIMEZONE = Environment.read().timezone
 """Where the mill is: when its night falls, and which day a run belongs to."""
 
 SECTIONS = {
@@ -45,10 +43,11 @@ def params() -> dict[str, Param]:
     Raises:
         ConfigError: that file is missing, or holds something else than settings.
     """
-    mill = load_config(os.environ.get(CONFIG_VARIABLE) or None)
+    environment = Environment.read()
+    mill = load_config(environment.config)
     form = {
         DATASET: Param(
-            os.environ.get(DATASET_VARIABLE, ""),
+            environment.dataset,
             type="string",
             title="Dataset",
             description="Folder or s3:// URI of a dataset, or of its dated versions (DATASET/YYYY-MM-DD/).",

@@ -6,7 +6,6 @@ there is anything to open.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,6 +13,7 @@ from urllib.parse import quote
 from airflow.sdk import BaseOperatorLink
 from airflow.sdk.configuration import conf
 
+from steel_training.environment import Environment
 from steel_training.runs.run import RUNS, Status
 from steel_training.verdict import Verdict
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-STORE_URL_VARIABLE = "STEEL_TRAINING_STORE_URL"
-TENSORBOARD_URL_VARIABLE = "STEEL_TRAINING_TENSORBOARD_URL"
 PAGES = "steel-training"
 """Where the models page answers, below Airflow's own address."""
 
@@ -75,7 +73,7 @@ def file_address(key: str) -> str:
 
     `STEEL_TRAINING_STORE_URL` names another place that serves the store to browsers.
     """
-    base = os.environ.get(STORE_URL_VARIABLE) or _page("files")
+    base = Environment.read().store_url or _page("files")
     return f"{base.rstrip('/')}/{quote(key)}"
 
 
@@ -91,7 +89,7 @@ def links_of(run_id: str, stage: str, result: Mapping[str, Any]) -> dict[str, st
     links = {"files": file_address(folder)}
     if docs := outputs.get("data_docs"):
         links["data_docs"] = file_address(folder + docs)
-    if (board := os.environ.get(TENSORBOARD_URL_VARIABLE)) and "history" in outputs:
+    if (board := Environment.read().tensorboard_url) and "history" in outputs:
         links["tensorboard"] = f"{board.rstrip('/')}/?runFilter={quote(f'{run_id}/{stage}')}"
     if result.get("status") in (Status.BLOCKED, Status.REFUSED) or "verdict" in outputs:
         links["report"] = report_address(run_id)

@@ -7,12 +7,12 @@ passwords, so they are a setting of the workers and not of a run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
 
+from steel_training.environment import Environment
 from steel_training.runs.run import Status, safe_run_id
 from steel_training.verdict import Verdict
 from steel_training_airflow.links import report_address
@@ -20,7 +20,6 @@ from steel_training_airflow.links import report_address
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-ADDRESSES_VARIABLE = "STEEL_TRAINING_NOTIFY"
 WAITS = "waits for release"
 
 _VERDICTS = {Status.BLOCKED: Verdict.BLOCKED, Status.REFUSED: Verdict.REJECTED}
@@ -43,7 +42,7 @@ class VerdictNotifier(BaseNotifier):
         """Writes the notice to the log and sends it to every address."""
         title, text = notice(context, self.what)
         self.log.warning("%s\n%s", title, text)
-        for address in os.environ.get(ADDRESSES_VARIABLE, "").split():
+        for address in Environment.read().notify:
             self._send(address, title, text)
 
     def _send(self, address: str, title: str, text: str) -> None:
@@ -53,8 +52,8 @@ class VerdictNotifier(BaseNotifier):
         if not sender.add(address):
             scheme = address.partition(":")[0]
             self.log.error(
-                "%s holds an address that is none (%s:…); expected one such as json://host/path.",
-                *(ADDRESSES_VARIABLE, scheme),
+                "STEEL_TRAINING_NOTIFY holds an address that is none (%s:…); expected one such as json://host/path.",
+                scheme,
             )
             return
         shown = sender[0].url(privacy=True)  # without its password

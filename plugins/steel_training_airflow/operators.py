@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, BranchMixIn
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
+from steel_training.environment import Environment
 from steel_training.runs.run import Status, safe_run_id
 from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
 from steel_training_airflow.child import ChildProcess
@@ -35,8 +36,6 @@ from steel_training_airflow.links import ALL, links_of
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-PYTHON_VARIABLE = "STEEL_TRAINING_PYTHON"
-STORE_VARIABLE = "STEEL_TRAINING_STORE"
 EXIT_WRONG_USE = 2
 SMALL = 600
 """Characters (of JSON) up to which an output travels in XCom."""
@@ -89,13 +88,13 @@ class StageOperator(BaseOperator):
     def run_stage(self, context: Context) -> dict[str, Any]:
         """Runs the stage and returns its whole result; pushes the small part of it."""
         run_id = safe_run_id(context["run_id"])
-        store = os.environ.get(STORE_VARIABLE, "")
-        if not store:
+        environment = Environment.read()
+        if not environment.store:
             raise AirflowFailException(
-                f"{STORE_VARIABLE} is not set on this worker; expected the folder or s3:// URI that holds runs and models."
+                "STEEL_TRAINING_STORE is not set on this worker; expected the folder or s3:// URI that holds runs and models."
             )
-        command = [os.environ.get(PYTHON_VARIABLE) or sys.executable, "-m", "steel_training", self.stage]
-        command += ["--run-id", run_id, "--store", store]
+        command = [environment.python or sys.executable, "-m", "steel_training", self.stage]
+        command += ["--run-id", run_id, "--store", environment.store]
         if self.arguments is not None:
             command += self.arguments(context)
         code, last, tail = self._run(command)
@@ -127,7 +126,7 @@ class StageOperator(BaseOperator):
             code, last = child.run(on_line)
         except OSError as error:
             raise AirflowFailException(
-                f"{command[0]} cannot be started: {error.strerror}. Set {PYTHON_VARIABLE}."
+                f"{command[0]} cannot be started: {error.strerror}. Set STEEL_TRAINING_PYTHON."
             ) from error
         finally:
             self._child = None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 
 from steel_training.config import Config
+from steel_training.environment import Environment
 from steel_training.errors import SteelTrainingError
 from steel_training.registry import Decisions, Pointer, Registry, names
 from steel_training.storage import Storage, open_storage
-
-STORE_VARIABLE = "STEEL_TRAINING_STORE"
 
 
 class StoreNotSet(SteelTrainingError):
@@ -44,10 +42,10 @@ def open_store() -> Storage:
     Raises:
         StoreNotSet: the environment does not say where it is.
     """
-    uri = os.environ.get(STORE_VARIABLE, "")
+    uri = Environment.read().store
     if not uri:
         raise StoreNotSet(
-            f"{STORE_VARIABLE} is not set for the API server; expected the folder or s3:// URI that holds runs and models."
+            "STEEL_TRAINING_STORE is not set for the API server; expected the folder or s3:// URI that holds runs and models."
         )
     return _opened(uri)
 

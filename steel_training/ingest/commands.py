@@ -1,79 +1,91 @@
-"""The commands `sample`, `split`, `pack` and `ingest {masks,severstal,voc,groups}`: arguments, progress, and what is said in the end."""
+"""The commands `sample`, `split`, `pack` and `ingest {masks,severstal,voc,groups}`: options, progress, and what is said in the end."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from steel_training.data.dataset import OutputExists
+import typer
+
 from steel_training.errors import UsageError
-from steel_training.ingest.masks import ingest_masks
-from steel_training.ingest.overlap_groups import join_photographs
-from steel_training.ingest.packing import PATCHES_A_FILE, pack
-from steel_training.ingest.regrouping import regroup
-from steel_training.ingest.severstal import SEVERSTAL_RULE, ingest_severstal
-from steel_training.ingest.synthetic import make_sample
-from steel_training.ingest.tiling import CutRule, IngestSummary, Progress
-from steel_training.ingest.voc import VOC_RULE, ingest_voc
+from steel_training.ingest.cut_rule import SEVERSTAL_RULE, VOC_RULE, CutRule
+from steel_training.storage.packed import PATCHES_A_FILE
 
 if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    from steel_training.ingest.tiling import IngestSummary, Progress
 
 _LINE_EVERY_SECONDS = 5.0
+_MASKS_RULE = CutRule()
+
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="folder or s3:// prefix; of dated versions the newest")]
+Copy = Annotated[str, typer.Argument(metavar="OUT", help="folder or s3://bucket/prefix of the copy; must be empty")]
+Out = Annotated[
+    str, typer.Argument(metavar="OUT", help="folder or s3://bucket/prefix of the new dataset; must be empty")
+]
+Images = Annotated[str, typer.Argument(metavar="IMAGES", help="folder or S3 prefix of photographs")]
+
+Patch = Annotated[int, typer.Option(help="side of a patch in pixels")]
+Stride = Annotated[int | None, typer.Option(help="step from patch to patch in pixels", show_default="the patch's side")]
+HalfStride = Annotated[
+    int | None,
+    typer.Option("--stride", help="step from patch to patch in pixels", show_default="half the patch's side"),
+]
+CleanMax = Annotated[float, typer.Option(help="a patch is clean up to this share of defect pixels")]
+DefectiveMin = Annotated[float, typer.Option(help="and defective from this share; what lies between is dropped")]
+GroupRegex = Annotated[
+    str | None,
+    typer.Option(metavar="REGEX", help="finds the group in a photograph's name, such as '^(coil[0-9]+)_'"),
+]
+Groups = Annotated[
+    str | None,
+    typer.Option(metavar="CSV", help="instead: source_id,group_id[,line,captured_at,…] of every photograph"),
+]
+
+datasets = typer.Typer(rich_markup_mode=None)
+ingest = typer.Typer(rich_markup_mode=None, help="Bring photographs into the form that a run takes.")
+datasets.add_typer(ingest, name="ingest")
 
 
-def add_commands(subparsers: Subparsers) -> None:
-    """Registers the commands; each sets `func`, which takes the parsed arguments and returns the exit code."""
-    _add_sample(subparsers)
-    _add_split(subparsers)
-    _add_pack(subparsers)
-    ingest = subparsers.add_parser("ingest", help="bring photographs into the form that a run takes")
-    kinds = ingest.add_subparsers(dest="kind", required=True, metavar="{masks,severstal,voc,groups}")
-    _add_masks(kinds)
-    _add_groups(kinds)
-    _add_severstal(kinds)
-    _add_voc(kinds)
+@datasets.command()
+def sample(
+    out: Out,
+    coils: Annotated[int, typer.Option(help="coils, which are the groups of the split")] = 24,
+    photographs_per_coil: Annotated[int, typer.Option(help="photographs of each coil")] = 4,
+    patch: Patch = 64,
+    seed: Annotated[int, typer.Option(help="the same seed makes the same bytes")] = 20,
+) -> int:
+    """Make a dataset of procedural steel strips, to try."""
+    from steel_training.ingest.synthetic import make_sample
 
-
-def _add_sample(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("sample", help="make a dataset of procedural steel strips, to try the system with")
-    parser.add_argument("out", metavar="OUT", help="folder or s3://bucket/prefix of the new dataset; must be empty")
-    parser.add_argument("--coils", type=int, default=24, help="coils, which are the groups of the split (24)")
-    parser.add_argument("--photographs-per-coil", type=int, default=4, help="photographs of each coil (4)")
-    parser.add_argument("--patch", type=int, default=64, help="side of a patch in pixels (64)")
-    parser.add_argument("--seed", type=int, default=20, help="the same seed makes the same bytes (20)")
-    parser.set_defaults(func=_sample)
-
-
-def _add_split(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("split", help="copy a dataset with corrected groups and parts")
-    parser.add_argument("dataset", metavar="DATASET", help="folder or s3:// prefix; of dated versions the newest")
-    parser.add_argument("out", metavar="OUT", help="folder or s3://bucket/prefix of the copy; must be empty")
-    parser.add_argument(
-        "--group-by",
-        required=True,
-        metavar="COLUMN|steel",
-        help="what must not straddle the parts: the values of a column, or what shows one piece of steel",
+    progress = _progress("sample", "coils")
+    return _tell(
+        make_sample(
+            out, coils=coils, photographs_per_coil=photographs_per_coil, seed=seed, patch=patch, progress=progress
+        )
     )
-    parser.add_argument(
-        "--seed", type=int, default=20, help="of the parts; few groups of unlike make-up leave little to choose (20)"
-    )
-    parser.set_defaults(func=_split)
 
 
-def _split(arguments: argparse.Namespace) -> int:
-    made = regroup(
-        arguments.dataset,
-        arguments.out,
-        group_by=arguments.group_by,
-        seed=arguments.seed,
-        progress=_progress("split", "patches"),
-    )
+@datasets.command()
+def split(
+    dataset: Dataset,
+    out: Copy,
+    group_by: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN|steel",
+            help="what must not straddle the parts: the values of a column, or what shows one piece of steel",
+        ),
+    ],
+    seed: Annotated[int, typer.Option(help="of the parts; few groups of unlike make-up leave little to choose")] = 20,
+) -> int:
+    """Copy a dataset with corrected groups and parts."""
+    from steel_training.ingest.regrouping import regroup
+
+    made = regroup(dataset, out, group_by=group_by, seed=seed, progress=_progress("split", "patches"))
     parts = ", ".join(f"{size:,} in {part}" for part, size in made.parts.items())
     sys.stderr.write(
         f"{made.dataset}: {made.patches:,} patches, {made.groups_before:,} groups became {made.groups:,}; {parts}\n"
@@ -82,105 +94,143 @@ def _split(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _add_pack(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("pack", help="copy a dataset with its patches packed in few ZIP files")
-    parser.add_argument("dataset", metavar="DATASET", help="folder or s3:// prefix; of dated versions the newest")
-    parser.add_argument("out", metavar="OUT", help="folder or s3://bucket/prefix of the copy; must be empty")
-    parser.add_argument(
-        "--patches-a-file", type=int, default=PATCHES_A_FILE, help=f"at most ({PATCHES_A_FILE:,})", metavar="N"
-    )
-    parser.set_defaults(func=_pack)
+@datasets.command()
+def pack(
+    dataset: Dataset,
+    out: Copy,
+    patches_a_file: Annotated[int, typer.Option(metavar="N", help="at most")] = PATCHES_A_FILE,
+) -> int:
+    """Copy a dataset with its patches packed in few ZIP files."""
+    from steel_training.ingest.packing import pack
 
-
-def _pack(arguments: argparse.Namespace) -> int:
-    if arguments.patches_a_file < 1:
-        raise UsageError(f"--patches-a-file is {arguments.patches_a_file}; expected at least 1.")
-    made = pack(
-        arguments.dataset,
-        arguments.out,
-        patches_a_file=arguments.patches_a_file,
-        progress=_progress("pack", "patches"),
-    )
+    if patches_a_file < 1:
+        raise UsageError(f"--patches-a-file is {patches_a_file}; expected at least 1.")
+    made = pack(dataset, out, patches_a_file=patches_a_file, progress=_progress("pack", "patches"))
     sys.stderr.write(f"{made.dataset}: {made.patches:,} patches in {made.files:,} files\n")
     sys.stdout.write(json.dumps(asdict(made)) + "\n")
     return 0
 
 
-def _add_masks(kinds: Subparsers) -> None:
-    parser = kinds.add_parser("masks", help="photographs with pixel masks of the same name")
-    parser.add_argument("images", metavar="IMAGES", help="folder or S3 prefix of photographs")
-    parser.add_argument("masks", metavar="MASKS", help="folder or S3 prefix of masks: 0 is clean, else a defect class")
-    _add_cutting(parser, CutRule())
-    parser.add_argument("--names", default="", help="names of mask values: 1=inclusion,2=patches,3=scratches")
-    parser.add_argument("--keep-defective", type=float, default=1.0, help="share of defective patches to keep (1.0)")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of defective patches (0)")
-    parser.set_defaults(func=_masks)
+@ingest.command()
+def masks(
+    images: Images,
+    masks: Annotated[
+        str,
+        typer.Argument(metavar="MASKS", help="folder or S3 prefix of masks: 0 is clean, else a defect class"),
+    ],
+    out: Out,
+    patch: Patch = _MASKS_RULE.patch,
+    stride: Stride = None,
+    clean_max: CleanMax = _MASKS_RULE.clean_max,
+    defective_min: DefectiveMin = _MASKS_RULE.defective_min,
+    group_regex: GroupRegex = None,
+    groups: Groups = None,
+    names: Annotated[str, typer.Option(help="names of mask values: 1=inclusion,2=patches,3=scratches")] = "",
+    keep_defective: Annotated[float, typer.Option(help="share of defective patches to keep")] = 1.0,
+    seed: Annotated[int, typer.Option(help="of the choice of defective patches")] = 0,
+) -> int:
+    """Photographs with pixel masks of the same name."""
+    from steel_training.ingest.masks import ingest_masks
 
-
-def _add_severstal(kinds: Subparsers) -> None:
-    parser = kinds.add_parser("severstal", help="Kaggle's Severstal format: photographs and run lengths in train.csv")
-    parser.add_argument("images", metavar="IMAGES", help="folder or S3 prefix of photographs")
-    parser.add_argument("train_csv", metavar="TRAIN_CSV", help="ImageId,ClassId,EncodedPixels")
-    _add_cutting(parser, SEVERSTAL_RULE)
-    parser.add_argument(
-        "--defective-pixels", type=int, default=SEVERSTAL_RULE.defective_pixels, help="or from so many pixels (50)"
+    _refuse_both(group_regex, groups)
+    return _tell(
+        ingest_masks(
+            images,
+            masks,
+            out,
+            rule=_rule(_MASKS_RULE, patch, stride, clean_max, defective_min),
+            names=parse_names(names),
+            keep_defective=keep_defective,
+            seed=seed,
+            group_regex=group_regex,
+            groups=groups,
+            progress=_progress("ingest", "photographs"),
+        )
     )
-    parser.set_defaults(func=_severstal)
 
 
-def _add_voc(kinds: Subparsers) -> None:
-    parser = kinds.add_parser("voc", help="photographs with Pascal VOC boxes, as NEU-DET")
-    parser.add_argument("images", metavar="IMAGES", help="folder or S3 prefix of photographs")
-    parser.add_argument("annotations", metavar="ANNOTATIONS", help="folder or S3 prefix of XML files")
-    _add_cutting(parser, VOC_RULE)
-    parser.add_argument("--whole", action="store_true", help="take whole photographs as patches")
-    parser.add_argument(
-        "--missing", choices=("error", "clean"), default="error", help="what a photograph without XML is (error)"
+@ingest.command()
+def severstal(
+    images: Images,
+    train_csv: Annotated[str, typer.Argument(metavar="TRAIN_CSV", help="ImageId,ClassId,EncodedPixels")],
+    out: Out,
+    patch: Patch = SEVERSTAL_RULE.patch,
+    stride: HalfStride = None,
+    clean_max: CleanMax = SEVERSTAL_RULE.clean_max,
+    defective_min: DefectiveMin = SEVERSTAL_RULE.defective_min,
+    defective_pixels: Annotated[
+        int | None, typer.Option(help="or from so many pixels")
+    ] = SEVERSTAL_RULE.defective_pixels,
+    group_regex: GroupRegex = None,
+    groups: Groups = None,
+) -> int:
+    """Kaggle's Severstal format: run lengths in train.csv."""
+    from steel_training.ingest.severstal import ingest_severstal
+
+    _refuse_both(group_regex, groups)
+    rule = _rule(SEVERSTAL_RULE, patch, stride, clean_max, defective_min)
+    return _tell(
+        ingest_severstal(
+            images,
+            train_csv,
+            out,
+            rule=replace(rule, defective_pixels=defective_pixels),
+            group_regex=group_regex,
+            groups=groups,
+            progress=_progress("ingest", "photographs"),
+        )
     )
-    parser.set_defaults(func=_voc)
 
 
-def _add_cutting(parser: argparse.ArgumentParser, rule: CutRule) -> None:
-    """Adds OUT and the options that all ingests share."""
-    parser.add_argument("out", metavar="OUT", help="folder or s3://bucket/prefix of the new dataset; must be empty")
-    parser.add_argument("--patch", type=int, default=rule.patch, help=f"side of a patch in pixels ({rule.patch})")
-    step = "the patch's side" if rule.stride == rule.patch else "half the patch's side"
-    parser.add_argument("--stride", type=int, help=f"step from patch to patch in pixels ({step})")
-    parser.add_argument(
-        "--clean-max",
-        type=float,
-        default=rule.clean_max,
-        help=f"a patch is clean up to this share of defect pixels ({rule.clean_max:g})",
+@ingest.command()
+def voc(
+    images: Images,
+    annotations: Annotated[str, typer.Argument(metavar="ANNOTATIONS", help="folder or S3 prefix of XML files")],
+    out: Out,
+    patch: Patch = VOC_RULE.patch,
+    stride: Stride = None,
+    clean_max: CleanMax = VOC_RULE.clean_max,
+    defective_min: DefectiveMin = VOC_RULE.defective_min,
+    group_regex: GroupRegex = None,
+    groups: Groups = None,
+    whole: Annotated[bool, typer.Option("--whole", help="take whole photographs as patches")] = False,
+    missing: Annotated[Literal["error", "clean"], typer.Option(help="what a photograph without XML is")] = "error",
+) -> int:
+    """Photographs with Pascal VOC boxes, as NEU-DET."""
+    from steel_training.ingest.voc import ingest_voc
+
+    _refuse_both(group_regex, groups)
+    return _tell(
+        ingest_voc(
+            images,
+            annotations,
+            out,
+            rule=_rule(VOC_RULE, patch, stride, clean_max, defective_min),
+            whole=whole,
+            missing=missing,
+            group_regex=group_regex,
+            groups=groups,
+            progress=_progress("ingest", "photographs"),
+        )
     )
-    parser.add_argument(
-        "--defective-min",
-        type=float,
-        default=rule.defective_min,
-        help=f"and defective from this share ({rule.defective_min:g}); what lies between is dropped",
-    )
-    groups = parser.add_mutually_exclusive_group()
-    groups.add_argument(
-        "--group-regex", metavar="REGEX", help="finds the group in a photograph's name, such as '^(coil[0-9]+)_'"
-    )
-    groups.add_argument("--groups", metavar="CSV", help="source_id,group_id[,line,captured_at,…] of every photograph")
-    parser.set_defaults(rule=rule)
 
 
-def _add_groups(kinds: Subparsers) -> None:
-    parser = kinds.add_parser("groups", help="which photographs show the same steel: the table that --groups takes")
-    parser.add_argument("images", metavar="IMAGES", help="folder or S3 prefix of photographs")
-    parser.add_argument("out", metavar="CSV", help="file to write: source_id,group_id of every photograph")
-    parser.add_argument("--patch", type=int, default=64, help="side of the pieces that are compared, pixels (64)")
-    parser.set_defaults(func=_groups)
+@ingest.command("groups")
+def find_groups(
+    images: Images,
+    out: Annotated[str, typer.Argument(metavar="CSV", help="file to write: source_id,group_id of every photograph")],
+    patch: Annotated[int, typer.Option(help="side of the pieces that are compared, pixels")] = 64,
+) -> int:
+    """Which photographs show the same steel: a table for --groups."""
+    from steel_training.data.dataset import OutputExists
+    from steel_training.ingest.overlap_groups import join_photographs
 
-
-def _groups(arguments: argparse.Namespace) -> int:
-    path = Path(arguments.out)
+    path = Path(out)
     if path.exists():
         raise OutputExists(f"{path} exists; nothing was written. Name a new file, or remove the old one first.")
-    if not 16 <= arguments.patch <= 2048:
-        raise UsageError(f"--patch is {arguments.patch} pixels; expected 16 to 2048.")
-    table = join_photographs(arguments.images, piece=arguments.patch, progress=_progress("ingest", "photographs"))
+    if not 16 <= patch <= 2048:
+        raise UsageError(f"--patch is {patch} pixels; expected 16 to 2048.")
+    table = join_photographs(images, piece=patch, progress=_progress("ingest", "photographs"))
     table.to_csv(path, index=False)
     sizes = table["group_id"].value_counts()
     alone = int((sizes == 1).sum())
@@ -189,66 +239,6 @@ def _groups(arguments: argparse.Namespace) -> int:
     )
     sys.stdout.write(json.dumps({"groups": str(path), "photographs": len(table), "found": len(sizes)}) + "\n")
     return 0
-
-
-def _sample(arguments: argparse.Namespace) -> int:
-    return _tell(
-        make_sample(
-            arguments.out,
-            coils=arguments.coils,
-            photographs_per_coil=arguments.photographs_per_coil,
-            seed=arguments.seed,
-            patch=arguments.patch,
-            progress=_progress("sample", "coils"),
-        )
-    )
-
-
-def _masks(arguments: argparse.Namespace) -> int:
-    return _tell(
-        ingest_masks(
-            arguments.images,
-            arguments.masks,
-            arguments.out,
-            rule=_rule(arguments),
-            names=parse_names(arguments.names),
-            keep_defective=arguments.keep_defective,
-            seed=arguments.seed,
-            group_regex=arguments.group_regex,
-            groups=arguments.groups,
-            progress=_progress("ingest", "photographs"),
-        )
-    )
-
-
-def _severstal(arguments: argparse.Namespace) -> int:
-    return _tell(
-        ingest_severstal(
-            arguments.images,
-            arguments.train_csv,
-            arguments.out,
-            rule=replace(_rule(arguments), defective_pixels=arguments.defective_pixels),
-            group_regex=arguments.group_regex,
-            groups=arguments.groups,
-            progress=_progress("ingest", "photographs"),
-        )
-    )
-
-
-def _voc(arguments: argparse.Namespace) -> int:
-    return _tell(
-        ingest_voc(
-            arguments.images,
-            arguments.annotations,
-            arguments.out,
-            rule=_rule(arguments),
-            whole=arguments.whole,
-            missing=arguments.missing,
-            group_regex=arguments.group_regex,
-            groups=arguments.groups,
-            progress=_progress("ingest", "photographs"),
-        )
-    )
 
 
 def parse_names(text: str) -> dict[int, str]:
@@ -266,18 +256,15 @@ def parse_names(text: str) -> dict[int, str]:
     return names
 
 
-def _rule(arguments: argparse.Namespace) -> CutRule:
-    default: CutRule = arguments.rule
-    stride = arguments.stride
+def _refuse_both(group_regex: str | None, groups: str | None) -> None:
+    if group_regex is not None and groups is not None:
+        raise UsageError("--group-regex and --groups both name the groups; expected one of them.")
+
+
+def _rule(default: CutRule, patch: int, stride: int | None, clean_max: float, defective_min: float) -> CutRule:
     if stride is None:
-        stride = arguments.patch * default.stride // default.patch
-    return replace(
-        default,
-        patch=arguments.patch,
-        stride=stride,
-        clean_max=arguments.clean_max,
-        defective_min=arguments.defective_min,
-    )
+        stride = patch * default.stride // default.patch
+    return replace(default, patch=patch, stride=stride, clean_max=clean_max, defective_min=defective_min)
 
 
 def _progress(what: str, unit: str) -> Progress:

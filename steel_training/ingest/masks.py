@@ -9,9 +9,10 @@ import numpy as np
 
 from steel_training.data.dataset import new_dataset
 from steel_training.errors import UsageError
+from steel_training.ingest.cut_rule import CutRule
 from steel_training.ingest.grouping import grouping
 from steel_training.ingest.source_images import ImageFiles, image_files
-from steel_training.ingest.tiling import CutRule, Cutter, IngestSummary, PhotographTooSmall, Progress, SizesDiffer
+from steel_training.ingest.tiling import Cutter, IngestSummary, PhotographTooSmall, Progress, SizesDiffer
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,7 @@ from steel_training.data.dataset import Dataset, find_dataset, new_folder, write
 from steel_training.errors import UsageError
 from steel_training.ingest.tiling import Progress
 from steel_training.storage import confined, object_of
-from steel_training.storage.packed import SUFFIX
-
-PATCHES_A_FILE = 4096
-"""Some tens of MB of patches of 64 pixels: large enough for a service, small enough to fetch again."""
+from steel_training.storage.packed import PATCHES_A_FILE, SUFFIX
 
 _READ_AT_ONCE = 16
 _FIRST_YEAR = 1980  # of a ZIP file's dates

@@ -12,15 +12,12 @@ from PIL import Image
 from steel_training.data.dataset import new_dataset
 from steel_training.errors import UsageError
 from steel_training.ingest.csv_tables import read_csv
+from steel_training.ingest.cut_rule import SEVERSTAL_RULE, CutRule
 from steel_training.ingest.grouping import grouping
 from steel_training.ingest.source_images import AmbiguousPhotograph, image_files
-from steel_training.ingest.tiling import CutRule, Cutter, IngestSummary, PhotographTooSmall, Progress
+from steel_training.ingest.tiling import Cutter, IngestSummary, PhotographTooSmall, Progress
 
 logger = logging.getLogger(__name__)
-
-# A patch is defective from 50 defect pixels or 0.1 % of its area. Photographs end in black where the strip ends:
-# a patch without any strip is no example of clean steel.
-SEVERSTAL_RULE = CutRule(patch=256, stride=128, defective_min=0.001, defective_pixels=50, min_contrast=1.0)
 
 
 class RunLengthInvalid(UsageError):

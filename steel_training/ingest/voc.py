@@ -15,13 +15,12 @@ import numpy as np
 
 from steel_training.data.dataset import CLEAN, DEFECTIVE, new_dataset
 from steel_training.errors import UsageError
+from steel_training.ingest.cut_rule import VOC_RULE, CutRule
 from steel_training.ingest.grouping import grouping
 from steel_training.ingest.source_images import flat_name, image_files
-from steel_training.ingest.tiling import CutRule, Cutter, IngestSummary, PhotographTooSmall, Progress, SizesDiffer
+from steel_training.ingest.tiling import Cutter, IngestSummary, PhotographTooSmall, Progress, SizesDiffer
 from steel_training.storage import Storage, open_storage
 
-# A box is larger than its defect: a patch that holds only a corner of it may well be clean, and is dropped.
-VOC_RULE = CutRule(patch=64, stride=64, defective_min=0.25)
 MAX_BYTES = 4 << 20
 _EXAMPLES = 3
 

@@ -1,96 +1,93 @@
-"""The commands `predict`, `serve` and `models deploy`: arguments, and what is said in the end."""
+"""The commands `predict`, `serve` and `models deploy`: their options, and what is said in the end."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
+
+import typer
 
 from steel_training.errors import UsageError
-from steel_training.registry.commands import add_registry_arguments, registry_at
+from steel_training.registry.commands import DEFAULT_NAME, Name, Store, models, registry_at
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
-
-def add_commands(subparsers: Subparsers, models: Subparsers) -> None:
-    """Registers `predict`, `serve` and `models deploy`.
-
-    Each sets `func`, which takes the parsed arguments and returns the exit code.
-    """
-    predict = subparsers.add_parser("predict", help="score images with the champion")
-    predict.add_argument("images", nargs="+", metavar="IMAGE")
-    add_registry_arguments(predict)
-    predict.add_argument("--version", help="instead of the champion")
-    predict.add_argument("--json", action="store_true", help="one JSON object an image")
-    predict.set_defaults(func=_predict)
-
-    told = "answer the open inference protocol (KServe V2) for the champion, to try it out; no login"
-    serve = subparsers.add_parser(
-        "serve",
-        help=told,
-        description=f"{told[0].upper()}{told[1:]}. Whoever reaches the port may use it: leave it on 127.0.0.1. For "
-        "production see docs/serving.md.",
-    )
-    add_registry_arguments(serve)
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine only)")
-    serve.add_argument("--port", type=int, default=8080, help="port to listen on (8080)")
-    serve.add_argument(
-        "--every", type=_seconds, default=3.0, metavar="SECONDS", help="between two looks for a new champion (3)"
-    )
-    serve.set_defaults(func=_serve)
-
-    deploy = models.add_parser("deploy", help="place the champion where TensorFlow Serving looks")
-    add_registry_arguments(deploy)
-    deploy.add_argument(
-        "--to", required=True, metavar="FOLDER", help="the model's base path: FOLDER/1/saved_model.pb, …"
-    )
-    deploy.add_argument("--watch", type=_seconds, metavar="SECONDS", help="stay, and look for a new champion so often")
-    deploy.set_defaults(func=_deploy)
+serving = typer.Typer(rich_markup_mode=None)
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0.1 <= seconds <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 86400 seconds")
+def _between_two_looks(seconds: float | None) -> float | None:
+    # Not by a range of typer's, which lets nan pass.
+    if seconds is not None and not 0.1 <= seconds <= 86_400:
+        raise typer.BadParameter(f"{seconds:g} is not between 0.1 and 86400 seconds")
     return seconds
 
 
-def _predict(arguments: argparse.Namespace) -> int:
+@serving.command()
+def predict(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="files to score")],
+    store: Store,
+    name: Name = DEFAULT_NAME,
+    version: Annotated[str | None, typer.Option(help="instead of the champion")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object an image")] = False,
+) -> int:
+    """Score images with the champion."""
     from steel_training.serving.prediction import predict
 
-    rows = predict(registry_at(arguments), arguments.images, version=arguments.version)
-    if arguments.json:
+    rows = predict(registry_at(store, name), images, version=version)
+    if as_json:
         sys.stdout.writelines(f"{json.dumps(row)}\n" for row in rows)
         return 0
     width = max(len(row["image"]) for row in rows)
-    threshold, version = rows[0]["threshold"], rows[0]["version"]
-    sys.stdout.write(f"{'image':<{width}}  score   verdict    (threshold {threshold:.4f}, version {version})\n")
+    threshold, judge = rows[0]["threshold"], rows[0]["version"]
+    sys.stdout.write(f"{'image':<{width}}  score   verdict    (threshold {threshold:.4f}, version {judge})\n")
     for row in rows:
         sys.stdout.write(f"{row['image']:<{width}}  {row['score']:.4f}  {'DEFECTIVE' if row['label'] else 'clean'}\n")
     return 0
 
 
-def _serve(arguments: argparse.Namespace) -> int:
+@serving.command()
+def serve(
+    store: Store,
+    name: Name = DEFAULT_NAME,
+    host: Annotated[str, typer.Option(help="address to listen on; 127.0.0.1: this machine only")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port to listen on")] = 8080,
+    every: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", callback=_between_two_looks, help="between two looks for a new champion"),
+    ] = 3.0,
+) -> int:
+    """Answer KServe V2 requests for the champion, to try it.
+
+    The open inference protocol, without a login. Whoever reaches the port may use it: leave it on 127.0.0.1. For production see
+    docs/serving.md.
+    """
     from steel_training.serving.server import serve
 
-    registry = registry_at(arguments)
-    if not 0 <= arguments.port <= 65_535:
-        raise UsageError(f"--port {arguments.port} is no port; expected 1 to 65535.")
-    sys.stderr.write(f"http://{arguments.host}:{arguments.port}/v2/models/{registry.name}  (Ctrl-C ends it)\n")
-    serve(registry, host=arguments.host, port=arguments.port, every=arguments.every)
+    registry = registry_at(store, name)
+    if not 0 <= port <= 65_535:
+        raise UsageError(f"--port {port} is no port; expected 1 to 65535.")
+    sys.stderr.write(f"http://{host}:{port}/v2/models/{registry.name}  (Ctrl-C ends it)\n")
+    serve(registry, host=host, port=port, every=every)
     return 0
 
 
-def _deploy(arguments: argparse.Namespace) -> int:
-    from steel_training.serving.deployment import deploy, watch
+@models.command()
+def deploy(
+    store: Store,
+    to: Annotated[str, typer.Option(metavar="FOLDER", help="the model's base path: FOLDER/1/saved_model.pb, …")],
+    name: Name = DEFAULT_NAME,
+    watch: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", callback=_between_two_looks, help="stay, and look for a new champion so often"),
+    ] = None,
+) -> int:
+    """Place the champion where TensorFlow Serving looks."""
+    from steel_training.serving import deployment
 
-    registry, base = registry_at(arguments), Path(arguments.to)
-    if arguments.watch is not None:
-        watch(registry, base, arguments.watch)
-    deployed = deploy(registry, base)
+    registry, base = registry_at(store, name), Path(to)
+    if watch is not None:
+        deployment.watch(registry, base, watch)
+    deployed = deployment.deploy(registry, base)
     state = "placed" if deployed.placed else "there already"
     sys.stdout.write(f"{base / str(deployed.number)}: version {deployed.version} ({state})\n")
     return 0

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from steel_training.bundle.verify import verify
-from steel_training.runs.artifacts import (
-    BUNDLE,
-)
+from steel_training.runs.artifacts import BUNDLE
 from steel_training.runs.run import Run, StageResult
 
 

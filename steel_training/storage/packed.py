@@ -23,6 +23,8 @@ from steel_training.storage.interface import Entry, ObjectNotFound, Storage, Sto
 from steel_training.storage.scratch import forget_unused, make_room, scratch_folder, sole_writer
 
 SUFFIX = ".zip"
+PATCHES_A_FILE = 4096
+"""Some tens of MB of patches of 64 pixels: large enough for a service, small enough to fetch again."""
 LARGEST_MEMBER = 64 * 2**20
 """Bytes. A patch is small by contract; a directory that promises more is a mistake or an attack on memory."""
 

@@ -7,13 +7,11 @@ The configuration is judged as it was read, since there are several ways to writ
 
 from __future__ import annotations
 
-import os
 import posixpath
 from pathlib import Path
 
+from steel_training.environment import Environment
 from steel_training.errors import UsageError
-
-VARIABLE = "STEEL_TRAINING_ROOTS"
 
 
 class OutsideOfRoots(UsageError):
@@ -30,11 +28,11 @@ def require_below_roots(setting: str, uri: str) -> None:
     Raises:
         OutsideOfRoots: it is below none of the roots.
     """
-    roots, parts = os.environ.get(VARIABLE, "").split(), _parts(uri)
+    roots, parts = Environment.read().roots, _parts(uri)
     if roots and not any(parts[: len(root)] == root for root in map(_parts, roots)):
         raise OutsideOfRoots(
             f"{setting} is '{uri}', which this installation does not read; expected something below {' or '.join(roots)} "
-            f"({VARIABLE})."
+            f"(STEEL_TRAINING_ROOTS)."
         )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from steel_training.environment import Environment, VariableInvalid
 from steel_training.errors import SteelTrainingError
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,8 @@ class ScratchFull(SteelTrainingError):
 
 def scratch_folder() -> Path:
     """Folder for caches of this machine: `STEEL_TRAINING_SCRATCH`, else the user's cache folder."""
-    named = os.environ.get("STEEL_TRAINING_SCRATCH")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "steel-training"
+    named = Environment.read().scratch
+    return named or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "steel-training"
 
 
 def largest(folder: Path) -> float:
@@ -41,16 +42,11 @@ def largest(folder: Path) -> float:
     Raises:
         ScratchFull: the setting is no positive number.
     """
-    named = os.environ.get("STEEL_TRAINING_CACHE_GB")
-    if not named:
-        return (shutil.disk_usage(folder).free + taken(folder)) / 2
     try:
-        size = float(named) * _GB
-    except ValueError:
-        size = 0.0
-    if not size > 0:
-        raise ScratchFull(f"STEEL_TRAINING_CACHE_GB is '{named}'; expected how many GB a cache may take, such as 50.")
-    return size
+        named = Environment.read().cache_gb
+    except VariableInvalid as error:
+        raise ScratchFull(str(error)) from None
+    return (shutil.disk_usage(folder).free + taken(folder)) / 2 if named is None else named * _GB
 
 
 def taken(folder: Path) -> int:

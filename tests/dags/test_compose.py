@@ -189,19 +189,30 @@ def test_only_what_a_person_or_a_line_asks_answers_and_only_on_this_host() -> No
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
-def test_the_model_server_reads_what_the_watcher_places(environment_file: dict[str, str]) -> None:
-    from steel_training.cli import _parser
+def test_the_model_server_reads_what_the_watcher_places(
+    environment_file: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from steel_training.cli import main
+    from steel_training.serving import deployment
 
+    asked: list[tuple[Any, Path, float]] = []
+
+    def watch(*given: Any) -> None:
+        asked.append(given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deployment, "watch", watch)
     watcher, server = SERVICES["deploy"], SERVICES["tensorflow-serving"]
     assert watcher["profiles"] == server["profiles"] == ["serving"]
     program, *words = (re.sub(r"\$\{(\w+)[^}]*\}", lambda m: environment_file[m[1]], w) for w in watcher["command"])
     assert program == "steel-training"
-    asked = _parser().parse_args(words)
+    assert main(words) == 1, "watches until it is interrupted"
+    ((registry, base, seconds),) = asked
     environment = server["environment"]
-    assert asked.to == f"{environment['MODEL_BASE_PATH']}/{environment['MODEL_NAME']}"
-    assert asked.name == environment["MODEL_NAME"]
-    assert asked.watch < 300, "the health check wants a look every five minutes"
-    assert asked.store == environment_file["STEEL_TRAINING_STORE"]
+    assert str(base) == f"{environment['MODEL_BASE_PATH']}/{environment['MODEL_NAME']}"
+    assert registry.name == environment["MODEL_NAME"]
+    assert seconds < 300, "the health check wants a look every five minutes"
+    assert registry.store.uri == environment_file["STEEL_TRAINING_STORE"]
     writes, reads = (s["volumes"][0].split(":") for s in (watcher, server))
     assert writes == ["served", environment["MODEL_BASE_PATH"]]
     assert reads == [*writes, "ro"]

@@ -16,7 +16,9 @@ from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import ApiClient
 from kubernetes.client import models as k8s
 from steel_training_airflow import kubernetes
-from steel_training_airflow.kubernetes import PodSettingInvalid, pod_override
+from steel_training_airflow.kubernetes import pod_override
+
+from steel_training.environment import Environment, VariableInvalid
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy" / "kubernetes"
@@ -24,6 +26,7 @@ TEMPLATE = DEPLOY / "pod-template.yaml"
 TRAINING = {"check_baseline", "train_head", "fine_tune"}
 COMMAND = ["python", "-m", "airflow.sdk.execution_time.execute_workload", "--json-string", '{"ti": 1}']
 
+KUBERNETES = "STEEL_TRAINING_KUBERNETES_"
 SETTINGS = {
     "STEEL_TRAINING_KUBERNETES_IMAGE": "registry.mill/steel-training-gpu-worker:0.1.0",
     "STEEL_TRAINING_KUBERNETES_GPUS": "2",
@@ -78,6 +81,14 @@ def final_pod(override: k8s.V1Pod | None) -> dict[str, Any]:
     )
     sent: dict[str, Any] = ApiClient().sanitize_for_serialization(pod)
     return sent
+
+
+def override(variables: dict[str, str]) -> k8s.V1Pod:
+    """The pod override of an installation with these variables."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in variables.items():
+            environment.setenv(name, value)
+        return pod_override(Environment.read())
 
 
 def named(items: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -163,7 +174,7 @@ def test_other_tasks_get_the_templates_pod_without_a_gpu() -> None:
 
 
 def test_without_settings_one_gpu_is_asked_for_on_a_tainted_node_and_the_cache_goes_with_the_pod() -> None:
-    pod = final_pod(pod_override({}))
+    pod = final_pod(override({}))
     (container,) = pod["spec"]["containers"]
     assert container["image"] == "steel-training-worker:0.1.0"
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
@@ -173,7 +184,7 @@ def test_without_settings_one_gpu_is_asked_for_on_a_tainted_node_and_the_cache_g
 
 
 def test_no_gpu_can_be_asked_for() -> None:
-    pod = final_pod(pod_override({kubernetes.GPUS: "0", kubernetes.TOLERATIONS: "[]"}))
+    pod = final_pod(override({f"{KUBERNETES}GPUS": "0", f"{KUBERNETES}TOLERATIONS": "[]"}))
     assert "nvidia.com/gpu" not in json.dumps(pod)
     assert pod["spec"]["containers"][0]["resources"]["limits"] == {"memory": "16Gi"}
 
@@ -181,19 +192,24 @@ def test_no_gpu_can_be_asked_for() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        (kubernetes.GPUS, "one"),
-        (kubernetes.GPUS, "-1"),
-        (kubernetes.NODE_SELECTOR, "accelerator=a100"),
-        (kubernetes.NODE_SELECTOR, '["a100"]'),
-        (kubernetes.NODE_SELECTOR, '{"gpu": true}'),
-        (kubernetes.TOLERATIONS, "{}"),
-        (kubernetes.TOLERATIONS, '[{"keys": "gpu"}]'),
-        (kubernetes.TOLERATIONS, '["gpu"]'),
+        ("GPUS", "one"),
+        ("GPUS", "-1"),
+        ("NODE_SELECTOR", "accelerator=a100"),
+        ("NODE_SELECTOR", '["a100"]'),
+        ("NODE_SELECTOR", '{"gpu": true}'),
+        ("TOLERATIONS", "{}"),
+        ("TOLERATIONS", '[{"keys": "gpu"}]'),
+        ("TOLERATIONS", '["gpu"]'),
     ],
 )
 def test_a_wrong_setting_is_told_by_its_name(name: str, value: str) -> None:
-    with pytest.raises(PodSettingInvalid, match=name):
-        pod_override({name: value})
+    with pytest.raises(VariableInvalid, match=rf"{KUBERNETES}{name} (is|has) .*; (expected .|a toleration has .)"):
+        override({f"{KUBERNETES}{name}": value})
+
+
+def test_the_shared_memory_of_a_pod_can_be_set() -> None:
+    pod = final_pod(override({f"{KUBERNETES}SHARED_MEMORY": "8Gi"}))
+    assert named(pod["spec"]["volumes"])["training-shared-memory"]["emptyDir"]["sizeLimit"] == "8Gi"
 
 
 def test_the_template_has_only_fields_that_kubernetes_knows() -> None:

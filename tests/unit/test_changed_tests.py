@@ -63,7 +63,7 @@ def repository(empty: Path) -> Path:
     write(empty, "tests/unit/report/test_page.py")
     write(empty, "tests/dags/test_form.py", "from steel_training_airflow.form import params\n")
     write(empty, "tests/dags/test_compose.py", "import make_env\n")
-    write(empty, "tests/e2e/test_demo.py", "from steel_training.leakage.pair import *\n")
+    write(empty, "tests/e2e/test_demo.py", "from steel_training.leakage.patch_pairs import *\n")
     commit(empty)
     git(empty, "switch", "--create", "work")
     return empty

@@ -10,8 +10,13 @@ import pandas as pd
 import pytest
 
 from steel_training.cli import main
+from steel_training.config import settings
+from steel_training.environment import variables
 from steel_training.registry import Registry
+from steel_training.runs.run import STAGES
 from steel_training.storage import open_storage
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -140,11 +145,67 @@ def test_predict_without_a_champion_says_so(dataset: Path, tmp_path: Path, capsy
     assert "no champion" in capsys.readouterr().err.lower()
 
 
+def test_an_unknown_option_names_the_nearest_one(capsys) -> None:
+    assert main(["run", "2026-data", "--store", "s", "--run-i", "r1"]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert "--run-id" in err
+    assert err.splitlines()[-1].startswith("steel-training: ")
+    assert "steel-training run --help" in err
+
+
+def test_help_is_an_answer_and_not_an_error(capsys) -> None:
+    for words in (["--help"], ["-h"], ["run", "--help"], ["models", "deploy", "-h"]):
+        assert main(words) == 0
+        out, err = capsys.readouterr()
+        assert out.startswith("Usage: steel-training")
+        assert not err
+        assert "\x1b" not in out
+
+
+def test_every_stage_is_a_command_in_order(capsys) -> None:
+    assert main(["--help"]) == 0
+    commands = [line.split()[0] for line in capsys.readouterr().out.partition("Commands:")[2].splitlines() if line]
+    assert tuple(commands[1 : 1 + len(STAGES)]) == STAGES
+
+
+def test_options_keep_dashes_signs_and_repetition(tmp_path: Path, capsys) -> None:
+    (tmp_path / "2026").mkdir()
+    words = ["--store", str(tmp_path / "s"), "--run-id", "r", "--set", "gate.recall=0.9", "--set", "data.seed=-1"]
+    assert main(["run", str(tmp_path / "2026"), *words]) == 2
+    assert "'data.seed' is -1" in capsys.readouterr().err
+    assert main(["resolve_dataset", "--dataset", "-x", *words[:4]]) == 2
+    assert "-x" in capsys.readouterr().err
+    assert main(["models", "prune", "--keep", "-1", *words[:2]]) == 2
+    assert "at least 1" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_told_without_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def interrupted(self, version: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Registry, "promote", interrupted)
+    assert main(["models", "promote", "v1", "--store", str(tmp_path)]) == 1
+    assert "interrupted" in capsys.readouterr().err
+
+
 def test_settings_lists_every_locked_number(capsys) -> None:
     assert main(["settings"]) == 0
     told = capsys.readouterr().out
     assert told.count("LOCKED") >= 12
     assert "training.head.learning_rate" in told
+
+
+def test_the_settings_page_is_what_the_code_makes(capsys) -> None:
+    assert main(["settings", "--markdown"]) == 0
+    made = capsys.readouterr().out
+    assert made == (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"), (
+        "make it again: steel-training settings --markdown > docs/settings.md"
+    )
+    for key, _ in settings():
+        assert f"| `{key}` |" in made
+    for variable in variables():
+        assert f"| `{variable.name}` |" in made
 
 
 def nothing_published(store: Path, verdicts: list[str]) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from steel_training.data.dataset import new_dataset
 from steel_training.errors import UsageError
+from steel_training.ingest.cut_rule import CutRule
 from steel_training.ingest.synthetic.camera import Camera
 from steel_training.ingest.synthetic.defects import DEFECTS
 from steel_training.ingest.synthetic.marks import MARKS
@@ -24,7 +25,7 @@ from steel_training.ingest.synthetic.surfaces import (
     bare_surface,
     new_coil,
 )
-from steel_training.ingest.tiling import CutRule, Cutter, IngestSummary, Progress
+from steel_training.ingest.tiling import Cutter, IngestSummary, Progress
 
 # A photograph is so many patches high and wide.
 PATCHES_HIGH, PATCHES_WIDE = 4, 7

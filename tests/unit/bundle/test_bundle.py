@@ -17,7 +17,7 @@ from steel_training.bundle.lite import export_lite
 from steel_training.data.patches import PatchSet
 from steel_training.errors import UsageError
 from steel_training.registry import Registry, VersionDamaged, VersionNotFound
-from steel_training.serving import ImageNotFound, predict
+from steel_training.serving.prediction import ImageNotFound, predict
 from steel_training.storage import open_storage
 
 SIZE, THRESHOLD = 32, 0.4

@@ -1,24 +1,19 @@
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
+from steel_training.cli import main
 from steel_training.data.dataset import find_dataset
 from steel_training.errors import UsageError
-from steel_training.ingest.commands import add_commands, parse_names
+from steel_training.ingest.commands import parse_names
 
 
 def run(arguments: Sequence[object]) -> int:
-    parser = argparse.ArgumentParser()
-    add_commands(parser.add_subparsers(required=True))
-    parsed = parser.parse_args([str(argument) for argument in arguments])
-    code = parsed.func(parsed)
-    assert isinstance(code, int)
-    return code
+    return main([str(argument) for argument in arguments])
 
 
 def test_sample_says_what_it_made_to_people_and_to_machines(tmp_path, capsys) -> None:
@@ -73,10 +68,35 @@ def test_names_that_are_no_number_and_name_are_refused(text) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["ingest"], ["ingest", "masks", "a", "b"], ["sample"], ["ingest", "voc", "a", "b", "c", "--missing", "maybe"]],
+    ("arguments", "named"),
+    [
+        (["ingest"], "steel-training ingest --help"),
+        (["ingest", "masks", "a", "b"], "'OUT'"),
+        (["sample"], "'OUT'"),
+        (["ingest", "voc", "a", "b", "c", "--missing", "maybe"], "'error', 'clean'"),
+        (["ingest", "voc", "a", "b", "c", "--group-regex", "x", "--groups", "y"], "expected one of them"),
+        (["sample", "a", "--coils", "many"], "'--coils'"),
+        (["sample", "a", "--coil", "3"], "--coils"),
+    ],
 )
-def test_wrong_use_exits_with_2(arguments, capsys) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        run(arguments)
-    assert stopped.value.code == 2
+def test_wrong_use_exits_with_2(arguments, named, capsys) -> None:
+    assert run(arguments) == 2
+    told = capsys.readouterr()
+    assert not told.out
+    last = told.err.splitlines()[-1]
+    assert last.startswith("steel-training: ")
+    assert named in last
+
+
+def test_ingest_help_shows_the_rule_of_the_format(capsys) -> None:
+    shown = {}
+    for kind in ("masks", "severstal", "voc"):
+        assert run(["ingest", kind, "--help"]) == 0
+        shown[kind] = " ".join(capsys.readouterr().out.split())
+    assert (
+        "--defective-min <float> and defective from this share; what lies between is dropped [default: 0.02]"
+        in shown["masks"]
+    )
+    assert "[default: 0.001]" in shown["severstal"]
+    assert "[default: (half the patch's side)]" in shown["severstal"]
+    assert "[default: 0.25]" in shown["voc"]

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from steel_training.data.images import open_image
-from steel_training.serving import ImageNotFound, predict
+from steel_training.serving.prediction import ImageNotFound, predict
 
 
 def test_an_image_bomb_is_refused_from_its_header(registry, bomb, picture, tmp_path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from steel_training.serving import predict
+from steel_training.serving.prediction import predict
 
 MODEL = "/v2/models/steel-defects"
 INFER = f"{MODEL}/infer"
