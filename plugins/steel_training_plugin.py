@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
+from models_page.mount import PREFIX, ModelsPage
 from steel_training_airflow.links import ALL
-from steel_training_models.mount import PREFIX, ModelsPage
 
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='{ink}' "

@@ -25,7 +25,6 @@ MIRRORS = {
     "steel_training": "tests/unit",
     "pretraining": "tests/unit/pretraining",
     "plugins/steel_training_airflow": "tests/dags",
-    "plugins/steel_training_models": "tests/dags/models_page",
     "plugins/models_page": "tests/dags/models_page",
     "dags": "tests/dags",
 }

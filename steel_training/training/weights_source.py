@@ -58,6 +58,7 @@ def check_weights(wanted: str, backbone: str) -> None:
 
 
 def no_file(uri: str) -> WeightsNotFound:
+    """Return the error for a weights file that is not there."""
     return WeightsNotFound(
         f"There is no weights file at {uri}. Set model.weights to an existing .weights.h5 or .h5 file "
         "(path or s3:// URI), or to auto, imagenet, steel or none."
@@ -65,6 +66,11 @@ def no_file(uri: str) -> WeightsNotFound:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
+    """Return folder (or S3 prefix) and name of a weights file.
+
+    Raises:
+        WeightsNotFound: the URI names a folder.
+    """
     parent, _, name = uri.rpartition("/")
     if not name:
         raise WeightsNotFound(f"{uri} names a folder; expected a weights file (.weights.h5 or .h5).")

@@ -22,7 +22,7 @@ from steel_training.verdict import Reason, Verdict
 
 ROLES = ("admin", "op", "user", "viewer")
 TARGETS = {"recall": 0.95, "f2": 0.85, "precision": 0.7, "auc": 0.9}
-THEME = (Path(__file__).parents[3] / "plugins/steel_training_models/templates/theme.js").read_text().strip()
+THEME = (Path(__file__).parents[3] / "plugins/models_page/templates/theme.js").read_text().strip()
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 

@@ -115,7 +115,7 @@ def test_whatever_is_asked_for_only_files_of_the_store_come_back(server, token, 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS | st.text(max_size=6), max_size=7).map("/".join) | st.text())
 def test_a_key_is_read_inside_or_refused(fenced, key):
-    from steel_training_models.guarded import listed, read, size
+    from models_page.safe_files import listed, read, size
 
     store = open_storage(fenced)
     for use in (read, size, listed):
@@ -169,7 +169,7 @@ def test_a_pass_runs_out_and_cannot_be_made_up(any_store, browser, monkeypatch):
         "InJ1bnMi.aaaaaa.bbbbbb",
     ):
         assert nobody.get(address.replace(signed, forged)).status_code == 401
-    monkeypatch.setattr("steel_training_models.passes.GOOD_FOR_SECONDS", -1)
+    monkeypatch.setattr("models_page.access_tokens.GOOD_FOR_SECONDS", -1)
     answer = nobody.get(address)
     assert answer.status_code == 401
     assert "open for more than an hour" in answer.text
@@ -216,7 +216,7 @@ def test_a_folder_shows_what_is_directly_below_it_first_pages_first(any_store, b
 
 def test_a_file_that_is_too_large_for_the_api_server_is_refused(any_store, browser, monkeypatch):
     any_store.write("runs/r1/profile.parquet", b"x" * 2000)
-    monkeypatch.setattr("steel_training_models.guarded.LARGEST", 1000)
+    monkeypatch.setattr("models_page.safe_files.LARGEST", 1000)
     answer = browser("viewer").get(f"{FILES}runs/r1/profile.parquet")
     assert answer.status_code == 413
     assert "Take it from the store" in answer.text

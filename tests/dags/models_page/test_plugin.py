@@ -53,8 +53,8 @@ print(json.dumps({"errors": errors, "modules": [name for name in sys.modules if 
 """
     )
     assert loaded["errors"] == {}
-    page = {name for name in loaded["modules"] if name.startswith("steel_training_models")}
-    assert page == {"steel_training_models", "steel_training_models.mount"}
+    page = {name for name in loaded["modules"] if name.startswith("models_page")}
+    assert page == {"models_page", "models_page.mount"}
     assert {"boto3", "steel_training.registry", "steel_training.report"}.isdisjoint(loaded["modules"])
 
 

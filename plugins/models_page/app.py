@@ -10,13 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from models_page import access_tokens, actions, files, runs, versions, views
+from models_page.access import NotAllowed, NotLoggedIn, login_address
+from models_page.pages import render
+from models_page.store import StoreNotSet
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.registry import ChampionMoved, VersionDamaged, VersionNotFound
 from steel_training.storage import ObjectNotFound, PathEscapes, StorageError
-from steel_training_models import files, moves, passes, runs, versions, views
-from steel_training_models.access import NotAllowed, NotLoggedIn, login_address
-from steel_training_models.pages import render
-from steel_training_models.store import StoreNotSet
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ _STATUS: tuple[tuple[type[SteelTrainingError], int, str], ...] = (
 def create_app() -> FastAPI:
     """Returns the application that Airflow mounts; it has no documentation pages of its own."""
     app = FastAPI(title="Steel models", docs_url=None, redoc_url=None, openapi_url=None)
-    for part in (views, versions, runs, files, moves):
+    for part in (views, versions, runs, files, actions):
         app.include_router(part.router)
     app.add_exception_handler(NotLoggedIn, _log_in)
-    app.add_exception_handler(passes.PassRefused, _open_again)
+    app.add_exception_handler(access_tokens.TokenRefused, _open_again)
     app.add_exception_handler(SteelTrainingError, _explain)
     app.add_exception_handler(StarletteHTTPException, _explain_http)
     app.add_exception_handler(RequestValidationError, _explain_request)

@@ -28,7 +28,7 @@ class ModelsPage:
     def _built(self) -> ASGIApp:
         with self._building:
             if self._app is None:
-                from steel_training_models.app import create_app
+                from models_page.app import create_app
 
                 self._app = create_app()
             return self._app

@@ -17,7 +17,7 @@ class StoreNotSet(SteelTrainingError):
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ModelStore:
     """One model name in the store.
 
     Attributes:
@@ -56,9 +56,9 @@ def _opened(uri: str) -> Storage:
 
 
 @lru_cache(maxsize=64)
-def _shelf(uri: str, name: str) -> Shelf:
+def _models(uri: str, name: str) -> ModelStore:
     registry = Registry(_opened(uri), name)
-    return Shelf(registry, Decisions(registry))
+    return ModelStore(registry, Decisions(registry))
 
 
 def default_name() -> str:
@@ -71,19 +71,19 @@ def known_names() -> list[str]:
     return sorted({*names(open_store()), default_name()})
 
 
-def shelf(name: str | None) -> Shelf:
-    """Returns the shelf of a model name, or of the default one.
+def model_store(name: str | None) -> ModelStore:
+    """Return the store of a model name, or of the default one.
 
     Raises:
         ModelNameRefused: it is no model name.
     """
-    return _shelf(open_store().uri, name or default_name())
+    return _models(open_store().uri, name or default_name())
 
 
-def shelf_of(version: str, name: str | None) -> Shelf:
-    """Returns the shelf that holds a version, where no name is given; the default one where none does."""
+def store_of(version: str, name: str | None) -> ModelStore:
+    """Return the store that holds a version, where no name is given; the default one where none does."""
     if name is None:
         for known in sorted(known_names(), key=lambda each: each != default_name()):
-            if shelf(known).registry.holds(version):
-                return shelf(known)
-    return shelf(name)
+            if model_store(known).registry.holds(version):
+                return model_store(known)
+    return model_store(name)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "changed_tests.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "changed_tests.py"
 
 Ask = Callable[..., tuple[int, list[str], str]]
 

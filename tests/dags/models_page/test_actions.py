@@ -26,13 +26,13 @@ def registry(any_store, tmp_path):
     return registry
 
 
-def consent(client, path):
-    return Markup(client.get(path).text).field("consent")
+def confirmation(client, path):
+    return Markup(client.get(path).text).field("confirmation")
 
 
 def promote(client, version, **form):
     path = f"/steel-training/versions/{version}"
-    return client.post(f"{path}/promote", data={"consent": consent(client, path), "confirmed": "yes", **form})
+    return client.post(f"{path}/promote", data={"confirmation": confirmation(client, path), "confirmed": "yes", **form})
 
 
 def logged():
@@ -51,7 +51,7 @@ def test_who_may_trigger_the_dag_may_promote_and_roll_back_and_it_is_written_dow
     moved = {"model": "steel-defects", "from": AA, "to": BB, "outcome": "done"}
     assert logged() == ("steel_model_promote", role, "steel_training", moved)
 
-    form = {"consent": consent(client, "/steel-training/"), "confirmed": "yes"}
+    form = {"confirmation": confirmation(client, "/steel-training/"), "confirmed": "yes"}
     answer = client.post("/steel-training/rollback", data=form)
     assert f"from {BB} to {AA}" in Markup(answer.text).text
     assert registry.champion()[0] == AA
@@ -63,9 +63,9 @@ def test_a_viewer_sees_no_button_and_is_refused(registry, browser):
     viewer = browser("viewer")
     for path in ("/steel-training/", f"/steel-training/versions/{AA}"):
         assert '<form class="move"' not in viewer.get(path).text
-    borrowed = consent(browser("admin"), f"/steel-training/versions/{AA}")
+    borrowed = confirmation(browser("admin"), f"/steel-training/versions/{AA}")
     for path in (f"/steel-training/versions/{AA}/promote", "/steel-training/rollback"):
-        answer = viewer.post(path, data={"consent": borrowed, "confirmed": "yes"})
+        answer = viewer.post(path, data={"confirmation": borrowed, "confirmed": "yes"})
         assert answer.status_code == 403
         assert "permission to trigger the DAG" in answer.text
     assert registry.champion()[0] == BB
@@ -74,8 +74,8 @@ def test_a_viewer_sees_no_button_and_is_refused(registry, browser):
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        ({"consent": ""}, "not made by this page"),
-        ({"consent": "forged.aaaaaa.bbbbbbb"}, "not made by this page"),
+        ({"confirmation": ""}, "not made by this page"),
+        ({"confirmation": "forged.aaaaaa.bbbbbbb"}, "not made by this page"),
         ({"confirmed": ""}, "Tick the box"),
         ({"confirmed": "no"}, "Tick the box"),
     ],
@@ -90,18 +90,18 @@ def test_without_consent_nothing_moves(registry, browser, form, said):
 def test_a_consent_is_for_one_person_one_move_and_one_hour(registry, browser, monkeypatch):
     registry.promote(BB)
     admin, op = browser("admin"), browser("op")
-    for_aa = consent(admin, f"/steel-training/versions/{AA}")
-    for_back = consent(admin, "/steel-training/")
+    for_aa = confirmation(admin, f"/steel-training/versions/{AA}")
+    for_back = confirmation(admin, "/steel-training/")
     for client, path, given in (
         (op, f"versions/{AA}/promote", for_aa),
         (admin, f"versions/{CC}/promote", for_aa),
         (admin, f"versions/{AA}/promote", for_back),
         (admin, "rollback", for_aa),
     ):
-        answer = client.post(f"/steel-training/{path}", data={"consent": given, "confirmed": "yes"})
+        answer = client.post(f"/steel-training/{path}", data={"confirmation": given, "confirmed": "yes"})
         assert answer.status_code == 403, path
-    monkeypatch.setattr("steel_training_models.consent.GOOD_FOR_SECONDS", -1)
-    answer = admin.post(f"/steel-training/versions/{AA}/promote", data={"consent": for_aa, "confirmed": "yes"})
+    monkeypatch.setattr("models_page.confirmation.GOOD_FOR_SECONDS", -1)
+    answer = admin.post(f"/steel-training/versions/{AA}/promote", data={"confirmation": for_aa, "confirmed": "yes"})
     assert "open for more than an hour" in answer.text
     assert registry.champion()[0] == BB
 
@@ -118,15 +118,15 @@ def test_a_form_that_another_site_makes_a_browser_send_is_refused(registry, brow
 def test_a_decision_on_a_champion_that_has_moved_meanwhile_is_refused(registry, browser):
     admin = browser("admin")
     path = f"/steel-training/versions/{CC}"
-    early = consent(admin, path)
+    early = confirmation(admin, path)
     registry.promote(BB)
-    late = consent(admin, "/steel-training/")
-    answer = admin.post(f"{path}/promote", data={"consent": early, "confirmed": "yes"})
+    late = confirmation(admin, "/steel-training/")
+    answer = admin.post(f"{path}/promote", data={"confirmation": early, "confirmed": "yes"})
     assert answer.status_code == 409
     assert f"no longer {AA}" in answer.text
     assert logged()[3]["outcome"] == "refused: the champion had moved"
     for expected in (200, 409):  # the same form sent twice rolls back once
-        answer = admin.post("/steel-training/rollback", data={"consent": late, "confirmed": "yes"})
+        answer = admin.post("/steel-training/rollback", data={"confirmation": late, "confirmed": "yes"})
         assert answer.status_code == expected
     assert registry.champion()[0] == AA
 
@@ -139,9 +139,9 @@ def test_a_version_that_is_damaged_or_gone_is_refused_with_the_reason(registry, 
     assert answer.status_code == 409
     assert "model_card.md of version 20261124-bb is not what was published" in answer.text
     assert re.search("refused: .*model_card", logged()[3]["outcome"])
-    given = consent(admin, f"/steel-training/versions/{CC}")
+    given = confirmation(admin, f"/steel-training/versions/{CC}")
     store.remove_folder(f"models/steel-defects/versions/{CC}", first="checksums.json")
-    answer = admin.post(f"/steel-training/versions/{CC}/promote", data={"consent": given, "confirmed": "yes"})
+    answer = admin.post(f"/steel-training/versions/{CC}/promote", data={"confirmation": given, "confirmed": "yes"})
     assert answer.status_code == 404
     assert "holds no version 20261124-cc" in answer.text
     assert registry.champion()[0] == AA

@@ -11,12 +11,12 @@ from airflow.utils.session import create_session
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse
 
+from models_page.access import DAG_ID, NotAllowed, Person, Reader
+from models_page.confirmation import Move, given
+from models_page.pages import render
+from models_page.store import model_store
 from steel_training.errors import SteelTrainingError
 from steel_training.registry import ChampionMoved
-from steel_training_models.access import DAG_ID, NotAllowed, Person, Reader
-from steel_training_models.consent import Move, given
-from steel_training_models.pages import render
-from steel_training_models.store import shelf
 
 router = APIRouter()
 
@@ -24,12 +24,14 @@ Field = Annotated[str, Form()]
 
 
 @router.post("/versions/{version}/promote", response_class=HTMLResponse)
-def promote(request: Request, person: Reader, version: str, consent: Field = "", confirmed: Field = "") -> HTMLResponse:
+def promote(
+    request: Request, person: Reader, version: str, confirmation: Field = "", confirmed: Field = ""
+) -> HTMLResponse:
     """Makes a version the champion, where the champion is still the one that the person saw."""
-    move = _allowed(request, person, "promote", consent, confirmed)
+    move = _allowed(request, person, "promote", confirmation, confirmed)
     if move.version != version:
         raise NotAllowed("This form was made for another version; nothing was changed.")
-    registry = shelf(move.name).registry
+    registry = model_store(move.name).registry
 
     def moved() -> tuple[str | None, str]:
         return registry.promote(version, expected=move.champion), version
@@ -38,17 +40,17 @@ def promote(request: Request, person: Reader, version: str, consent: Field = "",
 
 
 @router.post("/rollback", response_class=HTMLResponse)
-def rollback(request: Request, person: Reader, consent: Field = "", confirmed: Field = "") -> HTMLResponse:
+def rollback(request: Request, person: Reader, confirmation: Field = "", confirmed: Field = "") -> HTMLResponse:
     """Goes back to the champion before, where the champion is still the one that the person saw."""
-    move = _allowed(request, person, "rollback", consent, confirmed)
-    registry = shelf(move.name).registry
+    move = _allowed(request, person, "rollback", confirmation, confirmed)
+    registry = model_store(move.name).registry
     return _do(request, person, move, lambda: registry.rollback(expected=move.champion))
 
 
-def _allowed(request: Request, person: Person, action: str, consent: str, confirmed: str) -> Move:
+def _allowed(request: Request, person: Person, action: str, confirmation: str, confirmed: str) -> Move:
     if not person.may_move:
         raise NotAllowed(f"You may look and not change: it takes the permission to trigger the DAG {DAG_ID}.")
-    return given(request, person, action, consent, confirmed)
+    return given(request, person, action, confirmation, confirmed)
 
 
 def _do(request: Request, person: Person, move: Move, work: Callable[[], tuple[str | None, str]]) -> HTMLResponse:

@@ -1,7 +1,7 @@
-"""The consent that a move of the champion needs: what a person saw, signed, so that no other page can speak in their name.
+"""The confirmation that a move of the champion needs: what a person saw, signed, so that no other page can speak in their name.
 
 A form carries it, made for this person and this move: from which champion, to which version. Another site can make a browser
-send a form, but it cannot read this page to learn the consent. What lies in the store is served without this page's origin
+send a form, but it cannot read this page to learn the confirmation. What lies in the store is served without this page's origin
 (see `files`), so it cannot either.
 """
 
@@ -13,7 +13,7 @@ from airflow.api_fastapi.auth.tokens import get_signing_key
 from fastapi import Request
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
-from steel_training_models.access import NotAllowed, Person
+from models_page.access import NotAllowed, Person
 
 GOOD_FOR_SECONDS = 3600
 _SALT = "steel-training champion"
@@ -45,14 +45,14 @@ def ask(person: Person, move: Move) -> str:
     return _signer().dumps([person.user_id, *astuple(move)])
 
 
-def given(request: Request, person: Person, action: str, consent: str, confirmed: str) -> Move:
+def given(request: Request, person: Person, action: str, confirmation: str, confirmed: str) -> Move:
     """Returns the move that a person agreed to.
 
     Args:
         request: that asks for it.
         person: who sends it.
         action: of the route.
-        consent: of the form.
+        confirmation: of the form.
         confirmed: the box that was ticked.
 
     Raises:
@@ -61,7 +61,7 @@ def given(request: Request, person: Person, action: str, consent: str, confirmed
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise ConsentMissing("This form was sent by another site; nothing was changed.")
     try:
-        user_id, *move = _signer().loads(consent, max_age=GOOD_FOR_SECONDS)
+        user_id, *move = _signer().loads(confirmation, max_age=GOOD_FOR_SECONDS)
     except SignatureExpired:
         raise ConsentMissing(
             "The page was open for more than an hour; load it again and look before you decide."

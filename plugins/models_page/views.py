@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from models_page import confirmation, evidence
+from models_page.access import Person, Reader
+from models_page.pages import render
+from models_page.rows import FILTERS, SIGNS, listing, moment, row
+from models_page.store import known_names, model_store, store_of
 from steel_training.registry import Pointer
 from steel_training.registry.text import compared, incomparable
-from steel_training_models import consent, evidence
-from steel_training_models.access import Person, Reader
-from steel_training_models.pages import render
-from steel_training_models.rows import FILTERS, SIGNS, listing, moment, row
-from steel_training_models.store import known_names, shelf, shelf_of
 
 router = APIRouter()
 
@@ -26,7 +26,7 @@ def models(
     request: Request, person: Reader, model: str | None = None, verdict: str | None = None, page: str = "1"
 ) -> HTMLResponse:
     """Every verdict, newest first, with the champion above."""
-    found = shelf(model)
+    found = model_store(model)
     pointer, problem = found.pointer()
     started = found.registry.started()
     there = set(started) - set(pointer.retired if pointer else ())
@@ -71,7 +71,7 @@ def compare(
     model: str | None = None,
 ) -> HTMLResponse:
     """Two versions side by side, and a warning where their figures do not compare."""
-    found = shelf_of(a, model)
+    found = store_of(a, model)
     first, second = found.registry.metadata(a), found.registry.metadata(b)
     return render(
         request,
@@ -87,9 +87,9 @@ def compare(
 
 
 def _way_back(person: Person, name: str, pointer: Pointer | None, there: set[str]) -> tuple[str, str] | None:
-    """Returns the version that a rollback would lead to, and the consent to be given for it."""
+    """Returns the version that a rollback would lead to, and the confirmation to be given for it."""
     back = pointer.rolled_back(there, pointer.moved_at) if pointer else None
     if pointer is None or back is None or not person.may_move:
         return None
-    move = consent.Move("rollback", name, back.version, pointer.version)
-    return back.version, consent.ask(person, move)
+    move = confirmation.Move("rollback", name, back.version, pointer.version)
+    return back.version, confirmation.ask(person, move)

@@ -15,15 +15,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import select
 
+from models_page import evidence
+from models_page.access import DAG_ID, Reader
+from models_page.pages import render
+from models_page.rows import SIGNS, measured, moment, started
+from models_page.store import open_store
 from steel_training.report.formatting import duration, headline
 from steel_training.runs.run import STAGES, Run, StageResult, safe_run_id
 from steel_training.storage import Storage
 from steel_training.verdict import Verdict
-from steel_training_models import evidence
-from steel_training_models.access import DAG_ID, Reader
-from steel_training_models.pages import render
-from steel_training_models.rows import SIGNS, measured, moment, started
-from steel_training_models.store import open_store
 
 router = APIRouter()
 

@@ -13,12 +13,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from models_page import access_tokens
+from models_page.access import Reader
+from models_page.pages import render
+from models_page.safe_files import NotServed, TooLarge, checked, is_folder, listed, read, size
+from models_page.store import open_store
 from steel_training.storage import ObjectNotFound, Storage
-from steel_training_models import passes
-from steel_training_models.access import Reader
-from steel_training_models.guarded import NotServed, TooLarge, checked, is_folder, listed, read, size
-from steel_training_models.pages import render
-from steel_training_models.store import open_store
 
 __all__ = ["NotServed", "TooLarge", "is_file", "router"]
 
@@ -57,7 +57,7 @@ def is_file(request: Request) -> bool:
 def file(request: Request, _: Reader, key: str) -> Response:
     """Returns a file of the store, or the listing of a folder (a key that ends in a slash).
 
-    A page is shown at an address of its own, so that its links work (see `passes`).
+    A page is shown at an address of its own, so that its links work (see `access_tokens`).
     """
     store, clean = open_store(), checked(key)
     base = request.scope.get("root_path", "")
@@ -69,7 +69,7 @@ def file(request: Request, _: Reader, key: str) -> Response:
     try:
         if _kind(clean) == _PAGE and "/" in clean:
             size(store, clean)
-            return RedirectResponse(f"{base}/open/{passes.issue(clean)}/{quote(clean)}", status_code=303)
+            return RedirectResponse(f"{base}/open/{access_tokens.issue(clean)}/{quote(clean)}", status_code=303)
         return _served(store, clean)
     except ObjectNotFound:
         if is_folder(store, clean):
@@ -81,7 +81,7 @@ def file(request: Request, _: Reader, key: str) -> Response:
 def page(given: str, key: str) -> Response:
     """Returns a page of the store, or what it links to, to whoever has a pass for it."""
     clean = checked(key)
-    passes.check(given, clean)
+    access_tokens.check(given, clean)
     return _served(open_store(), clean)
 
 

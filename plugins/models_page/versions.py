@@ -8,15 +8,15 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from models_page import confirmation, evidence
+from models_page.access import Person, Reader
+from models_page.pages import render
+from models_page.rows import measured, moment, reasons_of, started
+from models_page.store import ModelStore, store_of
 from steel_training.registry import Pointer, VersionNotFound
 from steel_training.registry.text import SHOWN
 from steel_training.report.formatting import NAMES, bound_of, headline, metric, number
 from steel_training.runs.run import REPORT
-from steel_training_models import consent, evidence
-from steel_training_models.access import Person, Reader
-from steel_training_models.pages import render
-from steel_training_models.rows import measured, moment, reasons_of, started
-from steel_training_models.store import Shelf, shelf_of
 
 router = APIRouter()
 
@@ -26,7 +26,7 @@ _CARD = "model_card.md"
 @router.get("/versions/{version}", response_class=HTMLResponse)
 def version(request: Request, person: Reader, version: str, model: str | None = None) -> HTMLResponse:
     """One version, or that it is gone and what its verdict was."""
-    found = shelf_of(version, model)
+    found = store_of(version, model)
     registry, store = found.registry, found.registry.store
     pointer, problem = found.pointer()
     try:
@@ -67,13 +67,13 @@ def version(request: Request, person: Reader, version: str, model: str | None = 
         folder=registry.key_of(version, "").rstrip("/"),
         run_id=run_id,
         threshold=known.get("threshold") or {},
-        consent=_consent(person, registry.name, version, pointer),
+        confirmation=_confirmation(person, registry.name, version, pointer),
         others=_others(found, version, champion),
         number=number,
     )
 
 
-def _gone(request: Request, found: Shelf, version: str, error: VersionNotFound) -> HTMLResponse:
+def _gone(request: Request, found: ModelStore, version: str, error: VersionNotFound) -> HTMLResponse:
     """Says that a version is not there; where its verdict is recorded, that it was pruned, and what the verdict was."""
     decision = next((d for d in found.decisions.read().found if d.get("version") == version), None)
     if decision is None:
@@ -90,14 +90,14 @@ def _gone(request: Request, found: Shelf, version: str, error: VersionNotFound) 
     )
 
 
-def _consent(person: Person, name: str, version: str, pointer: Pointer | None) -> str | None:
+def _confirmation(person: Person, name: str, version: str, pointer: Pointer | None) -> str | None:
     champion = pointer.version if pointer else None
     if not person.may_move or version == champion or (pointer and version in pointer.retired):
         return None
-    return consent.ask(person, consent.Move("promote", name, version, champion))
+    return confirmation.ask(person, confirmation.Move("promote", name, version, champion))
 
 
-def _others(found: Shelf, version: str, champion: str | None) -> list[str]:
+def _others(found: ModelStore, version: str, champion: str | None) -> list[str]:
     """Returns versions to compare with: the champion first, then the newest."""
     started = set(found.registry.started())
     newest = [str(d["version"]) for d in found.decisions.read().found if d.get("version") in started]
