@@ -18,7 +18,7 @@ from kubernetes.client import models as k8s
 from steel_training_airflow import kubernetes
 from steel_training_airflow.kubernetes import pod_override
 
-from steel_training.environment import Environment, VariableInvalid
+from steel_training.environment import Environment, VariableInvalid, variables
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy" / "kubernetes"
@@ -227,7 +227,7 @@ def test_the_charts_values_configure_what_airflow_has_and_name_secrets_only() ->
         for option in options:
             assert conf.get(section, option, fallback=None) is not None, f"[{section}] {option}"
     settings = {entry["name"] for entry in values["env"]}
-    assert settings <= {value for value in vars(kubernetes).values() if isinstance(value, str)}
+    assert settings <= {each.name for each in variables() if each.name.startswith(KUBERNETES)}
     assert "airflow pools set gpu 1" in values["migrateDatabaseJob"]["args"][-1]
     template = PodGenerator.deserialize_model_file(str(TEMPLATE)).spec.containers[0]
     sources = [{"secretRef": {"name": s.secret_ref.name}} for s in template.env_from if s.secret_ref]
