@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from steel_training.evaluation.comparison import AreaAhead
 from steel_training.evaluation import gate
+from steel_training.evaluation.comparison import AreaAhead
 from steel_training.evaluation.gate import Rival
 from steel_training.evaluation.metrics import Counts, Estimate
 from steel_training.leakage.overriding import allowed_reasons
