@@ -10,7 +10,7 @@ import pandas as pd
 
 from steel_training.config import JUDGED, Config
 from steel_training.evaluation.calibration import Calibration, calibration, probability, shift_of
-from steel_training.evaluation.comparison import AreaAhead, Comparison, Contender, area_ahead, compare
+from steel_training.evaluation.comparison import AucDifference, Comparison, ScoredModel, auc_difference, compare
 from steel_training.evaluation.confidence import Resamples, design_effect
 from steel_training.evaluation.estimates import estimates, precision_at
 from steel_training.evaluation.images import by_source
@@ -156,8 +156,8 @@ def probabilities(config: Config, scores: np.ndarray) -> np.ndarray:
     return probability(scores, shift_of(config.training.class_weights))
 
 
-def against(
-    config: Config, labels: np.ndarray, groups: np.ndarray, *, ours: Contender, theirs: Contender
+def compare_on_test(
+    config: Config, labels: np.ndarray, groups: np.ndarray, *, ours: ScoredModel, theirs: ScoredModel
 ) -> Comparison:
     """Compares two models on the test part, paired by group."""
     gate = config.gate
@@ -166,12 +166,12 @@ def against(
     )
 
 
-def ahead_on_validation(
+def compare_on_validation(
     config: Config, labels: np.ndarray, groups: np.ndarray, ours: np.ndarray, theirs: np.ndarray
-) -> AreaAhead:
+) -> AucDifference:
     """Compares the areas of two models on validation: scores (n,) of ours and theirs, paired by group."""
     gate = config.gate
-    return area_ahead(
+    return auc_difference(
         labels, groups, ours, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed
     )
 

@@ -6,6 +6,7 @@ twenty is defective, a model that finds nothing is 95 % accurate.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -64,6 +65,16 @@ class Estimate:
     def as_dict(self) -> dict[str, float | None]:
         """Returns the fields as JSON values, None for what is not finite."""
         return {name: float(v) if np.isfinite(v) else None for name, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float | None]) -> Estimate:
+        """Reads an estimate back, NaN for None."""
+        return cls(finite_or_nan(values["value"]), finite_or_nan(values["bound"]))
+
+
+def finite_or_nan(value: float | None) -> float:
+    """Returns a number as JSON holds it: None stands for one that was not finite."""
+    return float("nan") if value is None else float(value)
 
 
 def count(labels: np.ndarray, scores: np.ndarray, threshold: float) -> Counts:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from steel_training.evaluation.comparison import area_ahead
+from steel_training.evaluation.comparison import auc_difference
 from steel_training.leakage.pixel_property import BRIGHTNESS, SIGNATURE, ranked
 from steel_training.leakage.probe import Probe
 
@@ -39,7 +39,7 @@ def simple_cue(profile: pd.DataFrame, scores: np.ndarray) -> Probe:
         trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=8, random_state=_SEED)
         told = trees.fit(values[train][:, known], labels[train]).predict_proba(values[val][:, known])[:, 1]
     groups = profile["group"].to_numpy(str)[val]
-    found = area_ahead(labels[val], groups, told, scores, confidence=_CONFIDENCE, resamples=_RESAMPLES, seed=_SEED)
+    found = auc_difference(labels[val], groups, told, scores, confidence=_CONFIDENCE, resamples=_RESAMPLES, seed=_SEED)
     message = (
         f"Brightness, sharpness, noise and the like tell validation with an AUC of {found.ours:.3f}, the baseline CNN with "
         f"{found.theirs:.3f}: {found.value:+.3f}, {_CONFIDENCE:.0%} interval {found.low:+.3f} to {found.high:+.3f}"

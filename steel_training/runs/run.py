@@ -18,11 +18,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from steel_training.config import Config
 from steel_training.errors import SteelTrainingError, UsageError
-from steel_training.storage import ObjectNotFound, Storage, schema
+from steel_training.registry import Registry
+from steel_training.runs.resolved import ResolvedDataset
+from steel_training.storage import ObjectNotFound, Storage, open_dataset, schema
 from steel_training.verdict import Reason, Verdict
+
+Outputs = TypeVar("Outputs")
 
 RESULT = "result.json"
 RUNS = "runs"
@@ -137,13 +142,51 @@ def digest_of(stage: str, inputs: Mapping[str, Any]) -> str:
 
 
 class Run:
-    """A run's folder in the store."""
+    """A run's folder in the store, and what the run knows of itself once its dataset is resolved."""
 
     def __init__(self, store: Storage, run_id: str) -> None:
         if not _SAFE.fullmatch(run_id):
             raise UsageError(f"The run id {run_id!r} is no folder name; use letters, digits, '.', '_' and '-'.")
         self.store = store
         self.run_id = run_id
+        self._resolved: tuple[StageResult, ResolvedDataset] | None = None
+
+    @property
+    def resolved(self) -> ResolvedDataset:
+        """What the run is made from; read once.
+
+        Raises:
+            StageNotDone: `resolve_dataset` has not finished.
+        """
+        return self._first()[1]
+
+    @property
+    def config(self) -> Config:
+        """The configuration that the run was asked for."""
+        return self.resolved.config
+
+    @property
+    def dataset(self) -> Storage:
+        """The dataset version that the run uses."""
+        return open_dataset(self.resolved.dataset)
+
+    @property
+    def registry(self) -> Registry:
+        """The registry that the run publishes to."""
+        return Registry(self.store, self.config.model.name)
+
+    @property
+    def version(self) -> str:
+        """The version that this run's model is registered under: the day, and a hash of what it was made from."""
+        first = self._first()[0]
+        tag = hashlib.sha256(f"{self.run_id}\0{first.inputs}\0{first.finished_at}".encode()).hexdigest()[:8]
+        return f"{first.finished_at[:10].replace('-', '')}-{tag}"
+
+    def _first(self) -> tuple[StageResult, ResolvedDataset]:
+        if self._resolved is None:
+            first = self.result(FIRST)
+            self._resolved = first, ResolvedDataset.model_validate(first.outputs)
+        return self._resolved
 
     def key(self, *parts: str) -> str:
         """Returns the store's key of something in this run."""
@@ -170,6 +213,18 @@ class Run:
             )
         return found
 
+    def outputs(self, stage: str, read: Callable[[Mapping[str, Any]], Outputs]) -> Outputs:
+        """Returns what a stage left for later ones, typed.
+
+        Args:
+            stage: its name.
+            read: makes it from JSON, such as `Decided.from_dict`.
+
+        Raises:
+            StageNotDone: it has not finished in this run.
+        """
+        return read(self.result(stage).outputs)
+
     def after(self, stage: str) -> dict[str, Any]:
         """Returns what a stage's inputs are when it builds on another one: that stage's result.
 
@@ -185,6 +240,7 @@ class Run:
 
     def clear(self) -> None:
         """Removes all that the run made."""
+        self._resolved = None
         self.store.remove_folder(self.key(), first=f"{FIRST}/{RESULT}")
 
     def folder(self, stage: str) -> AbstractContextManager[Path]:

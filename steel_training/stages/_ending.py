@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from steel_training.report import write_report
-from steel_training.runs.artifacts import registry_of
 from steel_training.runs.lineage import facts
 from steel_training.runs.run import Run, StageResult, Status
 from steel_training.verdict import Verdict
@@ -16,5 +15,5 @@ def may_end(run: Run, result: StageResult) -> StageResult:
     verdict = _VERDICTS.get(result.status)
     if verdict is not None:
         write_report(run, verdict, result.reasons, None)
-        registry_of(run).record(run.run_id, verdict, result.reasons, facts(run, None))
+        run.registry.record(run.run_id, verdict, result.reasons, facts(run, None))
     return result

@@ -8,8 +8,9 @@ from pathlib import Path
 from steel_training.errors import SteelTrainingError
 from steel_training.registry import ChampionMoved
 from steel_training.report import write_report
-from steel_training.runs.artifacts import BUNDLE, config_of, registry_of, version_of
+from steel_training.runs.artifacts import BUNDLE
 from steel_training.runs.lineage import facts, write_lineage
+from steel_training.runs.outputs import Decided, Ended
 from steel_training.runs.run import REPORT, Run, StageResult
 from steel_training.stages.approve_release import released
 from steel_training.storage.scratch import scratch_folder
@@ -23,12 +24,8 @@ def publish_model(run: Run) -> StageResult:
         raise SteelTrainingError(f"Run {run.run_id} was decided against; do reject_model instead of publish_model.")
 
     def work(_: Path) -> StageResult:
-        registry, version, config = registry_of(run), version_of(run), config_of(run)
-        outputs = {
-            "verdict": str(Verdict.PUBLISHED),
-            "version": version,
-            "previous_champion": decided.outputs["champion"],
-        }
+        registry, version, config = run.registry, run.version, run.config
+        champion = Decided.from_dict(decided.outputs).champion
         write_report(run, Verdict.PUBLISHED, decided.reasons, version)
         with run.folder("evaluate") as evaluated:
             made = scratch_folder() / "publishing" / f"{run.run_id}-{version}"
@@ -40,16 +37,16 @@ def publish_model(run: Run) -> StageResult:
                 registry.publish(made, version)
             finally:
                 shutil.rmtree(made, ignore_errors=True)
-        outputs["champion"] = version if config.publish.promote else decided.outputs["champion"]
         if config.publish.promote:
             try:
-                registry.promote(version, expected=decided.outputs["champion"])
+                registry.promote(version, expected=champion)
             except ChampionMoved as moved:
                 # The version is there, and whoever looks for it must find why it does not serve.
                 reasons = (Reason(CHAMPION_MOVED, str(moved)), *decided.reasons)
                 registry.record(run.run_id, Verdict.PUBLISHED, reasons, facts(run, version))
                 raise
         registry.record(run.run_id, Verdict.PUBLISHED, decided.reasons, facts(run, version))
-        return StageResult("publish_model", reasons=decided.reasons, outputs=outputs)
+        ended = Ended(Verdict.PUBLISHED, version, version if config.publish.promote else champion, champion)
+        return StageResult("publish_model", reasons=decided.reasons, outputs=ended.to_dict())
 
     return run.perform("publish_model", run.after(release.stage), work)

@@ -18,6 +18,7 @@ from steel_training.evaluation.slices import slice_columns
 from steel_training.registry import Registry
 from steel_training.runs import provenance
 from steel_training.runs.artifacts import PATCHES
+from steel_training.runs.resolved import ResolvedDataset
 from steel_training.runs.run import Run, StageResult, Status
 from steel_training.storage.roots import require_below_roots
 from steel_training.training.weights_source import WORDS, check_weights
@@ -67,23 +68,27 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
         previous = None if config.publish.force else _same_as_last(run, request.config, identity)
         if previous is not None:
             log.info("nothing changed since run %s (%s)", previous["run_id"], previous["verdict"])
+        resolved = ResolvedDataset(
+            dataset=dataset.uri,
+            version=dataset.version,
+            fingerprint=identity["fingerprint"],
+            config=config,
+            code=identity["code"],
+            patches=len(patches),
+            groups=int(patches["group"].nunique()),
+            parts=_parts(patches) if problem is None else {},
+            split_problem=problem,
+            logical_date=request.as_of.isoformat() if request.as_of else None,
+            previous=previous,
+            # Named once: a run that is continued is held to the champion that it began with.
+            champion=Registry(run.store, config.model.name).champion()[0],
+            packages=provenance.package_versions(),
+        )
         return StageResult(
             "resolve_dataset",
             status=Status.UNCHANGED if previous else Status.DONE,
             reasons=tuple(Reason.from_dict(reason) for reason in previous["reasons"]) if previous else (),
-            outputs={
-                **identity,
-                "version": dataset.version,
-                "patches": len(patches),
-                "groups": int(patches["group"].nunique()),
-                "parts": _parts(patches) if problem is None else {},
-                "split_problem": problem,
-                "logical_date": request.as_of.isoformat() if request.as_of else None,
-                "previous": previous,
-                # Named once: a run that is continued is held to the champion that it began with.
-                "champion": Registry(run.store, request.config.model.name).champion()[0],
-                "packages": provenance.package_versions(),
-            },
+            outputs=resolved.to_dict(),
         )
 
     return run.perform("resolve_dataset", identity, work)
