@@ -17,14 +17,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(_name, "1")
 
 import numpy as np
+import own_ports
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
-import own_ports
 
 # A busy machine makes no example wrong; and the same code gets the same examples, whatever an earlier run left behind.
 settings.register_profile("check", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -13,13 +13,11 @@ from typing import Any
 
 import psutil
 import pytest
+from composed.database import PREFIX, Database, connected
+from composed.stack import Stack, missing
+from composed.translation import LISTENS
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from composed.database import PREFIX, Database, connected  # noqa: E402
-from composed.stack import Stack, missing  # noqa: E402
-from composed.translation import LISTENS  # noqa: E402
 
 
 @pytest.fixture(scope="module")
