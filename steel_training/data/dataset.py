@@ -18,13 +18,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from steel_training.data.versions import is_date, manifest_name
+from steel_training.data.versions import MANIFESTS, is_date, manifest_name
 from steel_training.errors import UsageError
 from steel_training.storage import PathEscapes, Storage, StorageError, confined, object_of, open_dataset, open_storage
 
 REQUIRED_COLUMNS = ("patch_id", "path", "label", "source_id")
 TEXT_COLUMNS = ("patch_id", "path", "source_id", "group_id", "split", "defect_type", "line")
 CLEAN, DEFECTIVE = 0, 1
+_CONTRACT_COLUMNS = (*REQUIRED_COLUMNS, "group_id", "split", "x", "y", "defect_type")
 
 _READ_AT_ONCE = 16
 
@@ -35,6 +36,10 @@ class DatasetNotFound(UsageError):
 
 class ManifestUnreadable(UsageError):
     """The manifest is there but is no table."""
+
+
+class ManifestsDiffer(UsageError):
+    """One version has two manifests that say different things."""
 
 
 class OutputExists(UsageError):
@@ -66,12 +71,13 @@ def find_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
     Raises:
         DatasetNotFound: there is no manifest there, or no version as early as the date.
         ManifestUnreadable: the manifest is no table.
+        ManifestsDiffer: there are a CSV and a Parquet manifest, and they differ.
     """
     storage = open_dataset(uri)
     name = manifest_name(storage)
     if name is not None:
         folder = storage.uri.rstrip("/").rpartition("/")[2]
-        return Dataset(storage, folder if is_date(folder) else None, _read_manifest(storage, name), name)
+        return Dataset(storage, folder if is_date(folder) else None, _only_manifest(storage, name), name)
 
     versions = [folder for folder in storage.folders() if is_date(folder)]
     eligible = [version for version in versions if as_of is None or version <= as_of.isoformat()]
@@ -79,7 +85,7 @@ def find_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
         dated = open_dataset(storage.location(version))
         name = manifest_name(dated)
         if name is not None:
-            return Dataset(dated, version, _read_manifest(dated, name), name)
+            return Dataset(dated, version, _only_manifest(dated, name), name)
     if versions and not eligible:
         raise DatasetNotFound(
             f"{uri} has no version as of {as_of}: the earliest is {versions[0]}. "
@@ -127,6 +133,48 @@ def groups_of(manifest: pd.DataFrame) -> pd.Series:
         return source
     group = manifest["group_id"].astype("string")
     return group.where(group.notna() & (group.str.strip() != ""), source)
+
+
+def _only_manifest(storage: Storage, name: str) -> pd.DataFrame:
+    """Reads a version's manifest, and holds another one beside it against it."""
+    table = _read_manifest(storage, name)
+    for other in MANIFESTS:
+        if other != name and storage.exists(other):
+            difference = _difference(_as_csv(table), _as_csv(_read_manifest(storage, other)))
+            if difference is not None:
+                raise ManifestsDiffer(
+                    f"{storage.uri} has two manifests, {name} and {other}, that differ: {difference}. "
+                    "Remove the one that is out of date."
+                )
+    return table
+
+
+def _as_csv(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of the contract as text, as a CSV file would hold them: Parquet has types of its own."""
+    columns = [name for name in _CONTRACT_COLUMNS if name in table]
+    text = table[columns].astype("string").apply(lambda column: column.str.replace(r"\.0+$", "", regex=True))
+    return text.fillna("")
+
+
+def _difference(one: pd.DataFrame, other: pd.DataFrame) -> str | None:
+    if set(one) != set(other):
+        return f"only one has the column {', '.join(sorted(set(one) ^ set(other)))}"
+    if len(one) != len(other):
+        return f"{len(one):,} rows and {len(other):,}"
+    columns = list(one)
+    if "patch_id" in columns:
+        one, other = (table.sort_values(columns, ignore_index=True) for table in (one, other))
+    unlike = one.ne(other[columns])
+    rows = unlike.any(axis=1)
+    if not rows.any():
+        return None
+    where = one.index[rows][0]
+    column = unlike.columns[unlike.loc[where]][0]
+    named = one.at[where, "patch_id"] if "patch_id" in columns else f"row {where + 1}"
+    return (
+        f"{int(rows.sum()):,} of {len(one):,} rows, the first at {named}: {column} is {one.at[where, column]!r} and "
+        f"{other.at[where, column]!r}"
+    )
 
 
 def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:

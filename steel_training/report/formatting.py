@@ -17,6 +17,7 @@ NAMES = {
 }
 
 FOUND = {
+    "data.label_contradicts_defect_type": "Labels and kinds of defects contradict each other",
     "data.disjoint_groups": "A group or photograph stands in two parts",
     "data.duplicate_content": "The same image stands in two parts, or under both labels",
     "leak.group": "A group or photograph stands in two parts",

@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from steel_training.data.dataset import (
     DatasetNotFound,
+    ManifestsDiffer,
     ManifestUnreadable,
     OutputExists,
     find_dataset,
@@ -113,3 +114,25 @@ def test_no_patch_is_written_outside_the_new_dataset(tmp_path: Path) -> None:
     with pytest.raises(PathEscapes), new_dataset(str(tmp_path / "out")) as writer:
         writer.add("../../x", np.zeros((8, 8), np.uint8), label=0, source_id="s")
     assert not list(tmp_path.rglob("*.png"))
+
+
+def test_two_equal_manifests_are_one_version(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
+    folder = make_dataset(tmp_path / "d", patches=6, defect_type=["pit", "", "", "pit", "", ""], x=[0.0, 1, 2, 3, 4, 5])
+    table = find_dataset(str(folder)).manifest
+    table.sample(frac=1, random_state=1).astype({"x": int}).to_parquet(folder / "manifest.parquet", index=False)
+    assert find_dataset(str(folder)).manifest_name == "manifest.parquet"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda t: t.assign(label=1 - t["label"]), "6 of 6 rows, the first at p0000: label is '0' and '1'"),
+        (lambda t: t.head(5), "5 rows and 6"),
+        (lambda t: t.assign(split="train"), "only one has the column split"),
+    ],
+)
+def test_two_manifests_that_differ_are_refused(tmp_path: Path, make_dataset, change, told: str) -> None:
+    folder = make_dataset(tmp_path / "d", patches=6)
+    change(find_dataset(str(folder)).manifest).to_parquet(folder / "manifest.parquet", index=False)
+    with pytest.raises(ManifestsDiffer, match=told):
+        find_dataset(str(folder))
