@@ -19,3 +19,15 @@ class VersionDamaged(SteelTrainingError):
 
 class ChampionMoved(SteelTrainingError):
     """Another run moved the champion pointer since it was read."""
+
+
+class PointerDamaged(SteelTrainingError):
+    """What lies where the champion pointer should is none.
+
+    Attributes:
+        tag: of what lies there, which a conditional write that mends it needs.
+    """
+
+    def __init__(self, message: str, tag: str) -> None:
+        super().__init__(message)
+        self.tag = tag

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import tempfile
 import time
@@ -26,6 +27,8 @@ from steel_training.registry import Registry
 from steel_training.runs.resolved import ResolvedDataset
 from steel_training.storage import ObjectNotFound, Storage, open_dataset, schema
 from steel_training.verdict import Reason, Verdict
+
+log = logging.getLogger(__name__)
 
 Outputs = TypeVar("Outputs")
 
@@ -52,11 +55,21 @@ STAGES = (
 FIRST = STAGES[0]
 """The stage that says what a run is made from; asked for something else, the run begins anew."""
 
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("stage", "status", "inputs", "finished_at"), str),
+    "reasons": list,
+    "outputs": dict,
+    "seconds": (int, float),
+}
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 class StageNotDone(UsageError):
     """A stage was asked for before the one it builds on."""
+
+
+class ResultUnreadable(SteelTrainingError):
+    """What lies where a stage's result should is none."""
 
 
 class Status(StrEnum):
@@ -111,8 +124,15 @@ class StageResult:
 
         Raises:
             WrittenByNewer: a later version of this program wrote it.
+            TypeError: a value of it is missing, or of another kind than is written.
+            ValueError: its status is none.
         """
+        if not isinstance(values, Mapping):
+            raise TypeError(f"it holds a {type(values).__name__}; expected an object")
         schema.readable(values, f"The result of {values.get('stage')}")
+        for name, kind in _FIELDS.items():
+            if not isinstance(values.get(name), kind):
+                raise TypeError(f"its {name} is {values.get(name)!r:.80}")
         return cls(
             stage=values["stage"],
             status=Status(values["status"]),
@@ -193,11 +213,27 @@ class Run:
         return "/".join((RUNS, self.run_id, *parts))
 
     def find_result(self, stage: str) -> StageResult | None:
-        """Returns the stage's result, or `None` where it has not finished."""
+        """Returns the stage's result, or `None` where it has not finished; one that is torn counts as none, and is logged."""
         try:
-            return StageResult.from_dict(self.store.read_json(self.key(stage, RESULT)))
+            return self.read_result(stage)
+        except ResultUnreadable as error:
+            log.warning("%s The stage counts as not finished.", error)
+            return None
+
+    def read_result(self, stage: str) -> StageResult | None:
+        """Returns the stage's result, or `None` where there is none.
+
+        Raises:
+            ResultUnreadable: what lies there is none.
+            WrittenByNewer: a later version of this program wrote it.
+        """
+        key = self.key(stage, RESULT)
+        try:
+            return StageResult.from_dict(self.store.read_json(key))
         except ObjectNotFound:
             return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ResultUnreadable(f"{self.store.location(key)} is damaged ({error}).") from error
 
     def result(self, stage: str) -> StageResult:
         """Returns the stage's result.
