@@ -16,8 +16,8 @@ from steel_training.data.patches import PatchSet
 from steel_training.data.splits import TEST, VAL
 from steel_training.evaluation.comparison import Contender
 from steel_training.evaluation.evaluate import (
-    against,
     ahead_on_validation,
+    compare_on_test,
     curves,
     judge,
     operating_threshold,
@@ -77,7 +77,7 @@ def evaluate(run: Run) -> StageResult:
         ours = Contender(scores[TEST], judged.threshold.value)
 
         def compared(theirs: Contender) -> dict[str, Any]:
-            return against(config, parts[TEST].labels, groups, ours=ours, theirs=theirs).as_dict()
+            return compare_on_test(config, parts[TEST].labels, groups, ours=ours, theirs=theirs).as_dict()
 
         (folder / "curves.json").write_text(json.dumps(curves(val, test)), encoding="utf-8")
 
