@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from steel_training.config import JUDGED, GateConfig
 from steel_training.evaluation.comparison import Comparison
-from steel_training.evaluation.confidence import defects_needed, flawless_needed
+from steel_training.evaluation.confidence import defects_needed, min_defects_zero_misses
 from steel_training.evaluation.metrics import Counts, Estimate
 from steel_training.evaluation.slices import Slice
 from steel_training.verdict import Reason
@@ -158,7 +158,7 @@ def _too_few_defects(recall: Estimate | None, gate: GateConfig, support: Support
     if gate.recall is None:
         return []
     claim = f"recall ≥ {gate.recall:.2f} at {gate.confidence:.0%} confidence"
-    needed = flawless_needed(gate.recall, gate.confidence)
+    needed = min_defects_zero_misses(gate.recall, gate.confidence)
     if needed is not None and support.defects < needed:
         message = (
             f"The test part holds {support.defects} defects; a model that misses none needs {needed} to show {claim}. "

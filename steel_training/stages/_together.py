@@ -32,4 +32,4 @@ def perform_together(
         return found
     with tempfile.TemporaryDirectory(prefix=f"steel-training-{stage}-") as scratch:
         explained_work(Path(scratch))
-    return cluster.of_chief(lambda: run.find_done(stage, inputs))
+    return cluster.wait_for_chief(lambda: run.find_done(stage, inputs))
