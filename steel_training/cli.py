@@ -264,7 +264,7 @@ def _conclude(run: Run, result: StageResult) -> int:
     from steel_training.report.summary import conclude
 
     conclusion = conclude(run, result)
-    print(conclusion.told(), file=sys.stderr)
+    print(conclusion.as_text(), file=sys.stderr)
     print(json.dumps(conclusion.as_dict()))
     return _exit_code(result)
 

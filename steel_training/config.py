@@ -315,6 +315,38 @@ def load_config(
         raise ConfigError(_explain(error, source=str(path) if path is not None else "--set")) from None
 
 
+def as_yaml(value: Any) -> str:
+    """Returns the value of a setting in YAML, such that `--set key=VALUE` reads the same value back.
+
+    Args:
+        value: as JSON holds it: text, number, true or false, `None`, or a list of texts.
+
+    Example:
+        >>> as_yaml("steel"), as_yaml("1e-4"), as_yaml(["line"]), as_yaml(None)
+        ('steel', '"1e-4"', '["line"]', 'null')
+    """
+    if isinstance(value, str):
+        return json.dumps(value) if _reads_as_number(value) else _one_line(yaml.safe_dump(value, width=_NO_WRAP))
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return _one_line(yaml.safe_dump(value, default_flow_style=True, default_style='"', width=_NO_WRAP))
+    return json.dumps(value, ensure_ascii=False)
+
+
+_NO_WRAP = 10**9
+
+
+def _one_line(document: str) -> str:
+    return document.removesuffix("\n").removesuffix("\n...")
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def settings() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields every setting as (dotted key, JSON Schema with default and description), in order.
 
