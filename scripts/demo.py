@@ -133,7 +133,7 @@ def _tell(show: Show) -> bool:
         print(f"\nThe run failed after {last.stage if last else 'nothing'}; see {HOME.log}.", file=sys.stderr)
         return False
     conclusion = conclude(run, last)
-    print(f"\n{conclusion.told()}")
+    print(f"\n{conclusion.as_text()}")
     return conclusion.verdict in (Verdict.PUBLISHED, Verdict.REJECTED)
 
 

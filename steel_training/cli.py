@@ -1,6 +1,6 @@
-"""The command line: one command a stage, `run` for all of them, and what a person does with models.
+"""The command line: one command per stage, `run` for all stages, and commands for datasets, models and serving.
 
-Logs go to standard error; the last line of standard output is one JSON object for the caller.
+Logs go to standard error; the last line of standard output is a JSON object.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ app = typer.Typer(
 
 Dataset = Annotated[
     str,
-    typer.Argument(metavar="DATASET", help="folder or s3:// prefix, or one that holds YYYY-MM-DD versions"),
+    typer.Argument(metavar="DATASET", help="folder or s3:// prefix of a dataset, or of its YYYY-MM-DD versions"),
 ]
-RunId = Annotated[str, typer.Option(help="of the run, as `run` or the stage before had it")]
+RunId = Annotated[str, typer.Option(help="id of the run, as used by `run` or the previous stage")]
 ConfigFile = Annotated[str | None, typer.Option(metavar="FILE", help="YAML file with settings")]
 Overrides = Annotated[
     list[str],
     typer.Option(
-        "--set", metavar="KEY=VALUE", default_factory=list, show_default=False, help="one setting; may be given again"
+        "--set", metavar="KEY=VALUE", default_factory=list, show_default=False, help="one setting; may be repeated"
     ),
 ]
 Allowed = Annotated[
@@ -62,55 +62,55 @@ Allowed = Annotated[
         metavar="CODE",
         default_factory=list,
         show_default=False,
-        help="let an alarm of this leak probe pass, such as leak.too_good; it will stand in the model card (baseline.allow)",
+        help="do not block on this leak probe, such as leak.too_good; the model card will list it (baseline.allow)",
     ),
 ]
 AsOf = Annotated[
-    str | None, typer.Option("--date", metavar="DATE", help="newest dataset version not later than YYYY-MM-DD")
+    str | None, typer.Option("--date", metavar="DATE", help="use the newest dataset version up to YYYY-MM-DD")
 ]
 
-_ROOM = "Make room on that disk, or point TMPDIR and STEEL_TRAINING_SCRATCH at a larger one."
-_RIGHTS = "Let this user write there, or name another folder."
-_MACHINE = {
-    errno.ENOSPC: _ROOM,
-    errno.EDQUOT: _ROOM,
-    errno.EFBIG: _ROOM,
-    errno.EROFS: _RIGHTS,
-    errno.EACCES: _RIGHTS,
-    errno.EPERM: _RIGHTS,
-    errno.EMFILE: "Allow more open files (ulimit -n).",
-    errno.ENOMEM: "Give the machine more memory.",
+_DISK_FULL = "Free space on that disk, or point TMPDIR and STEEL_TRAINING_SCRATCH at a larger one."
+_NO_PERMISSION = "Give this user write permission there, or use another folder."
+_MACHINE_ERRORS = {
+    errno.ENOSPC: _DISK_FULL,
+    errno.EDQUOT: _DISK_FULL,
+    errno.EFBIG: _DISK_FULL,
+    errno.EROFS: _NO_PERMISSION,
+    errno.EACCES: _NO_PERMISSION,
+    errno.EPERM: _NO_PERMISSION,
+    errno.EMFILE: "Raise the limit of open files (ulimit -n).",
+    errno.ENOMEM: "The machine needs more memory.",
 }
-"""What the machine refuses, not the program: told with what to do, and no traceback."""
+"""Errors of the machine, not of the program: reported with advice and without a traceback."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code (see DESIGN, `steel-training --help`)."""
+    """Runs one command and returns its exit code (see the README)."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for chatty in ("botocore", "great_expectations", "matplotlib", "absl", "tensorflow", "h5py"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    # Without a GPU, that there is none is all that TensorFlow's own errors would tell.
+    # On a machine without a GPU, TensorFlow logs errors only to say so.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if Path("/dev/nvidiactl").exists() else "3")
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     command = typer.main.get_command(app)
     try:
-        # Not command.main(): typer would answer Ctrl-C and full disks by itself.
+        # Not command.main(): typer would handle Ctrl-C and full disks itself.
         with command.make_context("steel-training", list(sys.argv[1:] if arguments is None else arguments)) as context:
             code: int = command.invoke(context)
     except typer.Exit as ended:
         return ended.exit_code
     except TyperException as error:
-        _tell_how_to_call(error)
+        _print_usage(error)
         return error.exit_code
     except SteelTrainingError as error:
         print(f"steel-training: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        if error.errno not in _MACHINE:
+        if error.errno not in _MACHINE_ERRORS:
             raise
         where = f" ({error.filename})" if error.filename else ""
         print(
-            f"steel-training: {error.strerror}{where}. {_MACHINE[error.errno]} Finished stages are kept: run again with the same "
+            f"steel-training: {error.strerror}{where}. {_MACHINE_ERRORS[error.errno]} Finished stages are kept: run again with the same "
             "--run-id.",
             file=sys.stderr,
         )
@@ -123,13 +123,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _tell_how_to_call(error: TyperException) -> None:
+def _print_usage(error: TyperException) -> None:
     context: typer.Context | None = getattr(error, "ctx", None)
-    called = context.command_path if context else "steel-training"
+    path = context.command_path if context else "steel-training"
     if context:
         print(context.get_usage(), file=sys.stderr)
     message = error.format_message().replace("Value error, ", "").rstrip(".")
-    print(f"steel-training: {message}. See: {called} --help", file=sys.stderr)
+    print(f"steel-training: {message}. See: {path} --help", file=sys.stderr)
 
 
 @app.command("run")
@@ -139,14 +139,14 @@ def run_all(
     store: Store,
     run_id: Annotated[
         str | None,
-        typer.Option(help="continue a run of this id, or start one", show_default="the time"),
+        typer.Option(help="start a run with this id, or continue it", show_default="from the current time"),
     ] = None,
     config: ConfigFile = None,
     overrides: Overrides,
     allow: Allowed,
     as_of: AsOf = None,
 ) -> int:
-    """All stages, to a verdict."""
+    """Run all stages, to a verdict."""
     from steel_training.stages.approve_release import released
 
     request = _request(dataset, config, overrides, allow, as_of)
@@ -163,46 +163,46 @@ def run_all(
 
 
 def _add_stages() -> None:
-    # In the order in which a run does them, which is that of --help.
+    # In the order of a run, which is also the order in --help.
     own: dict[str, Callable[..., int]] = {FIRST: resolve_dataset, "approve_release": approve_release}
     for stage in STAGES:
-        app.command(stage)(own.get(stage) or _later(stage))
+        app.command(stage)(own.get(stage) or _command_of(stage))
 
 
 def resolve_dataset(
     run_id: RunId,
     store: Store,
-    dataset: Annotated[str, typer.Option(help="folder or s3:// prefix, or one that holds YYYY-MM-DD versions")],
+    dataset: Annotated[str, typer.Option(help="folder or s3:// prefix of a dataset, or of its YYYY-MM-DD versions")],
     *,
     config: ConfigFile = None,
     overrides: Overrides,
     allow: Allowed,
     as_of: AsOf = None,
 ) -> int:
-    """Only the stage resolve_dataset, which begins a run."""
+    """Run only the stage resolve_dataset, the first of a run."""
     return _stage(FIRST, run_id, store, _request(dataset, config, overrides, allow, as_of))
 
 
 def approve_release(
     run_id: RunId,
     store: Store,
-    by: Annotated[str, typer.Option(metavar="NAME", help="who answers")],
+    by: Annotated[str, typer.Option(metavar="NAME", help="name of the person who decides")],
     refuse: Annotated[
-        str | None, typer.Option(metavar="REASON", help="refuse the release; left out: release the model")
+        str | None, typer.Option(metavar="REASON", help="refuse the release; without it the model is released")
     ] = None,
 ) -> int:
-    """Only the stage approve_release: a person's answer."""
+    """Run only the stage approve_release: record a person's decision."""
     from steel_training.stages.approve_release import Answer
 
     return _stage("approve_release", run_id, store, Answer(by, refuse))
 
 
-def _later(stage: str) -> Callable[..., int]:
-    def later(run_id: RunId, store: Store) -> int:
+def _command_of(stage: str) -> Callable[..., int]:
+    def command(run_id: RunId, store: Store) -> int:
         return _stage(stage, run_id, store)
 
-    later.__doc__ = f"Only the stage {stage}."
-    return later
+    command.__doc__ = f"Run only the stage {stage}."
+    return command
 
 
 _add_stages()
@@ -214,10 +214,10 @@ app.add_typer(serving)
 @app.command("settings")
 def list_settings(
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="as the page docs/settings.md, with the variables of the environment")
+        bool, typer.Option("--markdown", help="as the page docs/settings.md, with the environment variables")
     ] = False,
 ) -> int:
-    """Every configuration key, its default and meaning."""
+    """List every configuration key, its default and meaning."""
     if markdown:
         from steel_training.report.settings_page import settings_page
 
@@ -251,7 +251,7 @@ def _stage(stage: str, run_id: str, store: str, *request: object) -> int:
 
 def _perform(run: Run, stage: str, *request: object) -> StageResult:
     cluster.refuse_worker(stage)
-    # A run without a person in it has one step less than there are stages: it is published or rejected.
+    # Without an approval a run has two stages less than STAGES: it ends in either publish_model or reject_model.
     place = STAGES.index(stage) + 1
     of = f"[{min(place, len(STAGES) - 2)}/{len(STAGES) - 2}]"
     log.info("%s %s", of, stage)
@@ -264,7 +264,7 @@ def _conclude(run: Run, result: StageResult) -> int:
     from steel_training.report.summary import conclude
 
     conclusion = conclude(run, result)
-    print(conclusion.told(), file=sys.stderr)
+    print(conclusion.as_text(), file=sys.stderr)
     print(json.dumps(conclusion.as_dict()))
     return _exit_code(result)
 
@@ -281,4 +281,4 @@ def _date(text: str | None) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--date {text!r} is no date; expected YYYY-MM-DD.") from None
+        raise UsageError(f"--date {text!r} is not a valid date; expected YYYY-MM-DD.") from None

@@ -1,7 +1,7 @@
-"""What a machine of the installation is told by its environment: every `STEEL_TRAINING_…` variable, typed and described once.
+"""The environment variables of an installation: every `STEEL_TRAINING_…` variable, with its type and description.
 
-A setting of a run belongs in its configuration (`config.py`); what differs from machine to machine is a variable.
-`docs/settings.md` is made from both.
+Settings of a run are in `config.py`; what differs between machines is an environment variable.
+`docs/settings.md` is generated from both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedul
 
 
 class VariableInvalid(UsageError):
-    """A variable of the environment cannot be used as it is."""
+    """An environment variable has an invalid value."""
 
 
 def _words(value: Any) -> Any:
@@ -34,7 +34,7 @@ def _from_json(value: Any) -> Any:
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError as error:
-        raise ValueError(f"no JSON ({error})") from None
+        raise ValueError(f"not valid JSON ({error})") from None
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
@@ -45,46 +45,46 @@ Tolerations = Annotated[list[dict[str, Any]], NoDecode, BeforeValidator(_from_js
 def _variable(
     default: Any, description: str, *, on: str, expected: str = "", shown: str | None = None, **range_: Any
 ) -> Any:
-    """Describes one variable.
+    """Defines one variable.
 
     Args:
-        default: where it is not set, or empty.
-        description: what it is for.
-        on: the machines that read it.
-        expected: what a value must be, for the message about one that is not.
-        shown: the default in words, where the value itself would not tell.
+        default: its value where it is unset or empty.
+        description: its purpose.
+        on: the services that read it.
+        expected: what a valid value is, for the error message.
+        shown: the default in words, where the value itself is not informative.
         range_: limits, as `pydantic.Field` takes them.
     """
-    told: dict[str, Any] = {"on": on, "expected": expected, "shown": shown}
-    return Field(default, description=description, json_schema_extra=told, **range_)
+    details: dict[str, Any] = {"on": on, "expected": expected, "shown": shown}
+    return Field(default, description=description, json_schema_extra=details, **range_)
 
 
 class Environment(BaseSettings):
-    """The variables as they are now; an empty one counts as not set.
+    """The current environment variables; an empty one counts as not set.
 
-    What is wrong with a value is told when that variable is asked for, so that a mistake in one stops only what needs it.
+    An invalid value raises `VariableInvalid` when its field is read, so that it affects only the code that needs it.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     dataset: str = _variable(
         "",
-        "Folder or s3:// URI of the dataset: the form begins with it, the watcher looks there for new versions.",
+        "Folder or s3:// URI of the dataset: the default of the trigger form, and where the watcher looks for new versions.",
         on="DAG processor",
     )
-    store: str = _variable("", "Folder or s3:// URI of runs and models.", on="workers, API server")
+    store: str = _variable(
+        "", "Folder or s3:// URI of the store, which holds runs and models.", on="workers, API server"
+    )
     config: Path | None = _variable(
         None,
-        "The site's own configuration file: what the form begins with, and what every run without a form uses.",
+        "The site's configuration file: defaults of the trigger form, and settings of every run started without the form.",
         on="DAG processor",
     )
-    timezone: str = _variable(
-        "UTC", "Where the site is: when its night falls, and which day a run belongs to.", on="DAG processor"
-    )
-    cron: str = _variable("0 2 * * *", "When the nightly run begins.", on="DAG processor")
+    timezone: str = _variable("UTC", "Time zone of the schedule, and of the date of a run.", on="DAG processor")
+    cron: str = _variable("0 2 * * *", "Schedule of the nightly run.", on="DAG processor")
     watch_seconds: float = _variable(
         60.0,
-        "Seconds between two looks of the watcher.",
+        "Polling interval of the watcher in seconds.",
         on="DAG processor",
         expected="seconds above 0, such as 60",
         gt=0,
@@ -92,40 +92,43 @@ class Environment(BaseSettings):
     )
     roots: Words = _variable(
         (),
-        "What a run may read (dataset, weights), whoever triggers it: folders and s3:// prefixes, separated by spaces.",
+        "Folders and s3:// prefixes, separated by spaces, from which a run may read dataset and weights.",
         on="workers",
-        shown="whatever the worker may read",
+        shown="everything that the worker can read",
     )
     notify: Words = _variable(
         (),
-        "Who is told of rejected, blocked and failed runs: addresses as Apprise writes them, separated by spaces. May hold passwords.",
+        "Recipients of notifications on rejected, blocked and failed runs: Apprise URLs, separated by spaces. They may contain passwords.",
         on="workers",
     )
     tensorboard_url: str = _variable(
-        "", "Where a browser finds TensorBoard; without it tasks have no link to it.", on="workers"
+        "", "URL of TensorBoard for browsers; without it tasks have no TensorBoard link.", on="workers"
     )
-    store_url: str = _variable("", "Where the store is served to browsers.", on="workers", shown="the models page")
+    store_url: str = _variable("", "URL where the store is served to browsers.", on="workers", shown="the models page")
     python: str = _variable("", "Python interpreter that runs the stages.", on="workers", shown="the worker's own")
     scratch: Path | None = _variable(
         None,
-        "Folder for what a machine computes once and keeps.",
+        "Folder for caches.",
         on="workers",
         shown="`steel-training` in the user's cache folder",
     )
     cache_gb: float | None = _variable(
         None,
-        "GB that the feature cache may take; what was used least recently goes first.",
+        "Maximum size of the feature cache in GB; the least recently used entries are deleted first.",
         on="workers",
-        expected="how many GB a cache may take, such as 50",
-        shown="half of what the disk has free",
+        expected="a size in GB, such as 50",
+        shown="half of the free disk space",
         gt=0,
     )
     kubernetes_image: str = _variable(
-        "", "Image of a training task, of the target `gpu-worker`.", on=_ALL_OF_AIRFLOW, shown="the pod template's"
+        "",
+        "Container image of training tasks (build target `gpu-worker`).",
+        on=_ALL_OF_AIRFLOW,
+        shown="the pod template's",
     )
     kubernetes_gpus: int = _variable(
         1,
-        "`nvidia.com/gpu` of a training task, as request and limit; 0 trains on the CPU, more than one on all of them.",
+        "`nvidia.com/gpu` of a training task, as request and limit; 0 trains on the CPU, more than one on all requested GPUs.",
         on=_ALL_OF_AIRFLOW,
         expected="a number of GPUs, 0 to train on the CPU",
         ge=0,
@@ -133,7 +136,9 @@ class Environment(BaseSettings):
     kubernetes_cpu: str = _variable("4", "CPU request of a training task.", on=_ALL_OF_AIRFLOW)
     kubernetes_memory: str = _variable("16Gi", "Memory of a training task, as request and limit.", on=_ALL_OF_AIRFLOW)
     kubernetes_shared_memory: str = _variable(
-        "2Gi", "`/dev/shm`, which the GPUs of a pod use between them; part of the memory.", on=_ALL_OF_AIRFLOW
+        "2Gi",
+        "Size of `/dev/shm`, through which the GPUs of a pod communicate; counts towards the memory.",
+        on=_ALL_OF_AIRFLOW,
     )
     kubernetes_node_selector: Labels = _variable(
         {},
@@ -143,7 +148,7 @@ class Environment(BaseSettings):
     )
     kubernetes_tolerations: Tolerations = _variable(
         [GPU_TAINT],
-        "JSON list of the taints that a training task tolerates.",
+        "JSON list of tolerations of a training task.",
         on=_ALL_OF_AIRFLOW,
         expected=f"such as {json.dumps([GPU_TAINT])}",
         shown=f"`{json.dumps([GPU_TAINT])}`",
@@ -152,7 +157,7 @@ class Environment(BaseSettings):
         "",
         "Persistent volume claim for the feature cache (`ReadWriteMany` where several nodes train).",
         on=_ALL_OF_AIRFLOW,
-        shown="goes with the pod",
+        shown="deleted with the pod",
     )
 
     _problems: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -173,7 +178,7 @@ class Environment(BaseSettings):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            # Asked only for what is missing: a variable that `read` took out, since its value is wrong.
+            # Called only for missing attributes: `read` removed the fields with an invalid value.
             problems = (self.__pydantic_private__ or {}).get("_problems", {})
             if name in problems:
                 raise VariableInvalid(problems[name])
@@ -184,10 +189,10 @@ class Variable(NamedTuple):
     """One variable, for a page that lists them.
 
     Attributes:
-        name: as the environment has it.
-        default: in words; empty where there is none.
-        description: what it is for.
-        on: the machines that read it.
+        name: of the environment variable.
+        default: as text; empty where there is none.
+        description: its purpose.
+        on: the services that read it.
     """
 
     name: str
@@ -199,18 +204,18 @@ class Variable(NamedTuple):
 def variables() -> Iterator[Variable]:
     """Yields every variable, in order."""
     for name, field in Environment.model_fields.items():
-        told: Any = field.json_schema_extra
-        default = told["shown"] or (f"`{field.default}`" if field.default not in ("", None, (), {}) else "")
-        yield Variable(variable(name), default, field.description or "", told["on"])
+        details: Any = field.json_schema_extra
+        default = details["shown"] or (f"`{field.default}`" if field.default not in ("", None, (), {}) else "")
+        yield Variable(variable(name), default, field.description or "", details["on"])
 
 
 def variable(field: str) -> str:
-    """Returns the name of a field's variable."""
+    """Returns the name of the environment variable of a field."""
     return PREFIX + field.upper()
 
 
 def _explain(field: str, problem: Any) -> str:
-    told: Any = Environment.model_fields[field].json_schema_extra
+    details: Any = Environment.model_fields[field].json_schema_extra
     name = variable(field)
     why = f", which is {problem['ctx']['error']}" if problem["type"] == "value_error" else ""
-    return f"{name} is {os.environ.get(name, problem['input'])!r}{why}; expected {told['expected']}."
+    return f"{name} is {os.environ.get(name, problem['input'])!r}{why}; expected {details['expected']}."

@@ -10,12 +10,12 @@ from typing import Any
 from markupsafe import Markup
 
 from steel_training.report.formatting import NAMES, bound_of, is_met, is_number, number
-from steel_training.report.svg import BLUE, GREEN, ORANGE, Chart
+from steel_training.report.precision_recall import PrecisionRecall
+from steel_training.report.precision_recall import precision_recall as draw_curves
 from steel_training.report.target_chart import dots_and_bounds
 from steel_training.runs.run import REPORT, RUNS
 from steel_training.storage import ObjectNotFound, Storage
 
-_DASHED = {BLUE: "circle", ORANGE: "diamond", GREEN: "square"}
 _KINDS = {"missed": "Missed defect", "false_alarm": "False alarm"}
 
 
@@ -56,7 +56,7 @@ def mistakes(store: Storage, run_id: str) -> tuple[list[Mistake], list[Mistake]]
 def precision_recall(
     store: Storage, models: Sequence[tuple[str, Mapping[str, Any]]], targets: Mapping[str, Any]
 ) -> str | None:
-    """Draws the test part's precision against recall, with the operating points.
+    """Draws precision against recall on the test split, with the operating points.
 
     Args:
         store: holds the runs.
@@ -64,11 +64,10 @@ def precision_recall(
         targets: to be drawn as lines.
 
     Returns:
-        SVG of ours, or None where no run has left its curves.
+        An SVG element; `None` where no run has curves.
     """
-    chart = Chart("Precision against recall on the test part", ("recall", 0, 1), ("precision", 0, 1))
-    drawn = False
-    for color, (name, known) in zip((BLUE, ORANGE, GREEN), models, strict=False):
+    curves: list[PrecisionRecall] = []
+    for name, known in models:
         points = _json(store, f"{RUNS}/{known.get('run_id')}/evaluate/curves.json") if known.get("run_id") else None
         curve = points.get("pr") if isinstance(points, Mapping) else None
         line = [curve.get(axis) for axis in ("recall", "precision")] if isinstance(curve, Mapping) else []
@@ -76,18 +75,9 @@ def precision_recall(
             continue
         if len(line[0]) != len(line[1]):
             continue
-        chart.line(line[0], line[1], color, name)
-        recall, precision = (_value(known, axis) for axis in ("recall", "precision"))
-        shape = "diamond" if len(models) == 1 else _DASHED[color]
-        said = "at the operating threshold" if len(models) == 1 else f"{name} at its threshold"
-        chart.point(recall, precision, ORANGE if len(models) == 1 else color, said, shape)
-        drawn = True
-    if not drawn:
-        return None
-    for axis, line_at in (("recall", chart.vertical), ("precision", chart.horizontal)):
-        if is_number(targets.get(axis)):
-            line_at(float(targets[axis]), f"{axis} target {targets[axis]:g}")
-    return chart.svg()
+        point = (_value(known, "recall"), _value(known, "precision"))
+        curves.append(PrecisionRecall(name, line[0], line[1], point))
+    return draw_curves(curves, targets) if curves else None
 
 
 def against_targets(metrics: Mapping[str, Any], targets: Mapping[str, Any], evidence: Any) -> str | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import Param
 
-from steel_training.config import load_config, settings
+from steel_training.config import as_yaml, load_config, settings
 from steel_training.environment import Environment
 
 TIMEZONE = Environment.read().timezone
@@ -94,7 +93,7 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
     if date is not None:
         arguments += ["--date", date]
     for key, value in _changed(given):
-        arguments += ["--set", f"{key}={_as_yaml(value)}"]
+        arguments += ["--set", f"{key}={as_yaml(value)}"]
     return arguments
 
 
@@ -148,17 +147,3 @@ def _changed(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in given.items():
         if key not in defaults or value != defaults[key]:
             yield key, value
-
-
-def _as_yaml(value: Any) -> str:
-    """JSON is YAML; only a bare word may stand without its quotation marks."""
-    if (
-        isinstance(value, str)
-        and value.replace("_", "").replace("-", "").isalpha()
-        and value.lower() not in _YAML_WORDS
-    ):
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-_YAML_WORDS = {"true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf", "infinity"}

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 
 from steel_training.environment import Environment
-from steel_training.runs.run import Status, safe_run_id
-from steel_training.verdict import Verdict
+from steel_training.runs.run import safe_run_id, verdict_of
 from steel_training_airflow.links import report_address
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 WAITS = "waits for release"
-
-_VERDICTS = {Status.BLOCKED: Verdict.BLOCKED, Status.REFUSED: Verdict.REJECTED}
 
 
 class VerdictNotifier(BaseNotifier):
@@ -74,7 +71,7 @@ def notice(context: Mapping[str, Any], what: str | None = None) -> tuple[str, st
     run_id = safe_run_id(context["run_id"])
     result = task.xcom_pull(task_ids=task.task_id) or {}
     resolved = task.xcom_pull(task_ids="resolve_dataset") or {}
-    verdict = _VERDICTS.get(result.get("status")) or result.get("outputs", {}).get("verdict")
+    verdict = verdict_of(result.get("status"), result.get("outputs", {}))
     title = f"steel-training: {what or verdict or 'failed'}"
     lines = [f"Run {context['run_id']}, task {task.task_id}."]
     if dataset := resolved.get("outputs", {}).get("dataset"):

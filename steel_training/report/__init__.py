@@ -1,6 +1,6 @@
-"""The report of a run: one self-contained HTML page, and its short form in the terminal.
+"""The report of a run: one self-contained HTML page, and a short summary for the terminal.
 
-What needs pandas is loaded when it is asked for: the API server has none, and writes figures in the report's words.
+Names that need pandas are imported on first use: the API server has no pandas, but uses the formatting and charts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a report is made of: sections of a few kinds of blocks. The template knows these and nothing of steel."""
+"""Building blocks of the report: sections of text, tables, charts and pictures. The templates render these."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells, the first of each its heading. `caption` is read aloud and shown above; empty hides it."""
+    """A table; the first cell of each row is its heading. An empty `caption` is not shown."""
 
     caption: str
     head: Sequence[str]
@@ -29,7 +29,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """An inline SVG of our own, with a caption."""
+    """A chart: an inline SVG with a caption."""
 
     svg: str
     caption: str
@@ -37,7 +37,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures side by side where there is room."""
+    """Charts, side by side where there is room."""
 
     figures: Sequence[Figure]
     kind: str = field(default="figures", init=False)
@@ -45,7 +45,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Picture:
-    """A patch and, where there is one, a second picture beside it: PNG bytes. `beside` says what the second shows."""
+    """A patch and an optional second picture beside it, as PNG bytes; `beside` is the alternative text of the second."""
 
     patch: bytes
     overlay: bytes | None
@@ -55,7 +55,7 @@ class Picture:
 
     @property
     def uris(self) -> list[tuple[str, str]]:
-        """Data URIs, and what each shows."""
+        """Data URIs, each with its alternative text."""
         shown = [(self.patch, self.alt)]
         if self.overlay is not None:
             shown.append((self.overlay, self.beside))
@@ -64,7 +64,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures."""
+    """Pictures in a grid."""
 
     pictures: Sequence[Picture]
     kind: str = field(default="gallery", init=False)
@@ -72,13 +72,13 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Half:
-    """One patch of two.
+    """One patch of a pair.
 
     Attributes:
-        png: the picture.
-        badge: what is wrong about the two: their parts, or their labels.
-        lines: what else it is.
-        frame: the piece that the other shows as well: top, left, bottom, right, as shares of the picture.
+        png: the image, as PNG bytes.
+        badge: what conflicts within the pair: the split, or the label, of this patch.
+        lines: further facts about the patch.
+        frame: the region that both patches show: top, left, bottom, right, as fractions of the image.
     """
 
     png: bytes
@@ -93,7 +93,7 @@ class Half:
 
     @property
     def place(self) -> str:
-        """CSS that puts the frame over the picture; empty where there is none."""
+        """CSS position of the frame; empty without one."""
         if self.frame is None:
             return ""
         top, left, bottom, right = (100 * float(share) for share in self.frame)
@@ -102,7 +102,7 @@ class Half:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Two patches and what they have to do with each other."""
+    """A pair of patches; `how` says how they are related."""
 
     how: str
     halves: Sequence[Half]
@@ -118,7 +118,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Heading:
-    """Heads what follows inside a section."""
+    """A subheading within a section."""
 
     text: str
     kind: str = field(default="heading", init=False)
@@ -126,7 +126,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Code:
-    """Text as it is to be typed or as it stands in a file."""
+    """Preformatted text: a command or a file."""
 
     text: str
     kind: str = field(default="code", init=False)
@@ -143,7 +143,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Details:
-    """Blocks that are folded away until asked for."""
+    """Blocks that are collapsed until opened."""
 
     summary: str
     blocks: Sequence[Block]
@@ -155,7 +155,7 @@ Block = Text | Heading | Table | Figures | Gallery | Pairs | Code | Link | Detai
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what is under it, and the name that the list of contents leads by."""
+    """A titled list of blocks; `anchor` is its id in the page."""
 
     anchor: str
     title: str

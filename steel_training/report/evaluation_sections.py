@@ -1,4 +1,4 @@
-"""Sections on how the model was judged, from the outputs of `evaluate` and `verify_bundle`."""
+"""Report sections on the evaluation of the model, from the outputs of `evaluate` and `verify_bundle`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SLICES_SHOWN = 40
 
 
 def metrics(evaluated: _Outputs) -> Section:
-    """Metrics against targets, with bounds: as a picture, and in numbers."""
+    """Metrics against targets, with bounds: a chart and a table."""
     measured, targets, threshold = evaluated["metrics"], evaluated["targets"], evaluated["threshold"]
     evidence = evaluated.get("evidence", "point")
     reached = {
@@ -60,40 +60,40 @@ def metrics(evaluated: _Outputs) -> Section:
             [
                 Figure(
                     dots_and_bounds(judged),
-                    "Dot or diamond: test part. Whisker: one-sided bound. Upright bar: target. The "
-                    f"{'bound' if evidence == 'bound' else 'figure itself'} is what is judged.",
+                    "Dot or diamond: value on the test split. Whisker: one-sided bound. Vertical bar: target. The "
+                    f"{'bound' if evidence == 'bound' else 'value'} is compared with the target.",
                 )
             ]
         ),
-        Table("In numbers", ("Metric", "Test", "One-sided bound", "Target"), rows),
-        Text(f"Threshold {number(threshold['value'])}, chosen on validation: {threshold['note']}."),
+        Table("Metrics and targets", ("Metric", "Test split", "One-sided bound", "Target"), rows),
+        Text(f"Operating threshold {number(threshold['value'])}, chosen on the validation split: {threshold['note']}."),
     ]
     declared = evaluated.get("prevalence")
     if declared:
         precision = declared["precision"]
         blocks.append(
             Text(
-                f"Where {percent(declared['declared'])} of patches are defective, as declared for the line, precision is "
+                f"At the declared defect rate of {percent(declared['declared'])} in production, precision is "
                 f"{number(precision['value'])} (bound {number(bound_of(precision))})."
             )
         )
-    return Section("figures", "On photographs never seen in training", blocks)
+    return Section("metrics", "Metrics on the test split", blocks)
 
 
 def mistakes(found: Sequence[Mistake], evaluated: _Outputs) -> list[Section]:
-    """Missed defects, then the worst false alarms, each beside what the model looked at."""
+    """Missed defects, then the worst false alarms, each with its heat map."""
     counts = evaluated["counts"]
     made = []
     for kind, anchor, title, total, none in (
-        ("missed", "missed", "Missed defects", counts["fn"], "No defect of the test part was missed."),
-        ("false_alarm", "alarms", "Worst false alarms", counts["fp"], "No clean patch of the test part was called defective."),
+        ("missed", "missed", "Missed defects", counts["fn"], "No defect of the test split was missed."),
+        ("false_alarm", "alarms", "Worst false alarms", counts["fp"], "No clean patch of the test split was predicted defective."),
     ):  # fmt: skip
         shown = [mistake for mistake in found if mistake.kind == kind]
         if shown:
-            told = f"{len(shown)} of {total} shown, worst first. Left the patch, right what raised its score: bright places, a white line around the strongest."
-            blocks: list[Block] = [Text(told), Gallery([mistake.picture for mistake in shown])]
+            legend = f"{len(shown)} of {total} shown, worst first. Left: the patch. Right: heat map; bright regions raised the score, the strongest is outlined in white."
+            blocks: list[Block] = [Text(legend), Gallery([mistake.picture for mistake in shown])]
         elif total:
-            blocks = [Text(f"{total} in all; this run kept no pictures of them.")]
+            blocks = [Text(f"{total} in total; no pictures of them were kept in this run.")]
         else:
             blocks = [Text(none)]
         made.append(Section(anchor, title, blocks))
@@ -101,20 +101,24 @@ def mistakes(found: Sequence[Mistake], evaluated: _Outputs) -> list[Section]:
 
 
 def confusion(evaluated: _Outputs) -> Section:
-    """Confusion matrices of patches and of photographs, and the review band."""
+    """Confusion matrices of patches and of source images, and the review band."""
     blocks: list[Block] = [_matrix("Patches", "patches", evaluated["counts"])]
     sources = evaluated.get("sources")
     if sources:
-        blocks.append(_matrix("Photographs: defective when one of their patches is", "photographs", sources["counts"]))
+        blocks.append(
+            _matrix("Source images (defective if any of their patches is)", "source images", sources["counts"])
+        )
         found = sources["metrics"]
         rows = [(NAMES.get(n, n), metric(n, e["value"]), metric(n, bound_of(e))) for n, e in found.items()]
-        blocks.append(Details("Metrics of photographs", [Table("", ("Metric", "Test", "One-sided bound"), rows)]))
+        blocks.append(
+            Details("Metrics of source images", [Table("", ("Metric", "Test split", "One-sided bound"), rows)])
+        )
     band = evaluated.get("review")
     if band:
         bands = [
-            ("Passed", f"{band['passed']:,}", f"score below {number(band['low'])}", f"{band['missed_below']} defects among them"),
-            ("Seen by a person", f"{band['reviewed']:,}", f"{number(band['low'])} to {number(band['high'])}", percent(band["share"])),
-            ("Rejected", f"{band['rejected']:,}", f"from {number(band['high'])}", f"{band['false_above']} clean among them"),
+            ("Passed as clean", f"{band['passed']:,}", f"score below {number(band['low'])}", f"{band['missed_below']} of them defective"),
+            ("Reviewed by a person", f"{band['reviewed']:,}", f"{number(band['low'])} to {number(band['high'])}", percent(band["share"])),
+            ("Rejected as defective", f"{band['rejected']:,}", f"from {number(band['high'])}", f"{band['false_above']} of them clean"),
         ]  # fmt: skip
         blocks += [
             Table("Review band", ("", "Test patches", "Score", ""), bands, numeric=False),
@@ -133,42 +137,46 @@ def curves(points: _Outputs, evaluated: _Outputs, scores: pd.DataFrame | None) -
     return Section("curves", "Curves", [Figures(figures)])
 
 
-def rivals(evaluated: _Outputs) -> Section:
-    """Baseline, this model and the champion on the same patches, each at its own threshold."""
+def comparison(evaluated: _Outputs) -> Section:
+    """This model, the baseline CNN and the champion on the same patches, each at its own threshold."""
     names = [name for name in ("recall", "f2", "precision", "auc", "average_precision") if name in evaluated["metrics"]]
     rows = [("This model", *(number(evaluated["metrics"][name]["value"]) for name in names))]
     differences = []
-    for who, rival in (("Baseline CNN", evaluated["baseline"]), ("Champion", evaluated.get("champion"))):
-        if not rival:
+    for who, other in (("Baseline CNN", evaluated["baseline"]), ("Champion", evaluated.get("champion"))):
+        if not other:
             continue
-        title = f"{who} {rival['version']}" if "version" in rival else who
-        rows.append((title, *(number(rival.get(name)) for name in names)))
+        title = f"{who} {other['version']}" if "version" in other else who
+        rows.append((title, *(number(other.get(name)) for name in names)))
         differences += [
             (f"{title}: {NAMES.get(name, name)}", signed(d["value"]), signed(bound_of(d)))
-            for name, d in (rival.get("difference") or {}).items()
+            for name, d in (other.get("difference") or {}).items()
         ]
     head = ("", *(NAMES[name] for name in names))
     blocks: list[Block] = [Table("On the same test patches", head, rows)]
     if differences:
         blocks.append(
-            Table("This model minus the other, paired by group", ("", "Difference", "One-sided bound"), differences)
+            Table(
+                "Difference: this model minus the other, paired by group",
+                ("", "Difference", "One-sided bound"),
+                differences,
+            )
         )
     validation = (evaluated["baseline"] or {}).get("on_validation")
     if validation:
         blocks.append(
             Text(
-                f"On validation this model's AUC is {number(validation['ours'])}, that of the baseline CNN {number(validation['theirs'])}: "
+                f"AUC on the validation split: this model {number(validation['ours'])}, baseline CNN {number(validation['theirs'])}; "
                 f"difference {signed(validation['value'])}, {percent(validation['confidence'])} interval {signed(validation['low'])} to "
                 f"{signed(validation['high'])}, paired by group."
             )
         )
     if not evaluated.get("champion"):
-        blocks.append(Text("There is no champion to meet."))
-    return Section("rivals", "Against baseline and champion", blocks)
+        blocks.append(Text("There is no champion to compare with."))
+    return Section("comparison", "Comparison with baseline and champion", blocks)
 
 
 def slices(evaluated: _Outputs) -> list[Section]:
-    """Metrics by metadata column, the worst supported slice named."""
+    """Metrics by metadata column, and the worst slice that has enough defects."""
     found = evaluated.get("slices")
     if not found:
         return []
@@ -200,33 +208,33 @@ def slices(evaluated: _Outputs) -> list[Section]:
 
 
 def bundle(verified: _Outputs) -> Section:
-    """What a clean process found in the exported bundle."""
+    """Checks of the exported bundle in a clean process."""
     latency = verified.get("latency_ms") or {}
     rows = [
-        ("Golden samples replayed", str(verified.get("golden", "unknown"))),
-        ("Largest difference of a score", number(verified.get("max_difference"), 7)),
-        ("Labels that differ", str(verified.get("labels_differ", "unknown"))),
-        ("A corrupt image is", str(verified.get("corrupt_image", "not tried"))),
-        ("An odd-sized image is", str(verified.get("odd_size_image", "not tried"))),
-        ("Latency of one patch, p50 / p95", f"{number(latency.get('p50'), 1)} / {number(latency.get('p95'), 1)} ms"),
+        ("Golden samples scored", str(verified.get("golden", "unknown"))),
+        ("Largest score difference", number(verified.get("max_difference"), 7)),
+        ("Predicted labels that differ", str(verified.get("labels_differ", "unknown"))),
+        ("Corrupt image", str(verified.get("corrupt_image", "not tested"))),
+        ("Image of another size", str(verified.get("odd_size_image", "not tested"))),
+        ("Latency per patch, p50 / p95", f"{number(latency.get('p50'), 1)} / {number(latency.get('p95'), 1)} ms"),
         ("Throughput", f"{number(verified['throughput_per_s'], 0)} patches/s" if is_number(verified.get("throughput_per_s")) else "not measured"),
-        ("Memory", f"{number(verified['memory_mb'], 0)} MB" if is_number(verified.get("memory_mb")) else "not measured"),
+        ("Peak memory", f"{number(verified['memory_mb'], 0)} MB" if is_number(verified.get("memory_mb")) else "not measured"),
     ]  # fmt: skip
-    blocks: list[Block] = [Table("Replayed in a clean process", ("Check", "Found"), rows)]
+    blocks: list[Block] = [Table("Golden samples scored in a clean process", ("Check", "Result"), rows)]
     lite = [_lite(name, found) for name, found in (verified.get("lite") or {}).items()]
     if lite:
-        head = ("Format", "", "Size", "Score difference", "Recall drop", "p50 ms", "Why")
-        blocks.append(Table("Small formats", head, lite, numeric=False))
+        head = ("Format", "", "Size", "Score difference", "Recall drop", "p50 ms", "Reason")
+        blocks.append(Table("LiteRT files", head, lite, numeric=False))
     return Section("bundle", "Bundle", blocks)
 
 
 def _matrix(caption: str, what: str, c: Mapping[str, int]) -> Table:
     return Table(
         caption,
-        (f"{c['tp'] + c['fn'] + c['fp'] + c['tn']:,} {what}", "Called defective", "Called clean"),
+        (f"{c['tp'] + c['fn'] + c['fp'] + c['tn']:,} {what}", "Predicted defective", "Predicted clean"),
         [
             ("Defective", f"{c['tp']:,} found", f"{c['fn']:,} missed"),
-            ("Clean", f"{c['fp']:,} false alarms", f"{c['tn']:,} passed"),
+            ("Clean", f"{c['fp']:,} false alarms", f"{c['tn']:,} correct"),
         ],
     )
 

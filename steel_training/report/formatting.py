@@ -1,4 +1,4 @@
-"""How figures are written in the report."""
+"""How the report formats numbers, metrics and durations."""
 
 from __future__ import annotations
 
@@ -17,62 +17,62 @@ NAMES = {
 }
 
 FOUND = {
-    "data.label_contradicts_defect_type": "Labels and kinds of defects contradict each other",
-    "data.disjoint_groups": "A group or photograph stands in two parts",
-    "data.duplicate_content": "The same image stands in two parts, or under both labels",
-    "leak.group": "A group or photograph stands in two parts",
-    "leak.duplicate": "The same image stands in two parts",
-    "leak.contradiction": "The same image bears both labels",
-    "leak.overlap": "Overlapping cuts of one place stand in two parts",
-    "leak.rotation": "Turned or mirrored copies stand in two parts",
-    "leak.near_duplicate": "Another shot or file of the same place stands in two parts",
-    "leak.coordinates": "Where patches were cut gives them away",
-    "leak.file_metadata": "How the files were made tells the label",
-    "leak.file_modified": "When the files were written tells the label",
-    "leak.manifest_column": "A column of the manifest tells the label",
-    "leak.name": "File names tell the label",
-    "leak.pixel_property": "Traces of camera or software tell the label",
-    "leak.two_cameras": "Clean and defective photographs come from two cameras",
-    "leak.parts_differ": "The parts do not look alike",
-    "leak.group_effect": "A split at random would flatter",
-    "leak.shuffled_labels": "Labels that mean nothing can be learned",
-    "leak.simple_cue": "A plain property is ahead of the baseline CNN",
-    "leak.too_good": "The baseline CNN is right too soon",
+    "data.label_contradicts_defect_type": "Labels contradict defect_type",
+    "data.disjoint_groups": "A group or source image is in more than one split",
+    "data.duplicate_content": "The same image is in more than one split, or has both labels",
+    "leak.group": "A group or source image is in more than one split",
+    "leak.duplicate": "The same image is in more than one split",
+    "leak.contradiction": "The same image has both labels",
+    "leak.overlap": "Overlapping patches are in different splits",
+    "leak.rotation": "Rotated or mirrored copies are in different splits",
+    "leak.near_duplicate": "Near-duplicates of the same surface are in different splits",
+    "leak.coordinates": "Patch coordinates predict the label, or overlap across splits",
+    "leak.file_metadata": "File properties predict the label",
+    "leak.file_modified": "File modification times predict the label",
+    "leak.manifest_column": "A manifest column predicts the label",
+    "leak.name": "File names predict the label",
+    "leak.pixel_property": "Traces of camera or software predict the label",
+    "leak.two_cameras": "Clean and defective images come from different cameras",
+    "leak.parts_differ": "The splits are distributed differently",
+    "leak.group_effect": "A random split would overestimate the model",
+    "leak.shuffled_labels": "Shuffled labels can be learned",
+    "leak.simple_cue": "A simple image statistic beats the baseline CNN",
+    "leak.too_good": "The baseline CNN is too accurate too early",
     "collapse.loss": "The baseline CNN did not learn",
-    "collapse.constant_score": "The baseline CNN answers the same for every patch",
-    "collapse.one_class": "The baseline CNN calls everything one class",
+    "collapse.constant_score": "The baseline CNN gives every patch the same score",
+    "collapse.one_class": "The baseline CNN predicts one class only",
     "collapse.chance": "The baseline CNN is no better than chance",
 }
-"""What an alarm means, before its figures."""
+"""A headline for each alarm, shown before its code and message."""
 
 
 def number(value: Any, digits: int = 4) -> str:
-    """Writes a figure, or that it is undefined."""
+    """Formats a number, or returns `undefined`."""
     return "undefined" if not is_number(value) else f"{float(value):,.{digits}f}"
 
 
 def metric(name: str, value: Any) -> str:
-    """Writes a metric with as many digits as it deserves."""
+    """Formats a metric: one digit for a rate per 1,000, four for the others."""
     return number(value, 1 if name == "false_alarms_per_1000" else 4)
 
 
 def percent(value: Any) -> str:
-    """Writes a share."""
+    """Formats a fraction as a percentage."""
     return "undefined" if not is_number(value) else f"{100 * float(value):.1f} %"
 
 
 def signed(value: Any) -> str:
-    """Writes a difference."""
+    """Formats a difference with its sign."""
     return "undefined" if not is_number(value) else f"{float(value):+.4f}"
 
 
 def size(count: Any) -> str:
-    """Writes bytes in megabytes."""
+    """Formats a number of bytes in MB."""
     return "undefined" if not is_number(count) else f"{float(count) / 1e6:.1f} MB"
 
 
 def duration(seconds: float) -> str:
-    """Writes seconds as a person would say them."""
+    """Formats seconds as seconds, minutes or hours."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -80,12 +80,12 @@ def duration(seconds: float) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether there is a finite figure."""
+    """Returns whether the value is a finite number."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def is_met(estimate: Mapping[str, Any], target: float, evidence: str) -> bool:
-    """Whether what the gate judges (`point`: the figure; `bound`: its bound) reaches a target; undefined does not."""
+    """Returns whether the judged value (`point`: the estimate; `bound`: its bound) meets the target; undefined does not."""
     judged: Any = bound_of(estimate) if evidence == "bound" else estimate.get("value")
     return is_number(judged) and bool(judged >= target)
 

@@ -1,4 +1,4 @@
-"""Brings the report of a run together from what its stages left."""
+"""Builds the report of a run from the outputs and files of its stages."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from steel_training.training import explanations
 from steel_training.verdict import Reason, Verdict
 
 _PROFILED = ("part", "brightness", "contrast", "sharpness", "width", "height", "mode", "format")
-_SAID = {explanations.MISSED: "Missed defect", explanations.FALSE_ALARM: "False alarm"}
+_TITLES = {explanations.MISSED: "Missed defect", explanations.FALSE_ALARM: "False alarm"}
 
 
 def write_report(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> str:
-    """Renders the report from what the run has so far, and returns its address."""
+    """Renders the report from the stages finished so far, writes it, and returns its address."""
     page = render(read_record(run, verdict, reasons, version))
     run.store.write(run.key(REPORT), page.encode())
     return run.store.location(run.key(REPORT))
 
 
 def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> RunRecord:
-    """Reads what a run's stages left, as far as they got."""
-    # A refused model was not judged: it has no metrics, curves or examples to show.
+    """Reads the results and files of the finished stages."""
+    # A refused model was not evaluated: it has no metrics, curves or examples to show.
     results = {
         stage: result
         for stage in STAGES
@@ -73,25 +73,25 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
 def _mistakes(folder: Path) -> list[Mistake]:
     return [
         Mistake(
-            looked["kind"],
+            entry["kind"],
             Picture(
-                patch=(folder / looked["patch"]).read_bytes(),
-                overlay=(folder / looked["overlay"]).read_bytes(),
-                alt=f"{_SAID[looked['kind']]}, patch {looked['patch_id']}",
-                lines=_lines(looked),
-                beside=f"{_SAID[looked['kind']]}, patch {looked['patch_id']}, with what the model looked at",
+                patch=(folder / entry["patch"]).read_bytes(),
+                overlay=(folder / entry["overlay"]).read_bytes(),
+                alt=f"{_TITLES[entry['kind']]}, patch {entry['patch_id']}",
+                lines=_lines(entry),
+                beside=f"{_TITLES[entry['kind']]}, patch {entry['patch_id']}: heat map",
             ),
         )
-        for looked in _json(folder / explanations.INDEX) or ()
+        for entry in _json(folder / explanations.INDEX) or ()
     ]
 
 
-def _lines(looked: dict[str, Any]) -> list[str]:
-    lines = [f"score {number(looked['score'], 3)}", looked["patch_id"]]
-    if looked["probability"] is not None:
-        lines[0] += f" · probability {number(looked['probability'], 3)}"
-    if looked["defect_type"]:
-        lines.insert(1, looked["defect_type"])
+def _lines(entry: dict[str, Any]) -> list[str]:
+    lines = [f"score {number(entry['score'], 3)}", entry["patch_id"]]
+    if entry["probability"] is not None:
+        lines[0] += f" · probability {number(entry['probability'], 3)}"
+    if entry["defect_type"]:
+        lines.insert(1, entry["defect_type"])
     return lines
 
 

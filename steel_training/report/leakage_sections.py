@@ -1,4 +1,4 @@
-"""The section on the baseline check: what every probe found, pairs of patches to look at, and the command that corrects it."""
+"""Report section on the baseline check: results of the probes, pairs of patches as evidence, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -29,49 +29,49 @@ PAGE = "leakage.html"
 TITLE = "Evidence: patches side by side"
 
 Evidence = Sequence[tuple[str, SideBySide]]
-"""Pairs of patches, each with the code of what it is evidence of."""
+"""Pairs of patches, each with the code of the alarm that it supports."""
 
 
 def pairs_in(folder: Path) -> list[tuple[str, SideBySide]]:
-    """Returns the pairs that a stage left in its folder, each with the code of its probe."""
+    """Returns the pairs that a stage wrote to its folder, each with the code of its probe."""
     return [(shown.code, _side_by_side(folder, shown)) for shown in read_pair_images(folder)]
 
 
-def probes(outputs: Mapping[str, Any], pairs: Evidence = (), said: Collection[str] = ()) -> list[Section]:
-    """What every probe of the baseline check found; alarms first, each with its evidence.
+def probes(outputs: Mapping[str, Any], pairs: Evidence = (), explained: Collection[str] = ()) -> list[Section]:
+    """Results of every probe of the baseline check; alarms first, each with its evidence.
 
     Args:
         outputs: of the stage `check_baseline`.
         pairs: of patches, each with the code of its probe.
-        said: codes whose message stands at the head of the report.
+        explained: codes whose message is shown at the top of the report.
     """
     found = outputs.get("probes")
     if not found:
         return []
-    blocks = raised(found, pairs, said)
-    head = ("Probe", "", "Found", "Limit", "")
+    blocks = raised(found, pairs, explained)
+    head = ("Probe", "", "Value", "Limit", "")
     rows = [
         (p["code"], _state(p), _figure(p.get("statistic")), _figure(p.get("threshold")), p["message"])
         for p in sorted(found, key=_urgency)
     ]
     quiet = sum(probe["passed"] for probe in found)
-    blocks.append(Details(f"All {len(rows)} probes; {quiet} found nothing", [Table("", head, rows, numeric=False)]))
+    blocks.append(Details(f"All {len(rows)} probes; {quiet} passed", [Table("", head, rows, numeric=False)]))
     figures = outputs.get("metrics") or {}
     if figures:
         values = [(NAMES.get(name, name), number(value)) for name, value in figures.items()]
-        blocks.append(Table("Baseline CNN on validation", ("", "Value"), values))
+        blocks.append(Table("Baseline CNN on the validation split", ("Metric", "Value"), values))
     if outputs.get("data_docs"):
-        blocks.append(Link(f"check_baseline/{outputs['data_docs']}", "Data Docs with these pages"))
+        blocks.append(Link(f"check_baseline/{outputs['data_docs']}", "Data Docs with this evidence"))
     return [Section("probes", "Baseline check", blocks)]
 
 
-def raised(found: Sequence[Mapping[str, Any]], pairs: Evidence, said: Collection[str] = ()) -> list[Block]:
-    """Every alarm and warning, the most urgent first: what it is, the patches behind it, and the command that corrects it.
+def raised(found: Sequence[Mapping[str, Any]], pairs: Evidence, explained: Collection[str] = ()) -> list[Block]:
+    """Every alarm and warning, most urgent first, with its evidence and the command that fixes it.
 
     Args:
         found: probes as `Probe.as_dict` gives them.
         pairs: of patches, each with the code of its probe.
-        said: codes whose message stands elsewhere on the page, with the command.
+        explained: codes whose message and command are shown elsewhere on the page.
     """
     blocks: list[Block] = []
     for probe in sorted(found, key=_urgency):
@@ -79,21 +79,24 @@ def raised(found: Sequence[Mapping[str, Any]], pairs: Evidence, said: Collection
             continue
         title = FOUND.get(probe["code"], probe["code"])
         blocks.append(Heading(f"{_state(probe)} · {title}"))
-        if probe["code"] not in said:
+        if probe["code"] not in explained:
             blocks.append(Text(f"{probe['code']}: {probe['message']}"))
         its = [pair for code, pair in pairs if code == probe["code"]]
         if its:
             blocks.append(Pairs(its))
-        if probe.get("fix") and probe["code"] not in said:
-            blocks += [Text("This writes a corrected copy of the dataset; start the run on that:"), Code(probe["fix"])]
+        if probe.get("fix") and probe["code"] not in explained:
+            blocks += [
+                Text("This command writes a corrected copy of the dataset; run on that copy:"),
+                Code(probe["fix"]),
+            ]
         if probe.get("evidence"):
             written = Code(json.dumps(probe["evidence"], indent=2, default=str))
-            blocks.append(Details(f"Evidence of {probe['code']} in full", [written]))
+            blocks.append(Details(f"All evidence for {probe['code']}", [written]))
     return blocks
 
 
 def add_to_data_docs(site: Path, found: Sequence[Mapping[str, Any]], folder: Path) -> str:
-    """Adds the alarms and their evidence as a page to Data Docs, and a link to it on their first page.
+    """Adds a page with the alarms and their evidence to Data Docs, and a link to it on the index page.
 
     Args:
         site: the Data Docs, with their `index.html`.
@@ -101,16 +104,16 @@ def add_to_data_docs(site: Path, found: Sequence[Mapping[str, Any]], folder: Pat
         folder: of the stage, with the pictures.
 
     Returns:
-        Path of the first page below the folder of the stage.
+        Path of the index page, relative to the folder of the stage.
     """
-    told = [probe for probe in found if not probe["passed"] and probe.get("judged", True)]
-    blocks = raised(told, pairs_in(folder)) or [Text("No probe found anything.")]
+    alarms = [probe for probe in found if not probe["passed"] and probe.get("judged", True)]
+    blocks = raised(alarms, pairs_in(folder)) or [Text("No probe raised an alarm.")]
     (site / PAGE).write_text(render_page(TITLE, [Section("evidence", TITLE, blocks)]), encoding="utf-8")
-    blocking = sum(map(_blocks, told))
+    blocking = sum(map(_blocks, alarms))
     if blocking:
-        head = f"■ {blocking} {'alarm blocks' if blocking == 1 else 'alarms block'} this run: look at the patches side by side"
+        head = f"■ {blocking} {'alarm blocks' if blocking == 1 else 'alarms block'} this run: compare the patches side by side"
     else:
-        head = f"{TITLE} ({len(told)} alarms and warnings of the leak probes, none of which blocks)"
+        head = f"{TITLE} ({len(alarms)} alarms and warnings of the leak probes; none blocks the run)"
     return link_page(site, PAGE, head).relative_to(folder).as_posix()
 
 
@@ -129,7 +132,7 @@ def _blocks(probe: Mapping[str, Any]) -> bool:
 
 
 def _figure(value: Any) -> str:
-    """Writes a count as a count, anything else with four digits."""
+    """Formats whole numbers without decimals, others with four."""
     return f"{value:,.0f}" if is_number(value) and float(value).is_integer() else number(value, 4)
 
 
@@ -145,7 +148,7 @@ def _state(probe: Mapping[str, Any]) -> str:
     if probe["passed"]:
         return "✓ passed"
     if probe.get("allowed"):
-        return "✗ ALARM, allowed by name"
+        return "✗ ALARM, allowed by baseline.allow"
     if not probe.get("judged", True):
-        return "– not judged"
+        return "– not tested"
     return "✗ ALARM" if probe.get("decisive", True) else "△ warning"

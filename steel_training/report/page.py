@@ -12,18 +12,18 @@ from steel_training.verdict import Verdict
 
 HEADLINES = {
     Verdict.PUBLISHED: "Published",
-    Verdict.REJECTED: "Rejected: this model is not published",
-    Verdict.BLOCKED: "Blocked: the run ended before a model was judged",
+    Verdict.REJECTED: "Rejected: the model is not published",
+    Verdict.BLOCKED: "Blocked: a check failed before the model was trained",
     Verdict.UNCHANGED: "Unchanged: nothing to do",
-    None: "Not decided yet",
+    None: "No verdict yet",
 }
 SIGNS: dict[Verdict | None, str] = {Verdict.PUBLISHED: "✓", Verdict.REJECTED: "✗", Verdict.BLOCKED: "■"}
 
 
 def render(record: RunRecord) -> str:
-    """Renders the report from the stages that have finished; a section appears when its data does.
+    """Renders the report; a section appears when its stage has finished.
 
-    The page fetches nothing and runs nothing. Everything that comes from manifests is escaped.
+    The page loads no external files and runs no script. Text from manifests is escaped.
     """
     evaluated = record.outputs("evaluate")
     page: str = (
@@ -47,7 +47,7 @@ def render(record: RunRecord) -> str:
 
 
 def _commands(record: RunRecord) -> list[str]:
-    """The commands that correct what blocks the run, each once."""
+    """Returns the commands that fix what blocks the run, without duplicates."""
     if record.verdict is not Verdict.BLOCKED:
         return []
     found = [
@@ -58,26 +58,26 @@ def _commands(record: RunRecord) -> list[str]:
 
 
 def sections(record: RunRecord) -> list[Section]:
-    """Returns what there is to tell, most urgent first: for a run that was blocked, the evidence for that."""
-    said = {reason.code for reason in record.reasons} if record.verdict is Verdict.BLOCKED else set()
+    """Returns the sections, most urgent first; those of a blocked run begin with the evidence."""
+    explained = {reason.code for reason in record.reasons} if record.verdict is Verdict.BLOCKED else set()
     evidence = [
-        *leakage_sections.probes(record.outputs("check_baseline"), record.evidence, said),
-        *run_sections.validation(record.outputs("validate_patches"), record.evidence, said),
+        *leakage_sections.probes(record.outputs("check_baseline"), record.evidence, explained),
+        *run_sections.validation(record.outputs("validate_patches"), record.evidence, explained),
     ]
-    told: list[Section] = []
+    shown: list[Section] = []
     if record.verdict is Verdict.BLOCKED:
-        told, evidence = evidence, []
+        shown, evidence = evidence, []
     evaluated = record.outputs("evaluate")
     if evaluated:
-        told += [
+        shown += [
             evaluation_sections.metrics(evaluated),
             *evaluation_sections.mistakes(record.mistakes, evaluated),
             evaluation_sections.confusion(evaluated),
         ]
         if record.curves is not None:
-            told.append(evaluation_sections.curves(record.curves, evaluated, record.scores))
-        told += [evaluation_sections.rivals(evaluated), *evaluation_sections.slices(evaluated)]
-    told += [*run_sections.training(record), *run_sections.data(record), *evidence]
+            shown.append(evaluation_sections.curves(record.curves, evaluated, record.scores))
+        shown += [evaluation_sections.comparison(evaluated), *evaluation_sections.slices(evaluated)]
+    shown += [*run_sections.training(record), *run_sections.data(record), *evidence]
     if record.outputs("verify_bundle"):
-        told.append(evaluation_sections.bundle(record.outputs("verify_bundle")))
-    return [*told, *run_sections.time(record), *run_sections.lineage(record)]
+        shown.append(evaluation_sections.bundle(record.outputs("verify_bundle")))
+    return [*shown, *run_sections.time(record), *run_sections.lineage(record)]

@@ -1,4 +1,4 @@
-"""What a report is made from: the results of a run's stages, and the files they left."""
+"""Input of the report: the results of a run's stages and the files they wrote."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from steel_training.verdict import Reason, Verdict
 
 @dataclass(frozen=True)
 class Mistake:
-    """A patch that was judged wrongly: `missed` or `false_alarm`."""
+    """A misclassified patch: `missed` or `false_alarm`."""
 
     kind: str
     picture: Picture
@@ -23,20 +23,20 @@ class Mistake:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as the report sees it; whatever its stages did not leave is None or empty.
+    """What the report knows of a run; None or empty where a stage has not run.
 
     Attributes:
         run_id: of the run.
-        verdict: None while there is none.
-        reasons: for it.
-        version: that was published.
+        verdict: `None` while there is none.
+        reasons: of the verdict.
+        version: the published one, if any.
         results: of the finished stages, in order.
         curves: of `evaluate`.
-        scores: of `evaluate`, one row a patch: part, label, score.
-        profile: one row a patch, with the part.
+        scores: of `evaluate`, one row per patch: `part` (the split), `label`, `score`.
+        profile: one row per patch, with its split in `part`.
         mistakes: worst first.
-        evidence: of validation and baseline check: pairs of patches, each with the code of its probe.
-        reproduce: the command that does the run again.
+        evidence: pairs of patches from validation and baseline check, each with the code of its probe.
+        reproduce: the command that repeats the run.
     """
 
     run_id: str
@@ -52,5 +52,5 @@ class RunRecord:
     reproduce: str | None = None
 
     def outputs(self, stage: str) -> Mapping[str, Any]:
-        """Returns what a stage left; empty where it has not finished."""
+        """Returns the outputs of a stage; empty where it has not finished."""
         return self.results[stage].outputs if stage in self.results else {}

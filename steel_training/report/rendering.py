@@ -1,4 +1,4 @@
-"""From sections to HTML: the templates, and a page of sections beside the report."""
+"""Renders sections as HTML: the Jinja templates, and pages other than the report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from steel_training.report.blocks import Section
 
 
 def templates() -> Any:
-    """Returns the Jinja environment of the report; whatever is put into a page is escaped."""
+    """Returns the Jinja environment of the report, with autoescaping."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -23,6 +23,6 @@ def templates() -> Any:
 
 
 def render_page(title: str, sections: Sequence[Section], *, back: str = "index.html") -> str:
-    """Renders sections as a page of their own, as the report would show them; `back` is where its link leads."""
+    """Renders sections as a separate page in the style of the report; `back` is the target of its back link."""
     page: str = templates().get_template("page.html.j2").render(title=title, sections=sections, back=back)
     return page

@@ -1,4 +1,4 @@
-"""Sections on the data and on the run itself: profile, drift, validation, probes, training, time, lineage."""
+"""Report sections on the data and the run: profile, drift, validation, training, time, lineage."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ _SIZES_SHOWN = 10
 
 
 def training(record: RunRecord) -> list[Section]:
-    """Curves of every training, the kept epoch marked."""
+    """Training curves, with the kept epoch marked."""
     blocks: list[Block] = []
     weights = record.outputs("train_head").get("weights")
     if weights:
-        blocks.append(Text(f"The backbone started from: {weights['detail']}."))
+        blocks.append(Text(f"Initial backbone weights: {weights['detail']}."))
         if weights["random"]:
             blocks.append(
-                Text("The weights were random. Such a model is not expected to pass: set model.weights.", "warn")
+                Text(
+                    "The backbone started from random weights; such a model is not expected to pass. Set model.weights.",
+                    "warn",
+                )
             )
     for stage, name in _TRAININGS:
         outputs = record.outputs(stage)
@@ -37,41 +40,41 @@ def training(record: RunRecord) -> list[Section]:
 
 
 def data(record: RunRecord) -> list[Section]:
-    """Parts and classes, how the patches look by part, and how they differ from the champion's."""
+    """Patches by split and class, their properties by split, and drift from the champion's data."""
     resolved = record.outputs("resolve_dataset")
     if not resolved:
         return []
     rows = [
-        (part, f"{p['clean']:,}", f"{p['defective']:,}", f"{p['groups']:,}")
-        for part in SPLITS
-        if (p := resolved.get("parts", {}).get(part))
+        (split, f"{p['clean']:,}", f"{p['defective']:,}", f"{p['groups']:,}")
+        for split in SPLITS
+        if (p := resolved.get("parts", {}).get(split))
     ]
-    blocks: list[Block] = [Table("Patches by part", ("Part", "Clean", "Defective", "Groups"), rows)]
+    blocks: list[Block] = [Table("Patches by split", ("Split", "Clean", "Defective", "Groups"), rows)]
     if resolved.get("split_problem"):
         blocks.insert(0, Text(str(resolved["split_problem"]), "bad"))
     profile = record.profile
     if profile is not None and len(profile):
         known = [name for name in _UNITS if name in profile and profile[name].notna().any()]
         if "part" in profile and known:
-            blocks.append(Figures([charts.by_part(profile, name, unit=_UNITS[name]) for name in known]))
+            blocks.append(Figures([charts.by_split(profile, name, unit=_UNITS[name]) for name in known]))
         blocks += _sizes(profile)
     return [Section("data", "Data", [*blocks, *_drift(record.outputs("validate_patches").get("drift"))])]
 
 
 def validation(
-    outputs: Mapping[str, Any], pairs: leakage_sections.Evidence = (), said: Collection[str] = ()
+    outputs: Mapping[str, Any], pairs: leakage_sections.Evidence = (), explained: Collection[str] = ()
 ) -> list[Section]:
-    """What every expectation found: what is torn apart by the split with its patches, then those not met.
+    """Results of the expectations: groups and duplicates across splits with their patches, then expectations not met.
 
     Args:
         outputs: of the stage `validate_patches`.
-        pairs: of patches, each with the code of what it is evidence of.
-        said: codes whose message stands at the head of the report.
+        pairs: of patches, each with the code of the alarm that it supports.
+        explained: codes whose message is shown at the top of the report.
     """
     found = outputs.get("expectations")
     if not found:
         return []
-    state = {True: "✓ met", None: "– not judged"}
+    state = {True: "✓ met", None: "– not tested"}
     ordered = sorted(found, key=lambda e: (e["success"] is True, e["severity"] != "critical"))
     rows = [
         (
@@ -82,26 +85,26 @@ def validation(
         )
         for e in ordered
     ]
-    head = ("Expectation", "", "Found", "Patches")
+    head = ("Expectation", "", "Observed", "Patches")
     failed = [row for row, e in zip(rows, ordered, strict=True) if e["success"] is not True]
-    blocks: list[Block] = leakage_sections.raised(outputs.get("probes", ()), pairs, said)
+    blocks: list[Block] = leakage_sections.raised(outputs.get("probes", ()), pairs, explained)
     if failed:
         blocks.append(Table("Not met", head, failed, numeric=False))
     met = rows[len(failed) :]
-    blocks.append(Details(f"{len(met)} expectations are met", [Table("", head, met, numeric=False)]))
+    blocks.append(Details(f"{len(met)} expectations met", [Table("", head, met, numeric=False)]))
     if outputs.get("data_docs"):
         blocks.append(Link(f"validate_patches/{outputs['data_docs']}", "Data Docs of Great Expectations"))
     return [Section("validation", "Data validation", blocks)]
 
 
 def time(record: RunRecord) -> list[Section]:
-    """How long every stage took."""
+    """Duration of every stage."""
     rows = [(stage, float(result.seconds)) for stage, result in record.results.items()]
     return [Section("time", "Time", [Figures([charts.seconds(rows)])])] if rows else []
 
 
 def lineage(record: RunRecord) -> list[Section]:
-    """What the run was made from, and how to do it again."""
+    """Inputs of the run, and the command that repeats it."""
     resolved = record.outputs("resolve_dataset")
     if not resolved:
         return []
@@ -111,17 +114,17 @@ def lineage(record: RunRecord) -> list[Section]:
         ("Version", record.version or "none published"),
         ("Dataset", str(resolved.get("dataset", "unknown"))),
         ("Dataset version", str(resolved.get("version") or "undated")),
-        ("Fingerprint", str(resolved.get("fingerprint", "unknown"))),
-        ("Seed of the split", str(config.get("data", {}).get("seed", "unknown"))),
+        ("Dataset fingerprint", str(resolved.get("fingerprint", "unknown"))),
+        ("Split seed", str(config.get("data", {}).get("seed", "unknown"))),
         ("Code", str(resolved.get("code", "unknown"))),
         (
             "Backbone weights",
-            str((record.outputs("train_head").get("weights") or {}).get("detail", "nothing was trained")),
+            str((record.outputs("train_head").get("weights") or {}).get("detail", "no training")),
         ),
     ]
     blocks: list[Block] = [Table("", ("", ""), rows, numeric=False)]
     if record.reproduce:
-        blocks += [Text("To do this run again:"), Code(record.reproduce)]
+        blocks += [Text("To repeat this run:"), Code(record.reproduce)]
     packages = resolved.get("packages") or {}
     if packages:
         blocks.append(Details("Packages", [Table("", ("Package", "Version"), list(packages.items()), numeric=False)]))
@@ -149,15 +152,15 @@ def _drift(drift: Mapping[str, Any] | None) -> list[Block]:
     signs = {"stable": "✓ stable", "shifted": "△ shifted", "drifted": "✗ drifted"}
     found = sorted(drift["properties"], key=lambda p: (p["reading"] == "stable", -p["psi"]))
     rows = [(p["name"], p["part"], number(p["psi"], 3), _chance(p["chance"]), signs[p["reading"]]) for p in found]
-    head = ("Property", "Part", "Stability index", "By chance, at most", "Reading (0.1 / 0.25)")
+    head = ("Property", "Split", "Population stability index", "Chance level", "Result (limits 0.1 / 0.25)")
     table = f"Drift from the data of champion {drift['champion']}"
     changed = [row for row, p in zip(rows, found, strict=True) if p["reading"] != "stable"]
     blocks: list[Block] = [Table(table, head, changed)] if changed else []
     if len(changed) < len(rows):
-        same = f"{len(rows) - len(changed)} comparisons with the data of champion {drift['champion']} are stable"
+        same = f"{len(rows) - len(changed)} properties are stable against the data of champion {drift['champion']}"
         blocks.append(Details(same, [Table("", head, rows[len(changed) :])]))
     return blocks
 
 
 def _chance(limit: float | None) -> str:
-    return "too few groups to tell" if limit is None else number(limit, 3)
+    return "too few groups" if limit is None else number(limit, 3)

@@ -1,4 +1,4 @@
-"""How a run ended, brought together for whoever asked for it: a few lines for a person, one JSON object for a program."""
+"""The outcome of a run: a summary for the terminal, and the JSON object that `run` prints last."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from steel_training.verdict import Reason, Verdict
 
 @dataclass(frozen=True)
 class Conclusion:
-    """The end of a run.
+    """The outcome of a run.
 
     Attributes:
         verdict: of the run.
-        reasons: for it.
+        reasons: of the verdict.
         run_id: of the run.
-        version: that was published, or that a run with nothing to do stands by.
-        report: its address.
-        metrics: of the test part, by name; empty where the run ended before.
+        version: the published one; of an `unchanged` run, that of the verdict it refers to.
+        report: address of the report.
+        metrics: on the test split, by name; empty where the run ended before `evaluate`.
         targets: of the gate, by name.
-        evidence: that is judged, `point` or `bound`.
-        weights: what the backbone started from; `None` where nothing was trained.
+        evidence: what is compared with the targets, `point` or `bound`.
+        weights: initial weights of the backbone; `None` where nothing was trained.
     """
 
     verdict: Verdict
@@ -37,8 +37,8 @@ class Conclusion:
     evidence: str
     weights: Mapping[str, Any] | None
 
-    def told(self) -> str:
-        """Returns a few lines for a person."""
+    def as_text(self) -> str:
+        """Returns the summary for the terminal."""
         return summary(
             self.verdict,
             self.reasons,
@@ -63,11 +63,11 @@ class Conclusion:
 
 
 def conclude(run: Run, last: StageResult) -> Conclusion:
-    """Brings together how a run ended.
+    """Collects the outcome of a run from its stages.
 
     Args:
         run: the run.
-        last: the result of its last stage: one that blocked, refused, found nothing to do, published or rejected.
+        last: result of its last stage, which blocked, refused, published or rejected, or found nothing to do.
     """
     verdict = last.verdict or Verdict(last.outputs["verdict"])
     evaluated, trained = run.find_result("evaluate"), run.find_result("train_head")

@@ -1,6 +1,7 @@
-"""Draws charts as SVG: real text that scales and can be read aloud, a few kilobytes each, the same bytes for the same numbers.
+"""Draws charts as SVG: scalable, accessible, a few kilobytes each, and byte-identical for identical numbers.
 
-Colours are those of Okabe and Ito (2008). No two lines differ by colour alone: each has its own dash or marker, and its name.
+Written here rather than with matplotlib because the API server has none. Colours are those of Okabe and Ito (2008); lines
+also differ by dash or marker and are named in the legend.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ _LEGEND_LINE = 18
 
 @dataclass
 class Chart:
-    """One pair of axes; what is added is drawn in order.
+    """One pair of axes; elements are drawn in the order in which they are added.
 
     Attributes:
-        title: what the chart shows, read aloud instead of it.
+        title: what the chart shows; its alternative text.
         x: (label, low, high) of the horizontal axis.
-        y: the same of the vertical one.
-        log_y: whether the vertical axis is logarithmic; `y` then starts above 0.
-        whole_x: whether only whole numbers are written along the horizontal axis.
+        y: the same for the vertical axis.
+        log_y: whether the vertical axis is logarithmic; `y` must then start above 0.
+        whole_x: whether the horizontal ticks are whole numbers.
     """
 
     title: str
@@ -38,7 +39,7 @@ class Chart:
     _legend: list[tuple[str, str, str]] = field(default_factory=list, init=False)
 
     def line(self, xs: Sequence[float], ys: Sequence[float], color: str, name: str = "") -> None:
-        """Adds a line; of many points only `LINE_POINTS` are drawn."""
+        """Adds a line; it is thinned to at most `LINE_POINTS` points."""
         points = [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
         shown = min(len(points), LINE_POINTS)
         chosen = [round(place * (len(points) - 1) / max(1, shown - 1)) for place in range(shown)]
@@ -62,7 +63,7 @@ class Chart:
                 self._legend.append((name, color, shape))
 
     def vertical(self, x: float, name: str, color: str = BLACK) -> None:
-        """Adds a dotted line across the chart, with its name."""
+        """Adds a vertical dotted line with a legend entry."""
         if math.isfinite(x):
             at = self._at_x(x)
             self._drawn.append(
@@ -71,7 +72,7 @@ class Chart:
             self._legend.append((name, color, "vertical"))
 
     def horizontal(self, y: float, name: str) -> None:
-        """Adds a dotted line along the chart, with its name."""
+        """Adds a horizontal dotted line with a legend entry."""
         at = self._at_y(y)
         self._drawn.append(
             f'<line y1="{at:.1f}" y2="{at:.1f}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" stroke="{GREY}" stroke-dasharray="3 3" stroke-width="1.5"/>'
@@ -79,7 +80,7 @@ class Chart:
         self._legend.append((name, GREY, "horizontal"))
 
     def svg(self) -> str:
-        """Returns the chart."""
+        """Returns the chart as an SVG element."""
         height = _HEIGHT + _LEGEND_LINE * len(self._legend)
         return (
             f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(self.title)}"><title>{escape(self.title)}</title>'
@@ -135,7 +136,7 @@ class Chart:
 
 
 def marker(x: float, y: float, color: str, shape: str = "circle") -> str:
-    """Returns a marker with its middle at x, y: circle, ring, diamond or square."""
+    """Returns a marker centred at x, y: circle, ring, diamond or square."""
     if shape == "diamond":
         return f'<path d="M{x:.1f} {y - 7:.1f}l7 7l-7 7l-7 -7z" fill="{color}"/>'
     if shape == "square":
@@ -145,7 +146,7 @@ def marker(x: float, y: float, color: str, shape: str = "circle") -> str:
 
 
 def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
-    """Returns about five round numbers between low and high."""
+    """Returns about five round tick values between low and high."""
     span = high - low
     if span <= 0:
         return [low]

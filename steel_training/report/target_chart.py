@@ -13,10 +13,10 @@ _ROW = 46
 
 
 def dots_and_bounds(rows: Sequence[tuple[str, str, float | None, float | None, float | None, bool]]) -> str:
-    """Draws every metric as a dot with a whisker to its bound, and its target as a bar; rows read from top to bottom.
+    """Draws each metric as a dot with a whisker to its bound, and its target as a vertical bar, one row per metric.
 
     Args:
-        rows: (key, name, value, bound, target, whether it is met), between 0 and 1; None where undefined or without target.
+        rows: (key, name, value, bound, target, whether it is met); values between 0 and 1, `None` where undefined or without target.
     """
     known = [float(v) for _, _, *values, _ in rows for v in values if v is not None and is_number(v)]
     low = min(0.9, math.floor(min(known, default=0.0) * 10) / 10)
@@ -24,12 +24,12 @@ def dots_and_bounds(rows: Sequence[tuple[str, str, float | None, float | None, f
     def at(value: float) -> float:
         return 12 + 416 * (min(max(value, low), 1) - low) / (1 - low)
 
-    made, said = [], []
+    made, texts = [], []
     for place, (key, name, value, bound, target, met) in enumerate(rows):
         y = 30 + _ROW * place
         color = GREY if target is None else BLUE if met else ORANGE
         goal = "" if target is None else f" · target {target:g} {'✓ met' if met else '✗ not met'}"
-        said.append(f"{name} {metric(key, value)}{goal}")
+        texts.append(f"{name} {metric(key, value)}{goal}")
         made.append(
             f'<text x="12" y="{y - 10}"><tspan font-weight="700">{escape(name)} {metric(key, value)}</tspan>{goal}</text>'
         )
@@ -46,5 +46,5 @@ def dots_and_bounds(rows: Sequence[tuple[str, str, float | None, float | None, f
     height = 30 + _ROW * len(rows)
     made += [f'<text x="{at(v):.1f}" y="{height}" text-anchor="middle">{v:g}</text>' for v in (low, (low + 1) / 2)]
     made.append(f'<text x="428" y="{height}" text-anchor="end">1</text>')
-    title = escape("; ".join(said))
+    title = escape("; ".join(texts))
     return f'<svg viewBox="0 0 440 {height + 8}" role="img" aria-label="{title}"><title>{title}</title>{"".join(made)}</svg>'

@@ -1,4 +1,4 @@
-"""The end of a run in the terminal: verdict, metrics against targets, reasons, report."""
+"""The terminal summary of a run: verdict, metrics against targets, reasons, report."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def summary(
     weights: Mapping[str, Any] | None = None,
     evidence: str = "point",
 ) -> str:
-    """Returns a few lines for a person: what was decided, the numbers, why, and where to read on.
+    """Returns a few lines: verdict, metrics against targets, reasons, and the address of the report.
 
     Args:
         verdict: of the run.
-        reasons: for it.
-        metrics: of the test part, by name.
+        reasons: of the verdict.
+        metrics: on the test split, by name.
         targets: of the gate, by name; `None` where there is none.
-        report: its address.
-        version: that was published.
-        weights: what the backbone started from (`LoadedWeights`); with a warning where they were random.
-        evidence: whether the figure (`point`) or its `bound` is judged.
+        report: address of the report.
+        version: the published one, if any.
+        weights: initial weights of the backbone (`LoadedWeights`); random ones add a warning.
+        evidence: whether the estimate (`point`) or its `bound` is compared with the target.
     """
     lines = ["", f"{str(verdict).upper()}{f'  version {version}' if version else ''}"]
     for name in JUDGED:
@@ -44,10 +44,10 @@ def summary(
         lines.append(f"  {'✓' if met else '✗'} {name:<10} {shown} {bound}target ≥ {target:.2f}")
     lines += [f"  {reason.code}: {reason.message}" for reason in reasons]
     if weights is not None:
-        lines.append(f"  backbone started from: {weights['detail']}")
+        lines.append(f"  backbone weights: {weights['detail']}")
     if weights is not None and weights["random"]:
         lines.append(
-            "  ! Random weights are not expected to pass: set model.weights to a file of pretrained ones, or to steel."
+            "  ! The backbone started from random weights, which are not expected to pass: set model.weights to steel or to a weights file."
         )
     lines.append(f"  report: {report}")
     return "\n".join(lines)

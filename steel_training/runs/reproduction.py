@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from steel_training.config import Config, settings
+from steel_training.config import Config, as_yaml, settings
 from steel_training.data.splits import TEST
 
 NEW_STORE = "NEW_STORE"
@@ -34,7 +32,7 @@ def command(dataset: str, config: Config, weights: Mapping[str, Any]) -> list[st
     """
     words = ["steel-training", "run", dataset, "--store", NEW_STORE]
     for key, value in _differing(config, weights):
-        words += ["--set", f"{key}={_as_yaml(value)}"]
+        words += ["--set", f"{key}={as_yaml(value)}"]
     return words
 
 
@@ -77,17 +75,3 @@ def _at(values: Mapping[str, Any], dotted: str) -> Any:
     for name in dotted.split("."):
         found = found[name]
     return found
-
-
-def _as_yaml(value: Any) -> str:
-    if isinstance(value, str) and _reads_as_number(value):
-        return json.dumps(value)
-    return yaml.safe_dump(value, default_flow_style=True, width=10**9).removesuffix("\n").removesuffix("\n...")
-
-
-def _reads_as_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -81,6 +81,26 @@ class Status(StrEnum):
     UNCHANGED = "unchanged"
 
 
+def verdict_of(status: str | None, outputs: Mapping[str, Any]) -> Verdict | None:
+    """Returns the verdict with which a stage ends the run; `None` where the run goes on.
+
+    Args:
+        status: of the stage, also as text from a result file; `None` where the stage left no result.
+        outputs: of the stage; those of a stage that decides have a `verdict`.
+    """
+    if status in _ENDS:
+        return _ENDS[Status(status)]
+    found = outputs.get("verdict")
+    return Verdict(found) if found is not None else None
+
+
+_ENDS = {
+    Status.BLOCKED: Verdict.BLOCKED,
+    Status.REFUSED: Verdict.REJECTED,
+    Status.UNCHANGED: Verdict.UNCHANGED,
+}
+
+
 @dataclass(frozen=True)
 class StageResult:
     """What a stage leaves for the next ones: small JSON, the rest are files in its folder."""
@@ -96,14 +116,7 @@ class StageResult:
     @property
     def verdict(self) -> Verdict | None:
         """The verdict that the run ends with here; `None` where it goes on."""
-        if self.status is Status.DONE:
-            found = self.outputs.get("verdict")
-            return Verdict(found) if found is not None else None
-        return {
-            Status.BLOCKED: Verdict.BLOCKED,
-            Status.REFUSED: Verdict.REJECTED,
-            Status.UNCHANGED: Verdict.UNCHANGED,
-        }[self.status]
+        return verdict_of(self.status, self.outputs)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the content of `result.json`."""

@@ -5,15 +5,11 @@ from __future__ import annotations
 from steel_training.report import write_report
 from steel_training.runs.lineage import facts
 from steel_training.runs.run import Run, StageResult, Status
-from steel_training.verdict import Verdict
-
-_VERDICTS = {Status.BLOCKED: Verdict.BLOCKED, Status.REFUSED: Verdict.REJECTED}
 
 
 def may_end(run: Run, result: StageResult) -> StageResult:
     """Returns the result; where it blocks the run or refuses its model, after report and record were left."""
-    verdict = _VERDICTS.get(result.status)
-    if verdict is not None:
+    if result.status in (Status.BLOCKED, Status.REFUSED) and (verdict := result.verdict) is not None:
         write_report(run, verdict, result.reasons, None)
         run.registry.record(run.run_id, verdict, result.reasons, facts(run, None))
     return result

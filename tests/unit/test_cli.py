@@ -189,10 +189,10 @@ def test_ctrl_c_is_told_without_a_traceback(tmp_path: Path, monkeypatch: pytest.
     assert "interrupted" in capsys.readouterr().err
 
 
-def test_settings_lists_every_locked_number(capsys) -> None:
+def test_settings_lists_every_design_default(capsys) -> None:
     assert main(["settings"]) == 0
     told = capsys.readouterr().out
-    assert told.count("LOCKED") >= 12
+    assert told.count("Design default") >= 12
     assert "training.head.learning_rate" in told
 
 

@@ -73,9 +73,9 @@ def test_what_is_no_number_is_refused(key: str, value: str) -> None:
 
 
 def test_an_unknown_key_is_answered_with_the_nearest_one() -> None:
-    with pytest.raises(ConfigError, match=r"'training.epochs' is no known setting.*training.head.epochs"):
+    with pytest.raises(ConfigError, match=r"'training.epochs' is not a setting.*training.head.epochs"):
         load_config(overrides=["training.epochs=5"])
-    with pytest.raises(ConfigError, match="holds a value, not a section"):
+    with pytest.raises(ConfigError, match="is a value, not a section"):
         load_config(overrides={"gate.recall": 0.9, "gate.recall.deep": 1})
 
 
@@ -92,8 +92,8 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("a: [", "no valid YAML"),
-        ("- 1", "holds a list"),
+        ("a: [", "not valid YAML"),
+        ("- 1", "contains a list"),
         ("training:\n  hed: {}\n", "training.hed"),
     ],
 )

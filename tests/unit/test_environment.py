@@ -45,12 +45,12 @@ def test_values_are_typed_and_read_anew_each_time(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("cache_gb", "much", "STEEL_TRAINING_CACHE_GB is 'much'; expected how many GB"),
+        ("cache_gb", "much", "STEEL_TRAINING_CACHE_GB is 'much'; expected a size in GB"),
         ("cache_gb", "nan", "is 'nan'; expected"),
         ("watch_seconds", "0", "is '0'; expected seconds above 0"),
         ("watch_seconds", "inf", "is 'inf'; expected seconds"),
         ("kubernetes_gpus", "one", "STEEL_TRAINING_KUBERNETES_GPUS is 'one'; expected a number of GPUs"),
-        ("kubernetes_node_selector", "a=b", "is 'a=b', which is no JSON (Expecting value: line 1"),
+        ("kubernetes_node_selector", "a=b", "is 'a=b', which is not valid JSON (Expecting value: line 1"),
         ("kubernetes_node_selector", '{"gpu": true}', 'expected such as {"gpu": "a100"}'),
         ("kubernetes_tolerations", "{}", "is '{}'; expected such as [{"),
     ],

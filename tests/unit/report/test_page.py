@@ -1,4 +1,4 @@
-"""The report: one file that opens from a disk, verdict first, and nothing of a manifest can act in it."""
+"""The report: one self-contained file, verdict first, in which text from a manifest is escaped."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ LITE = {
 
 
 def stages() -> dict[str, dict[str, Any]]:
-    """What every stage leaves, all of the contract."""
+    """Outputs of every stage, with every key of the contract."""
     trained = {"history": HISTORY, "best_epoch": 2, "weights": {"source": "none", "detail": "random", "random": True}}
     return {
         "resolve_dataset": {
@@ -98,7 +98,7 @@ def stages() -> dict[str, dict[str, Any]]:
 
 
 def as_of_old(outputs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What a run of the first version left: no bounds by that name, and none of the later blocks."""
+    """Outputs of a run of the first version: bounds called `lower`, and none of the later blocks."""
     judged = outputs["evaluate"]
     kept = {key: judged[key] for key in ("threshold", "counts", "targets", "patches")}
     metrics = {name: {"value": 0.9712, "lower": 0.9523} for name in METRICS}
@@ -145,7 +145,7 @@ def record(
         scores=pd.DataFrame({"part": "test", "label": labels, "score": scores}) if judged else None,
         profile=profile(patches) if only > 1 else None,
         mistakes=[
-            Mistake(kind, Picture(picture, picture, f"{kind} {EVIL}", [EVIL], beside=f"what was looked at {EVIL}"))
+            Mistake(kind, Picture(picture, picture, f"{kind} {EVIL}", [EVIL], beside=f"heat map {EVIL}"))
             for kind in ("missed", "false_alarm")
             for _ in range(pictures)
         ]
@@ -178,7 +178,7 @@ def words(html: str) -> str:
 
 
 class Checker(HTMLParser):
-    """Collects what a browser would fetch or run."""
+    """Collects the addresses and tags that a browser would load or run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ class Checker(HTMLParser):
         ]
 
 
-def test_the_report_is_one_file_that_fetches_and_runs_nothing() -> None:
+def test_page_is_one_file_without_external_content() -> None:
     checker = Checker()
     checker.feed(page())
     assert checker.fetched
@@ -200,7 +200,7 @@ def test_the_report_is_one_file_that_fetches_and_runs_nothing() -> None:
     assert not {"script", "iframe", "object", "form", "link"} & set(checker.tags)
 
 
-def test_what_comes_from_a_manifest_is_escaped() -> None:
+def test_text_from_a_manifest_is_escaped() -> None:
     html = page()
     assert EVIL not in html
     assert "&lt;script&gt;" in html
@@ -213,20 +213,20 @@ def test_what_comes_from_a_manifest_is_escaped() -> None:
         (Verdict.REJECTED, "Rejected"),
         (Verdict.BLOCKED, "Blocked"),
         (Verdict.UNCHANGED, "Unchanged"),
-        (None, "Not decided"),
+        (None, "No verdict yet"),
     ],
 )
-def test_the_verdict_and_its_reasons_come_first(verdict: Verdict | None, said: str) -> None:
+def test_verdict_and_reasons_come_first(verdict: Verdict | None, said: str) -> None:
     body = words(page(verdict))
     assert said in body[:30]
     assert body.index("Missed 3 of 100 defects") < body.index("gate.recall") < body.index("0.9712")
     assert ("20261124-abc" in body) == (verdict is Verdict.PUBLISHED)
 
 
-def test_missed_defects_stand_right_after_the_figures() -> None:
+def test_missed_defects_follow_the_metrics() -> None:
     titles = re.findall(r"<h2>(.*?)</h2>", page())
     assert titles[:4] == [
-        "On photographs never seen in training",
+        "Metrics on the test split",
         "Missed defects",
         "Worst false alarms",
         "Confusion matrix",
@@ -234,45 +234,45 @@ def test_missed_defects_stand_right_after_the_figures() -> None:
 
 
 @pytest.mark.parametrize("finished", range(len(STAGES) + 1))
-def test_a_run_that_ended_early_has_a_report_of_what_there_is(finished: int) -> None:
+def test_run_that_ended_early_has_a_partial_report(finished: int) -> None:
     html = page(Verdict.BLOCKED, only=finished)
     assert ("Confusion" in html) == (finished >= 7)
     assert ("leak.group" in html) == (finished >= 4)
     assert ("Golden samples" in html) == (finished >= 8)
 
 
-def test_a_blocked_run_shows_its_evidence_before_anything_else() -> None:
+def test_blocked_run_shows_its_evidence_first() -> None:
     blocked = replace(
         record(Verdict.BLOCKED, only=4), reasons=[Reason("leak.group", f"two parts{CORRECTED_COPY}{FIX}")]
     )
     html = render(blocked)
     assert re.findall(r"<h2>(.*?)</h2>", html)[:2] == ["Baseline check", "Data validation"]
     assert "coil7" in html
-    told = words(html)
-    head = told[: told.index("Baseline check")]
-    for said in ("A group or photograph stands in two parts", "leak.group two parts", "--group-by source_id"):
-        assert (head.count(said), told.count(said)) == (1, 2 if said.startswith("A group") else 1), said
+    text = words(html)
+    head = text[: text.index("Baseline check")]
+    for said in ("A group or source image is in more than one split", "leak.group two parts", "--group-by source_id"):
+        assert (head.count(said), text.count(said)) == (1, 2 if said.startswith("A group") else 1), said
     assert html.count('style="top:0.0%;left:25.0%;width:75.0%;height:50.0%"') == 1
 
 
 @pytest.mark.parametrize("verdict", [Verdict.PUBLISHED, Verdict.REJECTED])
-def test_a_model_that_was_judged_in_spite_of_a_warning_shows_it_with_its_pairs_and_command(verdict: Verdict) -> None:
-    told = words(page(verdict))
-    assert "--group-by" not in told[: told.index("On photographs never seen")]
-    section = told[told.rindex("A group or photograph stands in two parts") :]
+def test_alarm_of_a_judged_model_shows_pairs_and_command(verdict: Verdict) -> None:
+    text = words(page(verdict))
+    assert "--group-by" not in text[: text.index("Metrics on the test split")]
+    section = text[text.rindex("A group or source image is in more than one split") :]
     assert section.index("leak.group: two parts") < section.index("both of") < section.index("--group-by source_id")
 
 
-def test_a_run_of_the_first_version_still_has_a_report() -> None:
+def test_run_of_the_first_version_is_rendered() -> None:
     text = words(page(outputs=as_of_old(stages())))
     assert "0.9523" in text
     assert "Slices" not in text
 
 
-def test_missed_defects_false_alarms_and_bounds_are_told_in_numbers() -> None:
+def test_errors_and_bounds_are_given_as_numbers() -> None:
     text = words(page())
     for said in (
-        "Missed 3 of 100 defects", "11 false alarms among 200 clean patches", "0.9523", "70.1", "29 found", "Where 2.0 % of patches",
+        "Missed 3 of 100 defects", "11 false alarms among 200 clean patches", "0.9523", "70.1", "29 found", "defect rate of 2.0 %",
         "0.2613", "Worst: line = ", "20261101-old", "+0.0200", "+0.0310 to +0.0820", "-0.0050", "kept: epoch 2", "its recall drops by 0.8 points", "✗ drifted",
         "steel-training run s3://steel", "60 0.2000 to 0.7000 20.0 %",
     ):  # fmt: skip
@@ -280,7 +280,7 @@ def test_missed_defects_false_alarms_and_bounds_are_told_in_numbers() -> None:
     assert "accuracy" not in text.lower()
 
 
-def test_random_weights_and_undefined_figures_are_said() -> None:
+def test_random_weights_and_undefined_metrics_show() -> None:
     outputs = stages()
     outputs["evaluate"]["metrics"] = {name: {"value": None, "bound": None} for name in METRICS}
     html = page(outputs=outputs)
@@ -289,7 +289,7 @@ def test_random_weights_and_undefined_figures_are_said() -> None:
     assert "nan" not in re.sub(r"base64,[^\"]+", "", html).lower()
 
 
-def test_a_screen_reader_gets_language_headings_and_a_text_for_every_picture() -> None:
+def test_screen_reader_gets_headings_and_alt_texts() -> None:
     html = page()
     assert '<html lang="en">' in html
     assert len(re.findall("<h1", html)) == 1
@@ -298,7 +298,7 @@ def test_a_screen_reader_gets_language_headings_and_a_text_for_every_picture() -
     assert len(re.findall("<svg", html)) == len(re.findall(r'<svg[^>]* role="img" aria-label="[^"]+', html))
 
 
-def test_a_hundred_thousand_patches_stay_small_and_quick() -> None:
+def test_report_of_100000_patches_stays_small() -> None:
     # Full galleries of noise, which no PNG makes small: 48 patches at the largest size that is shown, twice each.
     large = record(patches=100_000, pictures=24)
     started = time.process_time()
@@ -309,7 +309,7 @@ def test_a_hundred_thousand_patches_stay_small_and_quick() -> None:
     assert seconds < 20
 
 
-def test_the_terminal_says_the_same_in_a_few_lines() -> None:
+def test_terminal_summary_names_metrics_and_targets() -> None:
     judged = stages()["evaluate"]
     text = summary(
         Verdict.REJECTED, [Reason("gate.f2", "low")], {**judged["metrics"], "f2": {"value": 0.8}}, judged["targets"],
@@ -320,5 +320,5 @@ def test_the_terminal_says_the_same_in_a_few_lines() -> None:
     assert "✓ recall     0.9712     target ≥ 0.95" in text
     assert "✗ f2         0.8000     target ≥ 0.85" in text
     assert "auc" not in text, "it has no target here"
-    assert "Random weights are not expected to pass" in text
+    assert "random weights, which are not expected to pass" in text
     assert lines[-1].strip() == "report: /store/report.html"

@@ -168,7 +168,7 @@ def test_a_model_without_a_threshold_is_rejected_with_report_and_record(
     assert (registry.versions(), registry.champion()[0]) == ([], None)
     concluded = conclude(run, run.result("evaluate"))
     assert (concluded.verdict, concluded.version, concluded.metrics) == (Verdict.REJECTED, None, {})
-    assert code in concluded.told()
+    assert code in concluded.as_text()
     # What follows has nothing to judge, and says why.
     assert main(["decide", "--run-id", "bad", "--store", str(tmp_path / "store")]) in (1, 2)
     assert main(["verify_bundle", "--run-id", "bad", "--store", str(tmp_path / "store")]) == 1

@@ -101,7 +101,7 @@ def test_a_command_whose_scratch_disk_is_full_says_so_in_one_line_and_can_be_don
     failed = stage("profile_patches", scratch=small_disk)
     assert failed.returncode == 1
     assert "No space left on device" in failed.stderr
-    assert "Make room on that disk, or point TMPDIR" in failed.stderr
+    assert "Free space on that disk, or point TMPDIR" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert not (tmp_path / "store" / "runs" / "r" / "profile_patches").exists()
     done = stage("profile_patches", scratch=tmp_path)
