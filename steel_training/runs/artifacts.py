@@ -10,7 +10,8 @@ import pandas as pd
 
 from steel_training.data.patches import PatchSet
 from steel_training.data.splits import SPLITS
-from steel_training.runs.run import Run, digest_of
+from steel_training.runs.result import digest_of
+from steel_training.runs.run import Run
 from steel_training.training.unfinished import Unfinished
 
 PATCHES, PROFILE, SCORES = "patches.parquet", "profile.parquet", "scores.parquet"

@@ -12,7 +12,8 @@ from steel_training.leakage.overriding import allowed_reasons
 from steel_training.runs import reproduction
 from steel_training.runs.artifacts import PROFILE, table_of
 from steel_training.runs.outputs import CheckedBaseline, Decided, Trained
-from steel_training.runs.run import REPORT, Run, StageResult
+from steel_training.runs.result import REPORT, StageResult
+from steel_training.runs.run import Run
 from steel_training.storage import schema
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from steel_training.report import write_report
 from steel_training.runs.lineage import facts
-from steel_training.runs.run import Run, StageResult, Status
+from steel_training.runs.result import StageResult, Status
+from steel_training.runs.run import Run
 
 
 def may_end(run: Run, result: StageResult) -> StageResult:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from steel_training.errors import UsageError
 from steel_training.runs.outputs import Approval, Decided
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.verdict import Reason
 
 

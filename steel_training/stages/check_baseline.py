@@ -16,17 +16,10 @@ from steel_training.leakage import Probe, baseline_check
 from steel_training.leakage.corrections import with_fixes
 from steel_training.leakage.overriding import override
 from steel_training.leakage.simple_cue import simple_cue
-from steel_training.runs.artifacts import (
-    ANCHORS,
-    BASELINE,
-    PROFILE,
-    groups_in,
-    patch_sets,
-    table_of,
-    unfinished_of,
-)
+from steel_training.runs.artifacts import ANCHORS, BASELINE, PROFILE, groups_in, patch_sets, table_of, unfinished_of
 from steel_training.runs.outputs import CheckedBaseline
-from steel_training.runs.run import Run, StageResult, Status
+from steel_training.runs.result import StageResult, Status
+from steel_training.runs.run import Run
 from steel_training.stages._ending import may_end
 from steel_training.stages._evidence import leave_evidence, reader_of
 from steel_training.training.model_trainer import BaselineCNN, ModelTrainer

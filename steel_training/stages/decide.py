@@ -7,7 +7,8 @@ from pathlib import Path
 from steel_training.evaluation import gate
 from steel_training.leakage.overriding import allowed_reasons
 from steel_training.runs.outputs import CheckedBaseline, Decided, Evaluated
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 
 
 def decide(run: Run) -> StageResult:

@@ -25,18 +25,10 @@ from steel_training.evaluation.evaluate import (
     probabilities,
 )
 from steel_training.evaluation.threshold import NoOperatingThreshold
-from steel_training.runs.artifacts import (
-    BASELINE,
-    BUNDLE,
-    MODEL,
-    PATCHES,
-    SCORES,
-    groups_in,
-    patch_sets,
-    table_of,
-)
+from steel_training.runs.artifacts import BASELINE, BUNDLE, MODEL, PATCHES, SCORES, groups_in, patch_sets, table_of
 from steel_training.runs.outputs import Ended
-from steel_training.runs.run import Run, StageResult, Status
+from steel_training.runs.result import StageResult, Status
+from steel_training.runs.run import Run
 from steel_training.stages._ending import may_end
 from steel_training.stages._explanations import keep_evidence
 from steel_training.stages._export import export_bundle

@@ -7,7 +7,8 @@ from pathlib import Path
 from steel_training.data.profile import profile_patches as measure
 from steel_training.progress import counting
 from steel_training.runs.artifacts import ANCHORS, PATCHES, PROFILE, table_of
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 
 
 def profile_patches(run: Run) -> StageResult:

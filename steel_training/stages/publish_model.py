@@ -11,7 +11,8 @@ from steel_training.report import write_report
 from steel_training.runs.artifacts import BUNDLE
 from steel_training.runs.lineage import facts, write_lineage
 from steel_training.runs.outputs import Decided, Ended
-from steel_training.runs.run import REPORT, Run, StageResult
+from steel_training.runs.result import REPORT, StageResult
+from steel_training.runs.run import Run
 from steel_training.stages.approve_release import released
 from steel_training.storage.scratch import scratch_folder
 from steel_training.verdict import CHAMPION_MOVED, Reason, Verdict

@@ -8,7 +8,8 @@ from steel_training.errors import SteelTrainingError
 from steel_training.report import write_report
 from steel_training.runs.lineage import facts
 from steel_training.runs.outputs import Decided, Ended
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.stages.approve_release import released
 from steel_training.verdict import Verdict
 

@@ -19,7 +19,8 @@ from steel_training.registry import Registry
 from steel_training.runs import provenance
 from steel_training.runs.artifacts import PATCHES
 from steel_training.runs.resolved import ResolvedDataset
-from steel_training.runs.run import Run, StageResult, Status
+from steel_training.runs.result import StageResult, Status
+from steel_training.runs.run import Run
 from steel_training.storage.roots import require_below_roots
 from steel_training.training.weights_source import WORDS, check_weights
 from steel_training.verdict import CHAMPION_MOVED, Reason

@@ -7,7 +7,8 @@ from pathlib import Path
 from steel_training.data.splits import TRAIN, VAL
 from steel_training.runs.artifacts import MODEL, patch_sets, unfinished_of
 from steel_training.runs.outputs import Trained
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.stages._together import perform_together
 from steel_training.training.input_check import check_input_normalisation
 from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from steel_training.runs.artifacts import PROFILE, table_of
-from steel_training.runs.run import Run, StageResult, Status
+from steel_training.runs.result import StageResult, Status
+from steel_training.runs.run import Run
 from steel_training.stages._champion_data import against_champion
 from steel_training.stages._ending import may_end
 from steel_training.stages._evidence import leave_evidence, reader_of, torn_apart

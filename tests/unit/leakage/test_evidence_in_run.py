@@ -16,7 +16,8 @@ from steel_training.cli import main
 from steel_training.data.splits import assign_splits
 from steel_training.ingest.synthetic.sample import make_sample
 from steel_training.leakage.evidence_images import read_pair_images
-from steel_training.runs.run import STAGES, Run, StageResult
+from steel_training.runs.result import STAGES, StageResult
+from steel_training.runs.run import Run
 from steel_training.storage import open_storage
 
 EVIL = "<script>alert(1)</script>"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steel_training.errors import SteelTrainingError, UsageError
-from steel_training.runs.run import ResultUnreadable, Run, StageNotDone, StageResult, Status, safe_run_id
+from steel_training.runs.result import StageResult, Status, safe_run_id
+from steel_training.runs.run import ResultUnreadable, Run, StageNotDone
 from steel_training.storage import open_storage
 from steel_training.verdict import Reason, Verdict
 

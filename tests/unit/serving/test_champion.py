@@ -43,4 +43,4 @@ def test_without_its_two_packages_serve_says_what_to_install(registry, monkeypat
 def test_only_serving_loads_a_web_server() -> None:
     source = "import sys, steel_training.cli, steel_training.serving.server; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"starlette", "uvicorn", "tensorflow"} & set(loaded)
+    assert not {"starlette", "uvicorn"} & set(loaded)

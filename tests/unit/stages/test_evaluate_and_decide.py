@@ -16,7 +16,8 @@ from steel_training.cli import main
 from steel_training.registry import VersionDamaged
 from steel_training.report.summary import conclude
 from steel_training.runs.artifacts import BASELINE, MODEL
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.stages import perform
 from steel_training.storage import open_storage
 from steel_training.verdict import Verdict

@@ -16,7 +16,8 @@ from steel_training.cli import main
 from steel_training.data.splits import assign_splits
 from steel_training.ingest.synthetic.sample import make_sample
 from steel_training.registry import Registry
-from steel_training.runs.run import STAGES, Run, Status
+from steel_training.runs.result import STAGES, Status
+from steel_training.runs.run import Run
 from steel_training.storage import open_storage
 from steel_training.verdict import Verdict
 
