@@ -1,12 +1,11 @@
-"""The line from a patch dataset to a published or refused model. Wiring only: the work is in `steel_training`.
+"""The training pipeline, from a patch dataset to a published or rejected model.
 
     resolve_dataset → profile_patches → validate_patches → check_baseline → train_head → fine_tune
         → evaluate → verify_bundle → decide ─┬→ (approve_release) → publish_model
                                              └→ reject_model
 
-Every task runs `python -m steel_training STAGE` in a child process; the command stands in its log and can be run by
-hand. A run begins every night, when `steel_dataset_watch` tells of a new version, by a backfill, or by hand. The file is not
-named after the DAG: `dags/` comes first on the path, and would hide the package.
+Every task runs `python -m steel_training STAGE` in a child process; the command is in its log and can be run by hand. A run
+is started by the nightly schedule, by a new dataset version (`steel_dataset_watch`), by a backfill, or by hand.
 """
 
 from __future__ import annotations
@@ -24,26 +23,27 @@ from steel_training_airflow.watching import DATASET
 from steel_training.environment import Environment
 
 MODEL = Asset("steel_model")
-NIGHT = Environment.read().cron
+CRON = Environment.read().cron
 
-# One slot and one worker: two trainings at once, as a backfill would start them, do not fit on a GPU.
+# One pool slot: two trainings at once, as a backfill would start them, do not fit on a GPU.
 GPU = {
     "queue": "gpu",
     "pool": "gpu",
     "execution_timeout": timedelta(hours=12),
     "executor_config": training_pod(),
 }
-# Two ways lead to either end; the one that is not taken is skipped.
+# Both final tasks have several upstream branches, of which all but one are skipped.
 END = {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS}
 
+# The file is not called steel_training.py: dags/ comes first on the path, and would hide the package.
 with DAG(
     dag_id="steel_training",
-    description="Retrain the steel defect detector; publish it only when it does not miss defects.",
+    description="Retrain the steel defect detector; publish it only when it meets its targets.",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable(NIGHT, timezone=TIMEZONE, run_immediately=timedelta(0)), assets=[DATASET]
+        timetable=CronTriggerTimetable(CRON, timezone=TIMEZONE, run_immediately=timedelta(0)), assets=[DATASET]
     ),
-    catchup=False,  # with no start date and run_immediately=0, switching the DAG on waits for the night
+    catchup=False,  # with no start date and run_immediately=0, unpausing the DAG waits for the next scheduled time
     max_active_runs=1,
     is_paused_upon_creation=True,
     params=params(),

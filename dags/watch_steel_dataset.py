@@ -1,10 +1,10 @@
-"""Looks out for new dated versions of the dataset, and tells of each by an event of the asset `steel_dataset`.
+"""Watches for new dataset versions and emits an event of the asset `steel_dataset` for each.
 
-    wait_for_version → announce (one a version)
+    wait_for_version → announce (one per version)
 
-The DAG `steel_training` is scheduled on that asset as well as on the clock. A version counts as new when its manifest, which is
-written last, appears or changes (relabelled), and has been at rest between two looks. The wait holds no worker: it is in the
-triggerer, and the next one begins as soon as a run has ended.
+The DAG `steel_training` is scheduled on that asset and by cron. A version counts as new when its manifest, which is written
+last, appears or changes (relabelling) and has then been unchanged for one polling interval. The wait occupies no worker: it
+runs in the triggerer, and the next run starts as soon as this one has ended.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ environment = Environment.read()
 
 with DAG(
     dag_id="steel_dataset_watch",
-    description="Tell the training of new dated versions of the dataset.",
+    description="Start a training for every new version of the dataset.",
     doc_md=__doc__,
     schedule="@continuous",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

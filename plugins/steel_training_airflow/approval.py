@@ -1,4 +1,4 @@
-"""The task in which a person releases a model that meets its targets, or refuses it."""
+"""The approval task: a person releases or refuses a model that meets its targets."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 REASON = "reason"
-_FIRST = ("recall", "f2", "precision", "auc")
+_ORDER = ("recall", "f2", "precision", "auc")
 NOBODY = "nobody (no answer in time)"
 
 
 class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
-    """Shows the figures to a person and waits; the answer is recorded by the stage, and decides the branch.
+    """Shows the metrics to a person and waits; the stage records the answer, which decides the branch.
 
     Args:
-        approved: the task to go on with when the model is released.
-        refused: the task to go on with when it is not, or when nobody answers within `response_timeout`.
+        approved: task that follows a release.
+        refused: task that follows a refusal, or no answer within `response_timeout`.
 
-    Unlike its base, a refusal does not skip all that follows: it is recorded as a rejection, with the person's reason.
+    Unlike in the base class, a refusal does not skip all downstream tasks: it is recorded as a rejection, with its reason.
     """
 
     ui_color = "#f5ecd7"
 
     def __init__(self, *, approved: str, refused: str, **kwargs: Any) -> None:
-        kwargs["params"] = {  # Airflow has put those of the DAG there, which the person is not asked for
+        kwargs["params"] = {  # replaces the DAG's params, which Airflow has put there
             REASON: Param(
                 None,
-                type=["string", "null"],  # a text that must not be empty would keep a person from approving
+                type=["string", "null"],  # a required text would have to be filled in to approve as well
                 title="Reason",
-                description="Of a refusal; it stands in the record of the rejection, under your name.",
+                description="Required only to refuse. It is recorded with the rejection, under your name.",
             )
         }
         super().__init__(
@@ -53,10 +53,10 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
         self.refused = refused
 
     def execute(self, context: Context) -> Any:
-        """Puts the question, with the figures, and waits without a worker."""
+        """Asks for approval, showing the metrics, and waits without occupying a worker."""
         decided = context["ti"].xcom_pull(task_ids="decide") or {}
         report = report_address(safe_run_id(context["run_id"]))
-        self.body = figures(decided.get("outputs", {}), report, alarms_allowed(decided.get("reasons", ())))
+        self.body = question(decided.get("outputs", {}), report, alarms_allowed(decided.get("reasons", ())))
         return ApprovalOperator.execute(self, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
@@ -64,42 +64,42 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
         answer = super(ApprovalOperator, self).execute_complete(context, event)
         approved = answer["chosen_options"] == [self.APPROVE]
         user = answer["responded_by_user"] or {}
-        words = ["--by", str(user.get("name") or user.get("id") or NOBODY)]
+        arguments = ["--by", str(user.get("name") or user.get("id") or NOBODY)]
         if not approved:
-            words += ["--refuse", str(answer["params_input"].get(REASON) or "").strip() or "no reason given"]
-        self.arguments = lambda _: words
+            arguments += ["--refuse", str(answer["params_input"].get(REASON) or "").strip() or "no reason given"]
+        self.arguments = lambda _: arguments
         self.run_stage(context)
         self.do_branch(context, self.approved if approved else self.refused)
 
 
 def alarms_allowed(reasons: Iterable[Mapping[str, str]]) -> list[str]:
-    """Returns, as Markdown, those reasons of a decision that are alarms somebody allowed by name."""
+    """Returns, as Markdown, the alarms of the baseline check that `baseline.allow` let pass."""
     return [f"**{each['code']}**: {each['message']}" for each in reasons if each["message"].startswith(ALLOWED)]
 
 
-def figures(decided: Mapping[str, Any], report: str, alarms: Sequence[str] = ()) -> str:
-    """Returns what a person must see to answer, as Markdown.
+def question(decided: Mapping[str, Any], report: str, alarms: Sequence[str] = ()) -> str:
+    """Returns the text of the approval request, as Markdown.
 
     Args:
-        decided: outputs of the stage `decide`: the judged figures with bounds and targets, the mistakes counted.
+        decided: outputs of the stage `decide`: metrics with bounds and targets, counts of errors.
         report: address of the run's report.
-        alarms: of the baseline check that were allowed, as Markdown: they come first.
+        alarms: allowed alarms of the baseline check, as Markdown; they come first.
     """
     judged = decided.get("figures", {})
     rows = [
-        f"| {name} | {_figure(judged[name]['value'])} | {_figure(judged[name]['bound'])} | {_figure(judged[name]['target'])} |"
-        for name in sorted(judged, key=_FIRST.index)
+        f"| {name} | {_number(judged[name]['value'])} | {_number(judged[name]['bound'])} | {_number(judged[name]['target'])} |"
+        for name in sorted(judged, key=_ORDER.index)
     ]
-    told = [line for alarm in alarms for line in (alarm, "")]
-    told += ["| | test | bound | target |", "|---|---|---|---|", *rows, ""]
+    lines = [line for alarm in alarms for line in (alarm, "")]
+    lines += ["| metric | test split | one-sided bound | target |", "|---|---|---|---|", *rows, ""]
     if "defects" in decided:
-        told.append(
-            f"{decided['missed']:,} of {decided['defects']:,} defects missed, {decided['false_alarms']:,} false alarms on "
+        lines.append(
+            f"{decided['missed']:,} of {decided['defects']:,} defects missed, {decided['false_alarms']:,} false alarms among "
             f"{decided['clean']:,} clean patches. Champion: {decided.get('champion') or 'none yet'}."
         )
-    told += ["", f"[Report]({report})"]
-    return "\n".join(told)
+    lines += ["", f"[Report]({report})"]
+    return "\n".join(lines)
 
 
-def _figure(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"

@@ -1,8 +1,8 @@
-"""Runs a command in its own process group, hands on its lines as they come, and leaves none of it behind.
+"""Runs a command in its own process group, forwards its output line by line, and cleans up the whole group.
 
-Knows nothing of Airflow. Three ways out are covered: the command ends (what it left running is ended too), the caller
-stops it (`terminate`, from a signal handler if need be), and the caller dies without a word (a guard process, which
-sees its pipe close, ends the group: no training goes on holding the GPU while its retry starts).
+Independent of Airflow. Three endings are covered: the command exits (processes that it left running are ended too), the
+caller stops it (`terminate`, also from a signal handler), and the caller is killed (a guard process notices its pipe
+close and ends the group, so that no training holds the GPU while its retry starts).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import IO
 GRACE_SECONDS = 3.0  # Airflow itself waits 5 s between SIGTERM and SIGKILL
 LINGER_SECONDS = 2.0
 
-# Ends quietly when it is told so; when its pipe closes instead, the process group $1 goes.
+# Exits when it reads a line; when its pipe closes instead, it ends the process group $1.
 # (`kill -- -N` is unknown to dash.)
 _GUARD = 'read -r _ && exit 0; kill -TERM "-$1"; sleep 3; kill -KILL "-$1"'
 
@@ -42,7 +42,7 @@ class ChildProcess:
         """Runs the command to its end.
 
         Args:
-            on_line: gets every line of both outputs as it comes, but for the last one of standard output.
+            on_line: called with every line of both outputs as it arrives, except the last line of standard output.
 
         Returns:
             The exit code (negative: the signal that ended it) and the last line of standard output.
@@ -72,7 +72,7 @@ class ChildProcess:
         return code, last
 
     def terminate(self) -> None:
-        """Ends the command and all that it started: SIGTERM, then SIGKILL. May be called from a signal handler."""
+        """Ends the process group of the command: SIGTERM, then SIGKILL. May be called from a signal handler."""
         self.terminated = True
         self._end_group()
 
@@ -84,7 +84,7 @@ class ChildProcess:
             return
         deadline = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < deadline:
-            process.poll()  # until it is reaped, the leader counts as a living member
+            process.poll()  # until it is reaped, the group leader counts as running
             if not _signal_group(process.pid, 0):
                 return
             time.sleep(0.05)
@@ -92,7 +92,7 @@ class ChildProcess:
 
 
 def _signal_group(group: int, number: int) -> bool:
-    """Sends a signal to a process group; says whether anything of it was there (signal 0 only asks)."""
+    """Sends a signal to a process group; returns whether the group exists (signal 0 only checks)."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:
@@ -102,7 +102,7 @@ def _signal_group(group: int, number: int) -> bool:
 
 @contextlib.contextmanager
 def _guarded(group: int) -> Iterator[None]:
-    """Ends the group when this process disappears before the block is left."""
+    """Ends the group if this process dies before the block is left."""
     guard = subprocess.Popen(
         ["/bin/sh", "-c", _GUARD, "guard", str(group)],
         env={},
@@ -119,7 +119,7 @@ def _guarded(group: int) -> Iterator[None]:
 
 
 def _pump(process: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> str:
-    """Hands on lines until both outputs are closed, or the command has ended and something else holds them open.
+    """Forwards lines until both outputs are closed, or the command has exited and another process keeps them open.
 
     Returns:
         The last line of standard output.
@@ -148,13 +148,13 @@ def _pump(process: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> s
 
 
 class _Lines:
-    """Cuts a byte stream into lines; of a line that was redrawn with carriage returns, the last state."""
+    """Splits a byte stream into lines; of a line redrawn with carriage returns (progress bar), the last state."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[str]:
-        """Yields the lines that the data completes, without empty ones; no data means the end."""
+        """Yields the lines that the data completes, without empty ones; empty data means the end of the stream."""
         *whole, self._rest = (self._rest + (data or b"\n")).split(b"\n")
         for line in whole:
             text = line.decode("utf-8", errors="replace").rstrip().rpartition("\r")[2]

@@ -1,4 +1,4 @@
-"""The params form, derived from the configuration, and the way back: from a run's params to command line arguments."""
+"""The trigger form (DAG params), derived from the configuration, and its conversion to command line arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from steel_training.config import as_yaml, load_config, settings
 from steel_training.environment import Environment
 
 TIMEZONE = Environment.read().timezone
-"""Where the mill is: when its night falls, and which day a run belongs to."""
+"""Time zone of the schedule, and of the date of a run."""
 
 SECTIONS = {
     "data": "Dataset",
@@ -25,25 +25,25 @@ SECTIONS = {
     "validation": "Data validation",
     "baseline": "Baseline check",
 }
-"""How the form groups the sections of the configuration, in its order: what a person changes most comes first."""
+"""Titles of the configuration's sections in the form, in the order shown: most often changed first."""
 
 DATED_RUNS = ("scheduled", "backfill")
 
-# Params of a run that are no settings of the training.
+# Params of a run that are not settings of the configuration.
 DATASET, DATE, PROMOTE_BACKFILL = "dataset", "date", "promote_backfill"
 
 
 def params() -> dict[str, Param]:
-    """Returns the form: the dataset and its date, then every setting under its dotted key, grouped by `SECTIONS`.
+    """Returns the DAG params: the dataset and its date, then every setting under its dotted key, grouped by `SECTIONS`.
 
-    `STEEL_TRAINING_CONFIG` names the mill's own configuration file: its values are what the form begins with, and what
-    the night, a new dataset version and a backfill use.
+    `STEEL_TRAINING_CONFIG` names the site's configuration file: its values are the defaults of the form, and the settings
+    of runs started by schedule, by a new dataset version or by a backfill.
 
     Raises:
-        ConfigError: that file is missing, or holds something else than settings.
+        ConfigError: that file is missing or invalid.
     """
     environment = Environment.read()
-    mill = load_config(environment.config)
+    site = load_config(environment.config)
     form = {
         DATASET: Param(
             environment.dataset,
@@ -56,19 +56,19 @@ def params() -> dict[str, Param]:
             None,
             type=["string", "null"],
             format="date",
-            title="Dated version",
-            description="Take the newest version not later than this day. "
-            "Empty: a nightly or backfilled run takes its own day, any other run the newest version.",
+            title="Version date",
+            description="Use the newest version up to this date. "
+            "Empty: scheduled and backfilled runs use their own date, other runs the newest version.",
             section=SECTIONS["data"],
         ),
     }
     for key, schema in settings():
-        form[key] = _param(key, schema, mill.value(key))
+        form[key] = _param(key, schema, site.value(key))
     form[PROMOTE_BACKFILL] = Param(
         False,
         type="boolean",
         title="Promote backfilled models",
-        description="Without it a backfilled run registers its version and leaves the champion where it is.",
+        description="A backfilled run may make its version the champion. Otherwise the version is only registered.",
         section=SECTIONS["publish"],
     )
     order = list(SECTIONS.values())
@@ -76,20 +76,20 @@ def params() -> dict[str, Param]:
 
 
 def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
-    """Returns the arguments of `resolve_dataset` for a run: `--dataset`, `--date`, and what differs from the defaults.
+    """Returns the arguments of `resolve_dataset` for a run: `--dataset`, `--date`, and settings that differ from the defaults.
 
-    Params that no setting has are handed on as well: the command line knows all settings and names the nearest one.
+    Unknown params are passed on as well: the command line refuses them and suggests the nearest setting.
     """
     run = context["dag_run"]
-    told = newest_version(context)
+    version = newest_version(context)
     given = dict(context["params"])
     dataset, date, promote = (given.pop(name, None) for name in (DATASET, DATE, PROMOTE_BACKFILL))
-    run_type = getattr(run.run_type, "value", run.run_type)  # an enum without a __str__ of its own
+    run_type = getattr(run.run_type, "value", run.run_type)  # an enum whose str() is not its value
     if date is None and run.logical_date is not None and run_type in DATED_RUNS:
         date = run.logical_date.astimezone(ZoneInfo(TIMEZONE)).date().isoformat()
     if run_type == "backfill" and not promote:
         given["publish.promote"] = False
-    arguments = ["--dataset", told or str(dataset or "")]
+    arguments = ["--dataset", version or str(dataset or "")]
     if date is not None:
         arguments += ["--date", date]
     for key, value in _changed(given):
@@ -98,43 +98,43 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
 
 
 def newest_version(context: Mapping[str, Any]) -> str | None:
-    """Returns the address of the newest version among the asset events that started a run; `None` without any.
+    """Returns the URI of the newest version among the asset events that started a run; `None` without any.
 
-    Events that came together start one run; the older versions among them are for a backfill.
+    Several events may start one run together; the older versions among them are left to a backfill.
     """
     events = (context.get("triggering_asset_events") or {}).values()
-    told = [event.extra for several in events for event in several if event.extra.get("uri")]
-    newest = max(told, key=lambda extra: str(extra.get("version", "")), default=None)
+    extras = [event.extra for several in events for event in several if event.extra.get("uri")]
+    newest = max(extras, key=lambda extra: str(extra.get("version", "")), default=None)
     return str(newest["uri"]) if newest else None
 
 
 def _param(key: str, schema: Mapping[str, Any], value: Any) -> Param:
-    extra = {name: said for name, said in _flat(schema).items() if name != "default"}
+    extra = {name: entry for name, entry in _flat(schema).items() if name != "default"}
     description = extra.pop("description", None)
     section, _, name = key.partition(".")
     title = name.replace(".", ": ").replace("_", " ").capitalize()
-    told = f"{description} {_range(extra)}[{key}]"
-    return Param(value, title=title, description=told, section=SECTIONS[section], **extra)
+    text = f"{description} {_range(extra)}[{key}]"
+    return Param(value, title=title, description=text, section=SECTIONS[section], **extra)
 
 
 def _range(schema: Mapping[str, Any]) -> str:
-    """Returns the range of a number in words; the form refuses what is outside without saying what is inside."""
+    """Returns the range of a number as text, because the form's own error message does not state it."""
     low, high = (
         schema.get("minimum", schema.get("exclusiveMinimum")),
         schema.get("maximum", schema.get("exclusiveMaximum")),
     )
     if low is None and high is None:
         return ""
-    words = [
+    limits = [
         "" if low is None else f"{'from' if 'minimum' in schema else 'above'} {low:g}",
         "" if high is None else f"{'to' if 'maximum' in schema else 'below'} {high:g}",
     ]
-    text = " ".join(filter(None, words))
+    text = " ".join(filter(None, limits))
     return f"{text[0].upper()}{text[1:]}. "
 
 
 def _flat(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Writes `anyOf: [X, null]` as one schema of two types, which is the form of it that the trigger form can draw."""
+    """Rewrites `anyOf: [X, null]` as one schema with two types, which is what the trigger form can render."""
     flat = {name: value for name, value in schema.items() if name != "anyOf"}
     for choice in schema.get("anyOf", ()):
         flat["type"] = [*flat.get("type", []), choice["type"]]

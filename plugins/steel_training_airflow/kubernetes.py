@@ -1,8 +1,8 @@
-"""The pod of a training task under the KubernetesExecutor: the image with CUDA, a GPU, memory, a place for the feature cache.
+"""The pod of a training task under the KubernetesExecutor: CUDA image, GPUs, memory, volume for the feature cache.
 
-Everything else of the pod (secrets, service account, the other tasks' image) comes from the pod template of the
-installation (`deploy/kubernetes/pod-template.yaml`, `docs/kubernetes.md`). Under any other executor there is nothing to say,
-and the `kubernetes` package, which takes seconds to import, stays unread.
+The rest of the pod (secrets, service account, image of the other tasks) comes from the pod template of the installation
+(`deploy/kubernetes/pod-template.yaml`, `docs/kubernetes.md`). Under any other executor there is no override, and the
+`kubernetes` package, which takes seconds to import, is not imported.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ SHARED_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108
 
 
 def training_pod() -> dict[str, Any]:
-    """Returns the `executor_config` of a task that trains: a pod override, or nothing under another executor.
+    """Returns the `executor_config` of a training task: a pod override, or an empty one under another executor.
 
     Raises:
-        VariableInvalid: a variable cannot be used as it is; the DAG's import error shows it.
+        VariableInvalid: a variable has an invalid value; it is shown as an import error of the DAG.
     """
     from airflow.configuration import conf
 
@@ -31,10 +31,10 @@ def training_pod() -> dict[str, Any]:
 
 
 def pod_override(environment: Environment) -> Any:
-    """Builds the `V1Pod` that is laid over the installation's template.
+    """Builds the `V1Pod` that is merged over the installation's template.
 
     Args:
-        environment: its `kubernetes_…`.
+        environment: the `kubernetes_…` variables are read.
 
     Raises:
         VariableInvalid: see `training_pod`.
@@ -44,7 +44,7 @@ def pod_override(environment: Environment) -> Any:
     resources = {"memory": environment.kubernetes_memory}
     requests = {**resources, "cpu": environment.kubernetes_cpu}
     if gpus := environment.kubernetes_gpus:
-        # The device plugin takes only a limit, and an equal request.
+        # The device plugin requires a limit, and a request equal to it.
         resources[GPU_RESOURCE] = requests[GPU_RESOURCE] = str(gpus)
     claim = environment.kubernetes_cache_claim
     source = (
@@ -62,7 +62,7 @@ def pod_override(environment: Environment) -> Any:
                     resources=k8s.V1ResourceRequirements(limits=resources, requests=requests),
                     volume_mounts=[
                         k8s.V1VolumeMount(name="training-cache", mount_path=CACHE_FOLDER),
-                        # The GPUs of a pod talk to each other through it; the runtime's own is 64 MiB.
+                        # NCCL communicates through it; the container runtime's default is 64 MiB.
                         k8s.V1VolumeMount(name="training-shared-memory", mount_path=SHARED_MEMORY),
                     ],
                 )

@@ -1,7 +1,7 @@
-"""Buttons on a task's page that lead to what its stage made.
+"""Buttons on a task's page that link to the outputs of its stage.
 
-A link is an attribute of the operator that the worker fills in when the stage has ended: only then is it known whether
-there is anything to open.
+The worker stores a link in an attribute of the operator when the stage has ended: only then is it known whether the
+output exists.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
 PAGES = "steel-training"
-"""Where the models page answers, below Airflow's own address."""
+"""Path of the models page below Airflow's base URL."""
 
 
 class FilesLink(BaseOperatorLink):
@@ -32,34 +32,34 @@ class FilesLink(BaseOperatorLink):
     attribute = "files"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        """Returns the address that the operator noted; empty where the stage made nothing of the kind."""
+        """Returns the URL stored by the operator; empty where the stage has no such output."""
         links: dict[str, str] = getattr(operator, "links", {})
         return links.get(self.attribute, "")
 
 
 class DataDocsLink(FilesLink):
-    """What Great Expectations says of the patches."""
+    """The Data Docs of Great Expectations."""
 
     name = "Data Docs"
     attribute = "data_docs"
 
 
 class ReportLink(FilesLink):
-    """The report of the run, on the task that ended it."""
+    """The report of the run, on the task that ended the run."""
 
     name = "Report"
     attribute = "report"
 
 
 class TensorBoardLink(FilesLink):
-    """The curves of a training."""
+    """The training curves in TensorBoard."""
 
     name = "TensorBoard"
     attribute = "tensorboard"
 
 
 class ModelLink(FilesLink):
-    """The version that was published, on the models page."""
+    """The published version, on the models page."""
 
     name = "Model version"
     attribute = "model"
@@ -69,21 +69,21 @@ ALL = (FilesLink(), DataDocsLink(), ReportLink(), TensorBoardLink(), ModelLink()
 
 
 def file_address(key: str) -> str:
-    """Returns where a person can open a key of the store: the models page hands out its files to those who may read.
+    """Returns the URL of a key of the store: the models page serves its files to users who may read the DAG.
 
-    `STEEL_TRAINING_STORE_URL` names another place that serves the store to browsers.
+    `STEEL_TRAINING_STORE_URL` replaces it by another server of the store.
     """
     base = Environment.read().store_url or _page("files")
     return f"{base.rstrip('/')}/{quote(key)}"
 
 
 def links_of(run_id: str, stage: str, result: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the links of a stage that has ended, by the attribute of the link that shows them.
+    """Returns the links of a stage that has ended, keyed by the attribute of their link class.
 
     Args:
-        run_id: of the run, as the store has it.
-        stage: that has ended.
-        result: that it left.
+        run_id: id of the run in the store.
+        stage: its name.
+        result: of the stage.
     """
     folder, outputs = f"{RUNS}/{run_id}/{stage}/", result.get("outputs", {})
     links = {"files": file_address(folder)}
@@ -99,7 +99,7 @@ def links_of(run_id: str, stage: str, result: Mapping[str, Any]) -> dict[str, st
 
 
 def report_address(run_id: str) -> str:
-    """Returns where the report of a run is opened."""
+    """Returns the URL of the report of a run."""
     return file_address(f"{RUNS}/{run_id}/report.html")
 
 

@@ -1,8 +1,8 @@
-"""Tells people of a run that publishes nothing, or that waits for them: in the task's log, and wherever they read.
+"""Notifies people of a run that is rejected, blocked or failed, or that waits for approval: in the task's log and by message.
 
-`STEEL_TRAINING_NOTIFY` holds the addresses, separated by spaces, in the notation of the Apprise library:
-`json://host/path` posts to a webhook, `mailto://…` sends a mail, and some hundred other services have theirs. They may hold
-passwords, so they are a setting of the workers and not of a run.
+`STEEL_TRAINING_NOTIFY` holds the recipients as Apprise URLs, separated by spaces: `json://host/path` posts to a webhook,
+`mailto://…` sends a mail, and Apprise supports about a hundred other services. They may contain passwords, so they are a
+variable of the workers and not a setting of a run.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ WAITS = "waits for release"
 
 
 class VerdictNotifier(BaseNotifier):
-    """Tells how a task ended its run: rejected, blocked by the data, or failed, with every reason.
+    """Notifies of how a task ended its run (rejected, blocked or failed), with every reason.
 
     Args:
-        what: the title's last word, where the task's own result does not say it.
+        what: end of the title, where the task's result does not give it.
 
-    A notice that cannot be sent is an error in the log and no more: a verdict stands whether or not anybody is told.
+    A notification that cannot be sent is logged as an error and changes nothing else.
     """
 
     def __init__(self, what: str | None = None) -> None:
@@ -36,7 +36,7 @@ class VerdictNotifier(BaseNotifier):
         self.what = what
 
     def notify(self, context: Context) -> None:
-        """Writes the notice to the log and sends it to every address."""
+        """Writes the notification to the log and sends it to every recipient."""
         title, text = notice(context, self.what)
         self.log.warning("%s\n%s", title, text)
         for address in Environment.read().notify:
@@ -49,23 +49,23 @@ class VerdictNotifier(BaseNotifier):
         if not sender.add(address):
             scheme = address.partition(":")[0]
             self.log.error(
-                "STEEL_TRAINING_NOTIFY holds an address that is none (%s:…); expected one such as json://host/path.",
+                "STEEL_TRAINING_NOTIFY contains an invalid Apprise URL (%s:…); expected one such as json://host/path.",
                 scheme,
             )
             return
-        shown = sender[0].url(privacy=True)  # without its password
+        shown = sender[0].url(privacy=True)  # without the password
         if sender.notify(title=title, body=text):
-            self.log.info("Told %s.", shown)
+            self.log.info("Notified %s.", shown)
         else:
-            self.log.error("%s could not be told.", shown)
+            self.log.error("Could not notify %s.", shown)
 
 
 def notice(context: Mapping[str, Any], what: str | None = None) -> tuple[str, str]:
-    """Returns title and text of the notice on how a task ended.
+    """Returns title and text of the notification about how a task ended.
 
     Args:
         context: of the task.
-        what: for the title; else the verdict that the task's result holds, or `failed` without one.
+        what: end of the title; by default the verdict in the task's result, or `failed` without one.
     """
     task = context["ti"]
     run_id = safe_run_id(context["run_id"])
@@ -78,7 +78,7 @@ def notice(context: Mapping[str, Any], what: str | None = None) -> tuple[str, st
         lines.append(f"Dataset {dataset}.")
     lines += [f"{reason['code']}: {reason['message']}" for reason in result.get("reasons", ())]
     if verdict is None and what is None:
-        lines.append(str(context.get("exception") or "The task's log has the reason."))
+        lines.append(str(context.get("exception") or "See the task's log for the reason."))
     if verdict is not None:
         lines.append(f"Report: {report_address(run_id)}")
     lines.append(f"Task: {task.log_url}")

@@ -1,17 +1,17 @@
-"""Operators that run one stage of the line in a child process, by the command that a person would type.
+"""Operators that run one stage of the pipeline in a child process, by its command line.
 
-TensorFlow so never lives in a forked worker, GPU memory is free when the stage ends, and what stands in the task's log
-can be run by hand. How a stage ends decides how its task ends:
+So TensorFlow never runs in a forked worker, GPU memory is free when the stage ends, and the command in the task's log can
+be run by hand. The exit code of the stage decides the state of its task:
 
 | exit | task |
 |---|---|
-| 0, status `unchanged` | skipped, and with it all that follows |
+| 0, status `unchanged` | skipped, with all downstream tasks |
 | 0 | success |
 | 3 (rejected) | success, with the reasons as a warning |
-| 3, status `refused` (no verdict can be measured) | failed, not retried: what follows would have nothing to judge |
-| 4, 5 (blocked by data, by the baseline check) | failed, not retried: the same data would fail again |
+| 3, status `refused` (the model cannot be evaluated) | failed, not retried: downstream tasks would have no metrics |
+| 4, 5 (blocked by data validation, by the baseline check) | failed, not retried: the same data would fail again |
 | 2 (wrong use) | failed, not retried |
-| anything else, a signal, no result | failed, retried |
+| any other code, a signal, no result | failed, retried |
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 EXIT_WRONG_USE = 2
 SMALL = 600
-"""Characters (of JSON) up to which an output travels in XCom."""
+"""Maximum length, in characters of JSON, of an output that is pushed to XCom."""
 
-# A worker's environment holds Airflow's secrets; a stage gets what it needs and no more.
+# A worker's environment holds Airflow's secrets; a stage gets only the variables that it needs.
 PASSED_ON = frozenset(
     {
         *("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR"),
@@ -56,11 +56,11 @@ class StageOperator(BaseOperator):
     """Runs `python -m steel_training STAGE --run-id … --store …`.
 
     Args:
-        stage: the stage; the task's id where none is given.
-        arguments: gets the task's context and returns the further arguments of the command.
+        stage: name of the stage; by default the task's id.
+        arguments: called with the task's context; returns further arguments of the command.
 
-    The store comes from `STEEL_TRAINING_STORE`, the interpreter from `STEEL_TRAINING_PYTHON` (else the worker's own).
-    The XCom holds status, reasons, seconds and the small ones of the stage's outputs; the rest stays in the store.
+    The store comes from `STEEL_TRAINING_STORE`, the interpreter from `STEEL_TRAINING_PYTHON` (default: the worker's own).
+    The XCom holds status, reasons, seconds and the small outputs of the stage; large ones are only in the store.
     """
 
     operator_extra_links = ALL
@@ -79,19 +79,19 @@ class StageOperator(BaseOperator):
         """Runs the stage.
 
         Raises:
-            AirflowSkipException: there is nothing to do.
-            AirflowFailException: trying again cannot help: blocked by the data, or wrong use.
-            AirflowException: anything else.
+            AirflowSkipException: nothing has changed since the last verdict.
+            AirflowFailException: a retry cannot help: the run is blocked, or the command is used wrongly.
+            AirflowException: any other failure.
         """
         self.run_stage(context)
 
     def run_stage(self, context: Context) -> dict[str, Any]:
-        """Runs the stage and returns its whole result; pushes the small part of it."""
+        """Runs the stage, pushes the summary of its result to XCom, and returns the whole result."""
         run_id = safe_run_id(context["run_id"])
         environment = Environment.read()
         if not environment.store:
             raise AirflowFailException(
-                "STEEL_TRAINING_STORE is not set on this worker; expected the folder or s3:// URI that holds runs and models."
+                "STEEL_TRAINING_STORE is not set on this worker; expected the folder or s3:// URI of runs and models."
             )
         command = [environment.python or sys.executable, "-m", "steel_training", self.stage]
         command += ["--run-id", run_id, "--store", environment.store]
@@ -109,7 +109,7 @@ class StageOperator(BaseOperator):
         return result or {}
 
     def on_kill(self) -> None:
-        """Ends the stage and all that it started. Airflow calls this when a task is cleared, failed or timed out."""
+        """Ends the stage and its child processes. Airflow calls this when a task is cleared, failed or timed out."""
         if self._child is not None:
             self._child.terminate()
 
@@ -126,29 +126,29 @@ class StageOperator(BaseOperator):
             code, last = child.run(on_line)
         except OSError as error:
             raise AirflowFailException(
-                f"{command[0]} cannot be started: {error.strerror}. Set STEEL_TRAINING_PYTHON."
+                f"{command[0]} cannot be started: {error.strerror}. Set STEEL_TRAINING_PYTHON to a Python interpreter."
             ) from error
         finally:
             self._child = None
         if child.terminated:
-            # The task runner goes on after SIGTERM; a stage that was stopped must not end as a success.
+            # The task runner continues after SIGTERM; a stage that was stopped must not end as a success.
             raise AirflowException(f"{self.stage} was stopped (exit {code}).")
         if _parsed(last) is None and last:
             on_line(last)
         return code, last, "\n".join(tail)
 
     def _judge(self, code: int, result: Mapping[str, Any] | None, tail: str) -> None:
-        reasons = _told(result)
+        reasons = _listed(result)
         if code in (EXIT_BLOCKED_BY_DATA, EXIT_BLOCKED_BY_BASELINE):
             raise AirflowFailException(f"{self.stage} blocks the run; nothing is published.\n{reasons or tail}")
         if code == EXIT_WRONG_USE:
-            raise AirflowFailException(f"{self.stage} cannot work as asked.\n{tail}")
+            raise AirflowFailException(f"{self.stage} was called with invalid arguments or settings.\n{tail}")
         if code not in (0, EXIT_REJECTED):
-            raise AirflowException(f"{self.stage} failed ({_how(code)}).\n{tail}")
+            raise AirflowException(f"{self.stage} failed ({_ending(code)}).\n{tail}")
         if result is None:
             raise AirflowException(f"{self.stage} ended without a result on its last line.\n{tail}")
         if result.get("status") == Status.REFUSED:
-            raise AirflowFailException(f"REJECTED: {self.stage} refuses the model; nothing is published.\n{reasons}")
+            raise AirflowFailException(f"REJECTED at {self.stage}; nothing is published.\n{reasons}")
         if code == EXIT_REJECTED:
             self.log.warning("REJECTED: the model is not published.\n%s", reasons)
         if result.get("status") == Status.UNCHANGED:
@@ -157,12 +157,12 @@ class StageOperator(BaseOperator):
 
 
 class DecideOperator(StageOperator, BranchMixIn):
-    """Runs the stage that judges the model, and follows its verdict.
+    """Runs the stage `decide` and follows the branch of its verdict.
 
     Args:
-        accepted: the task to go on with when the model may be published.
-        asked: the task to go on with when it may be, and the run was told to wait for a person.
-        refused: the task to go on with when it may not.
+        accepted: task that follows when the model meets its targets.
+        asked: task that follows when it does and `publish.require_approval` is set.
+        refused: task that follows when it does not.
     """
 
     inherits_from_skipmixin = True
@@ -175,23 +175,23 @@ class DecideOperator(StageOperator, BranchMixIn):
         self.refused = refused
 
     def execute(self, context: Context) -> None:
-        """Runs the stage and skips the branch that the verdict does not take.
+        """Runs the stage and skips the other branches.
 
-        It returns nothing: what is returned would take the place of the stage's result in XCom.
+        Returns nothing: a return value would replace the stage's result in XCom.
         """
         result = self.run_stage(context)
         outputs = result.get("outputs", {})
         publish = outputs.get("publish")
         if not isinstance(publish, bool):
-            raise AirflowException(f"{self.stage} says publish = {publish!r}; expected true or false.")
+            raise AirflowException(f"{self.stage} returned publish = {publish!r}; expected true or false.")
         if not publish:
-            self.log.warning("The model is refused.\n%s", _told(result))
+            self.log.warning("The model does not pass the gate.\n%s", _listed(result))
         accepted = self.asked if outputs.get("require_approval") else self.accepted
         self.do_branch(context, accepted if publish else self.refused)
 
 
 def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the part of an environment that a stage gets."""
+    """Returns the environment variables that a stage gets."""
     passed = {
         name: value for name, value in environment.items() if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
     }
@@ -199,7 +199,7 @@ def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def summary(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what of a stage's result travels in XCom: status, reasons, seconds, and the outputs that are small."""
+    """Returns the part of a stage's result that is pushed to XCom: status, reasons, seconds, and small outputs."""
     outputs = {
         name: value
         for name, value in result.get("outputs", {}).items()
@@ -214,7 +214,7 @@ def summary(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parsed(line: str) -> dict[str, Any] | None:
-    """Reads the result line; `None` where it is none. NaN is not JSON, and XCom would refuse it."""
+    """Parses the result line; `None` where it is not a JSON object. NaN is not JSON, and XCom would refuse it."""
     try:
         value = json.loads(line, parse_constant=_refuse_constant)
     except ValueError:
@@ -223,15 +223,15 @@ def _parsed(line: str) -> dict[str, Any] | None:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
-def _told(result: Mapping[str, Any] | None) -> str:
+def _listed(result: Mapping[str, Any] | None) -> str:
     reasons = result.get("reasons", ()) if result else ()
     return "\n".join(f"  {reason['code']}: {reason['message']}" for reason in reasons)
 
 
-def _how(code: int) -> str:
+def _ending(code: int) -> str:
     if code == -9:
         return "killed by SIGKILL; out of memory is the usual cause"
     return f"exit {code}" if code >= 0 else f"ended by signal {-code}"

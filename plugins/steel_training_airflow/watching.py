@@ -1,4 +1,4 @@
-"""Waits for a new or relabelled dated version of the dataset, in the triggerer, and tells of it by an asset event."""
+"""Waits in the triggerer for a new or relabelled dataset version, and emits an asset event for it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 DATASET = Asset("steel_dataset")
-"""What an event tells: `{"uri": address of the version, "version": its date}`."""
+"""Its events carry `{"uri": URI of the version, "version": its date}`."""
 
 SEEN = "versions"
-"""Under which the asset's state holds the versions that were told of, with the tag of their manifest."""
+"""Key in the asset's state: the versions already announced, each with the tag of its manifest."""
 
 
 class NewVersionTrigger(BaseTrigger):
-    """Looks at the dataset's root until there is a version to tell of.
+    """Polls the root of the dataset until there is a version to announce.
 
     Args:
         root: folder or `s3://` prefix of the dated versions.
-        seen: tag by version, of those told of; `None` on the first look ever, which only takes stock.
-        seconds: between two looks.
+        seen: manifest tag by version, of the versions already announced; `None` on the very first poll, which only records.
+        seconds: polling interval.
     """
 
     def __init__(self, root: str, seen: dict[str, str] | None, seconds: float) -> None:
@@ -39,43 +39,43 @@ class NewVersionTrigger(BaseTrigger):
         self.seconds = seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Returns what the triggerer makes this trigger from."""
+        """Returns class path and arguments from which the triggerer recreates this trigger."""
         arguments = {"root": self.root, "seen": self.seen, "seconds": self.seconds}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yields one event: the versions to tell of, oldest first, and the state that they were seen in."""
+        """Yields one event: the versions to announce, oldest first, and their manifest tags."""
         if self.seen is None:
-            yield TriggerEvent({"new": [], "seen": await self._look()})
+            yield TriggerEvent({"new": [], "seen": await self._poll()})
             return
         before: dict[str, str] = {}
         while True:
-            now = await self._look()
+            now = await self._poll()
             if new := unseen(now, before, self.seen):
                 yield TriggerEvent({"new": new, "seen": {name: now[name] for name in new}})
                 return
             before = now
             await asyncio.sleep(self.seconds)
 
-    async def _look(self) -> dict[str, str]:
-        # A storage that cannot be reached for a while is no reason to stop watching it.
+    async def _poll(self) -> dict[str, str]:
+        # A storage that is unreachable for a while must not end the watch.
         while True:
             try:
                 return await asyncio.to_thread(dated_versions, self.root)
             except StorageError as error:
-                self.log.warning("%s Looking again in %g s.", error, self.seconds)
+                self.log.warning("%s Retrying in %g s.", error, self.seconds)
                 await asyncio.sleep(self.seconds)
 
 
 class NewVersionOperator(BaseOperator):
-    """Waits until there are versions to tell of and returns them; holds no worker meanwhile.
+    """Waits until there are versions to announce and returns them; occupies no worker while it waits.
 
     Args:
         root: folder or `s3://` prefix of the dated versions.
-        seconds: between two looks.
+        seconds: polling interval.
 
-    What was told of is kept in the asset's state, beyond this run. The versions that are there at the first look ever
-    are taken as known: the night trains on the newest of them, a backfill on the others.
+    Announced versions are kept in the asset's state, beyond this run. Versions that exist at the very first poll count as
+    known: the nightly run trains on the newest of them, a backfill on the others.
     """
 
     def __init__(self, *, root: str, seconds: float = 60.0, **kwargs: Any) -> None:
@@ -84,21 +84,21 @@ class NewVersionOperator(BaseOperator):
         self.seconds = seconds
 
     def execute(self, context: Context) -> None:
-        """Hands over to the triggerer.
+        """Defers to the triggerer.
 
         Raises:
-            AirflowFailException: there is no dataset to watch.
+            AirflowFailException: no dataset is configured.
         """
         if not self.root:
-            raise AirflowFailException("There is nothing to watch: set STEEL_TRAINING_DATASET for the DAG processor.")
+            raise AirflowFailException("No dataset to watch: set STEEL_TRAINING_DATASET for the DAG processor.")
         seen = context["asset_state_store"][DATASET].get(SEEN)
         self.defer(trigger=NewVersionTrigger(self.root, seen, self.seconds), method_name="found")
 
     def found(self, context: Context, event: dict[str, Any]) -> list[dict[str, Any]]:
-        """Returns what is new, one entry a version; on the first look only notes what there is."""
+        """Returns the new versions, one entry each; on the very first poll only records the existing ones."""
         if not event["new"]:
             context["asset_state_store"][DATASET].set(SEEN, event["seen"])
-            self.log.info("First look at %s: %d versions, taken as known.", self.root, len(event["seen"]))
+            self.log.info("First poll of %s: %d versions, recorded as known.", self.root, len(event["seen"]))
         root = self.root.rstrip("/")
         return [
             {"version": version, "uri": f"{root}/{version}", "tag": event["seen"][version]} for version in event["new"]
@@ -106,13 +106,13 @@ class NewVersionOperator(BaseOperator):
 
 
 class AnnounceOperator(BaseOperator):
-    """Emits the asset event of one version, and notes it as told.
+    """Emits the asset event of one version, and records it as announced.
 
     Args:
         version: an entry of what `NewVersionOperator` returns.
 
-    Its outlets must hold the asset, and no two of it may run at once: they share the asset's state. Both are the DAG's
-    to say, because Airflow reads them of a mapped task before there is an operator.
+    Its outlets must contain the asset, and only one may run at a time, because they share the asset's state. Both are set
+    in the DAG: Airflow reads them of a mapped task before the operator exists.
     """
 
     template_fields = ("version",)
@@ -122,9 +122,9 @@ class AnnounceOperator(BaseOperator):
         self.version = version
 
     def execute(self, context: Context) -> None:
-        """Fills in the event; Airflow emits it when the task has succeeded."""
+        """Fills in the event, which Airflow emits when the task succeeds."""
         state = context["asset_state_store"][DATASET]
-        told = {"version": self.version["version"], "uri": self.version["uri"]}
-        context["outlet_events"][DATASET].extra.update(told)
-        state.set(SEEN, {**(state.get(SEEN) or {}), told["version"]: self.version["tag"]})
-        self.log.info("Version %(version)s is ready: %(uri)s", told)
+        event = {"version": self.version["version"], "uri": self.version["uri"]}
+        context["outlet_events"][DATASET].extra.update(event)
+        state.set(SEEN, {**(state.get(SEEN) or {}), event["version"]: self.version["tag"]})
+        self.log.info("Version %(version)s is ready: %(uri)s", event)

@@ -1,4 +1,4 @@
-"""A person sees the figures, and the answer is recorded by the stage before it decides the branch."""
+"""A person sees the metrics; the stage records the answer before it decides the branch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException, DownstreamTasksSkipped
-from steel_training_airflow.approval import ApproveReleaseOperator, figures
+from steel_training_airflow.approval import ApproveReleaseOperator, question
 from steel_training_airflow.operators import StageOperator
 
 ADA = {"id": "7", "name": "Ada"}
@@ -51,7 +51,7 @@ def answered(option: str, reason: str | None = None, user: dict[str, str] | None
         ),
     ],
 )
-def test_the_answer_is_recorded_under_the_persons_name_and_decides_the_branch(
+def test_answer_is_recorded_and_decides_the_branch(
     approve: ApproveReleaseOperator, context: Callable[..., Any], tmp_path: Path, event: Any, words: Any, skipped: str
 ) -> None:
     seen = context()
@@ -63,7 +63,7 @@ def test_the_answer_is_recorded_under_the_persons_name_and_decides_the_branch(
     assert json.loads((tmp_path / "asked").read_text())[7:] == words
 
 
-def test_an_answer_that_could_not_be_recorded_decides_nothing(
+def test_unrecorded_answer_decides_nothing(
     approve: ApproveReleaseOperator, context: Callable[..., Any], stage_program: Callable[[str], None]
 ) -> None:
     stage_program("print('the store is gone', file=sys.stderr); sys.exit(1)")
@@ -71,20 +71,20 @@ def test_an_answer_that_could_not_be_recorded_decides_nothing(
         approve.execute_complete(context(), answered("Approve"))
 
 
-def test_only_the_reason_is_asked_for_and_silence_is_a_refusal(approve: ApproveReleaseOperator) -> None:
+def test_no_answer_in_time_is_a_refusal(approve: ApproveReleaseOperator) -> None:
     assert list(approve.serialized_params) == ["reason"]
     assert approve.params.get_param("reason").resolve() is None, "nobody must write something to approve"
     assert approve.defaults == ["Reject"]
 
 
-def test_a_person_sees_figures_bounds_targets_and_mistakes() -> None:
+def test_request_shows_metrics_targets_and_errors() -> None:
     judged = {
         "recall": {"value": 0.9731, "bound": 0.947, "target": 0.95},
         "auc": {"value": 0.98, "bound": None, "target": None},
     }
     decided = {"figures": judged, "defects": 260, "missed": 7, "clean": 720, "false_alarms": 99, "champion": None}
-    text = figures(decided, "http://mill/report.html")
+    text = question(decided, "http://mill/report.html")
     assert "| recall | 0.9731 | 0.9470 | 0.9500 |" in text
     assert "| auc | 0.9800 | – | – |" in text
-    assert "7 of 260 defects missed, 99 false alarms on 720 clean patches" in text
+    assert "7 of 260 defects missed, 99 false alarms among 720 clean patches" in text
     assert "(http://mill/report.html)" in text

@@ -46,7 +46,7 @@ def wait_for(path: Path) -> str:
     raise TimeoutError(path)
 
 
-def test_lines_arrive_while_the_command_still_runs(tmp_path: Path) -> None:
+def test_lines_arrive_while_the_command_runs(tmp_path: Path) -> None:
     """The command goes on only when its first line has been seen."""
     seen: list[str] = []
     source = (
@@ -63,7 +63,7 @@ def test_lines_arrive_while_the_command_still_runs(tmp_path: Path) -> None:
     assert seen == ["epoch 1", "epoch 2"]
 
 
-def test_only_the_last_line_of_standard_output_is_the_answer() -> None:
+def test_last_line_of_stdout_is_the_answer() -> None:
     seen: list[str] = []
     source = "import sys\nprint('hello')\nprint('{\"a\": 1}')\nprint()\nprint('bye', file=sys.stderr)"
     code, last = ChildProcess(python(source), ENV).run(seen.append)
@@ -71,14 +71,14 @@ def test_only_the_last_line_of_standard_output_is_the_answer() -> None:
     assert sorted(seen) == ["bye", "hello"]
 
 
-def test_a_line_without_an_end_and_a_redrawn_line_are_shown_in_their_last_state() -> None:
+def test_redrawn_line_is_shown_in_its_last_state() -> None:
     seen: list[str] = []
     source = "import sys\nsys.stderr.write('1/3\\r2/3\\r3/3\\n'); sys.stderr.write('caf\\u00e9 no newline')"
     ChildProcess(python(source), {**ENV, "PYTHONIOENCODING": "utf-8"}).run(seen.append)
     assert seen == ["3/3", "café no newline"]
 
 
-def test_megabytes_on_both_outputs_do_not_block_it() -> None:
+def test_megabytes_of_output_do_not_block() -> None:
     count = 0
 
     def on_line(_: str) -> None:
@@ -91,7 +91,7 @@ def test_megabytes_on_both_outputs_do_not_block_it() -> None:
 
 
 @pytest.mark.parametrize(("source", "code"), [("raise SystemExit(4)", 4), ("import os; os.kill(os.getpid(), 9)", -9)])
-def test_the_exit_code_is_the_commands_own(source: str, code: int) -> None:
+def test_exit_code_is_that_of_the_command(source: str, code: int) -> None:
     assert ChildProcess(python(source), ENV).run(lambda _: None) == (code, "")
 
 
@@ -106,7 +106,7 @@ time.sleep({seconds})
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
-def test_termination_reaches_grandchildren_and_those_that_ignore_it(tmp_path: Path, stubborn: bool) -> None:
+def test_terminate_ends_stubborn_grandchildren(tmp_path: Path, stubborn: bool) -> None:
     path = tmp_path / "pids"
     child = ChildProcess(python(FAMILY.format(stubborn=stubborn, path=str(path), seconds=3600)), ENV)
     pids: list[int] = []
@@ -124,14 +124,14 @@ def test_termination_reaches_grandchildren_and_those_that_ignore_it(tmp_path: Pa
     assert all(gone(pid) for pid in pids)
 
 
-def test_what_a_finished_command_left_running_is_ended_too(tmp_path: Path) -> None:
+def test_processes_left_running_are_ended(tmp_path: Path) -> None:
     path = tmp_path / "pids"
     source = FAMILY.format(stubborn=False, path=str(path), seconds=0) + "\nprint('{}')"
     assert ChildProcess(python(source), ENV).run(lambda _: None) == (0, "{}")
     assert gone(int(path.read_text().split()[1]))
 
 
-def test_an_exception_in_the_caller_ends_the_command(tmp_path: Path) -> None:
+def test_exception_in_the_caller_ends_the_command(tmp_path: Path) -> None:
     path = tmp_path / "pids"
 
     def fail(_: str) -> None:
@@ -144,7 +144,7 @@ def test_an_exception_in_the_caller_ends_the_command(tmp_path: Path) -> None:
     assert all(gone(int(pid)) for pid in path.read_text().split())
 
 
-def test_a_caller_that_is_killed_takes_the_command_with_it(tmp_path: Path) -> None:
+def test_killing_the_caller_ends_the_command(tmp_path: Path) -> None:
     path = tmp_path / "pids"
     inner = FAMILY.format(stubborn=True, path=str(path), seconds=3600)
     caller = (

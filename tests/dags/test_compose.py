@@ -32,14 +32,14 @@ def environment_file() -> dict[str, str]:
     return read_env(make_env.filled((ROOT / ".env.example").read_text(encoding="utf-8")))
 
 
-def test_an_installation_has_every_part_of_airflow_3_and_both_queues() -> None:
+def test_all_airflow_services_and_queues_exist() -> None:
     assert {"api-server", "scheduler", "dag-processor", "triggerer"} <= set(AIRFLOW)
     assert {"postgres", "redis", "s3", "init", "tensorboard"} <= set(SERVICES)
     assert {s["command"][s["command"].index("--queues") + 1] for s in WORKERS.values()} == {"default", "gpu"}
     assert {tuple(s["profiles"]) for s in TRAINERS.values()} == {("gpu",), ("cpu",)}
 
 
-def test_every_variable_of_the_compose_file_is_in_the_example_and_every_secret_is_made(
+def test_env_example_has_every_variable(
     environment_file: dict[str, str],
 ) -> None:
     text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ def test_every_variable_of_the_compose_file_is_in_the_example_and_every_secret_i
     assert all(environment_file[name] for name in required)
 
 
-def test_secrets_are_made_anew_for_their_owner_only_and_never_overwritten(tmp_path: Path) -> None:
+def test_secrets_are_fresh_private_and_kept(tmp_path: Path) -> None:
     (tmp_path / ".env.example").write_text((ROOT / ".env.example").read_text(encoding="utf-8"), encoding="utf-8")
     assert make_env.main(tmp_path) == 0
     written = (tmp_path / ".env").read_text(encoding="utf-8")
@@ -61,13 +61,13 @@ def test_secrets_are_made_anew_for_their_owner_only_and_never_overwritten(tmp_pa
     assert make_env.filled("POSTGRES_PASSWORD=mine") == "POSTGRES_PASSWORD=mine\n"
 
 
-def test_the_fernet_key_is_one(environment_file: dict[str, str]) -> None:
+def test_generated_fernet_key_is_valid(environment_file: dict[str, str]) -> None:
     from cryptography.fernet import Fernet
 
     Fernet(environment_file["AIRFLOW_FERNET_KEY"])
 
 
-def test_all_parts_share_one_environment_and_only_init_knows_the_logins() -> None:
+def test_only_init_has_the_login_passwords() -> None:
     shared = [name for name in AIRFLOW["scheduler"]["environment"] if name.startswith("AIRFLOW__")]
     for service in AIRFLOW.values():
         assert {n: service["environment"][n] for n in shared} == {
@@ -77,7 +77,7 @@ def test_all_parts_share_one_environment_and_only_init_knows_the_logins() -> Non
         assert [name for name, s in SERVICES.items() if secret in s.get("environment", {})] == ["init"]
 
 
-def test_the_keys_of_the_store_are_with_those_who_use_it_and_nobody_else_can_reach_it() -> None:
+def test_only_users_of_the_store_have_its_keys() -> None:
     users = {"s3", "init", "api-server", "dag-processor", "triggerer", "tensorboard", "deploy", *WORKERS}
     for name, service in SERVICES.items():
         knows = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= set(service.get("environment", {}))
@@ -86,11 +86,11 @@ def test_the_keys_of_the_store_are_with_those_who_use_it_and_nobody_else_can_rea
         assert (knows, near) == ((True, True) if name in users else (False, False)), name
 
 
-def test_only_workers_know_who_is_to_be_told() -> None:
+def test_only_workers_have_the_notify_addresses() -> None:
     assert {name for name, s in SERVICES.items() if "STEEL_TRAINING_NOTIFY" in s.get("environment", {})} == set(WORKERS)
 
 
-def test_datasets_and_store_lie_on_s3_from_the_start(environment_file: dict[str, str]) -> None:
+def test_datasets_and_store_are_on_s3_by_default(environment_file: dict[str, str]) -> None:
     assert environment_file["STEEL_TRAINING_DATASET"].startswith("s3://")
     assert environment_file["STEEL_TRAINING_STORE"].startswith("s3://")
     assert environment_file["AWS_ENDPOINT_URL"] == "http://s3:8333"
@@ -98,7 +98,7 @@ def test_datasets_and_store_lie_on_s3_from_the_start(environment_file: dict[str,
         assert SERVICES[name]["environment"]["AWS_ENDPOINT_URL"] == "${AWS_ENDPOINT_URL:-}"
 
 
-def test_a_folder_is_seen_at_one_path_by_all_and_changed_only_by_those_who_must() -> None:
+def test_mounts_share_one_path_and_are_read_only() -> None:
     seen = {
         name: mount.partition(":/srv/steel-training")[2]
         for name, service in SERVICES.items()
@@ -113,7 +113,7 @@ def test_a_folder_is_seen_at_one_path_by_all_and_changed_only_by_those_who_must(
     assert "/srv/steel-training" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
-def test_every_airflow_setting_is_one_that_the_installed_airflow_knows() -> None:
+def test_airflow_settings_exist_in_this_version() -> None:
     """A misspelt variable is silently ignored by Airflow."""
     from airflow.configuration import conf
 
@@ -128,7 +128,7 @@ def test_every_airflow_setting_is_one_that_the_installed_airflow_knows() -> None
             assert (section, option) in known, name
 
 
-def test_every_command_is_one_that_the_installed_airflow_takes() -> None:
+def test_airflow_commands_exist_in_this_version() -> None:
     from airflow.cli.cli_parser import get_parser
 
     commands = [s["command"] for s in AIRFLOW.values() if s["command"][0] == "airflow"]
@@ -147,7 +147,7 @@ def test_every_command_is_one_that_the_installed_airflow_takes() -> None:
         assert option in asked
 
 
-def test_trainings_never_meet_on_a_gpu_and_are_never_handed_out_twice() -> None:
+def test_gpu_worker_runs_one_training_at_a_time() -> None:
     from airflow.dag_processing.dagbag import DagBag
 
     dag = DagBag(str(ROOT / "dags")).dags["steel_training"]
@@ -165,7 +165,7 @@ def test_trainings_never_meet_on_a_gpu_and_are_never_handed_out_twice() -> None:
     assert devices == [{"driver": "nvidia", "count": "${STEEL_TRAINING_GPUS:-1}", "capabilities": ["gpu"]}]
 
 
-def test_images_are_built_from_targets_that_exist_and_only_workers_hold_tensorflow() -> None:
+def test_only_worker_images_contain_tensorflow() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^FROM \S+ AS (\S+)$", dockerfile, flags=re.MULTILINE))
     for name, service in AIRFLOW.items():
@@ -181,13 +181,13 @@ def test_images_are_built_from_targets_that_exist_and_only_workers_hold_tensorfl
         assert "apache-airflow" in packages
 
 
-def test_only_what_a_person_or_a_line_asks_answers_and_only_on_this_host() -> None:
+def test_ports_are_published_on_localhost_only() -> None:
     published = {name: s["ports"] for name, s in SERVICES.items() if "ports" in s}
     assert set(published) == {"api-server", "tensorboard", "s3", "tensorflow-serving"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
-def test_the_model_server_reads_what_the_watcher_places(
+def test_model_server_reads_the_deployed_folder(
     environment_file: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from steel_training.cli import main
@@ -219,7 +219,7 @@ def test_the_model_server_reads_what_the_watcher_places(
     assert environment["MODEL_BASE_PATH"] in dockerfile
 
 
-def test_the_model_servers_health_check_tells_a_loaded_model_from_none(tmp_path: Path) -> None:
+def test_health_check_detects_a_missing_model(tmp_path: Path) -> None:
     """The very words of the compose file, against a server that answers as TensorFlow Serving does."""
     import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -246,7 +246,7 @@ def test_the_model_servers_health_check_tells_a_loaded_model_from_none(tmp_path:
     assert codes == [0, 1]
 
 
-def test_whatever_runs_on_is_watched_restarted_and_pinned() -> None:
+def test_services_restart_and_have_health_checks() -> None:
     for name, service in SERVICES.items():
         if name == "init":
             continue
@@ -255,7 +255,7 @@ def test_whatever_runs_on_is_watched_restarted_and_pinned() -> None:
         assert re.search(r":\d+\.\d+", service["image"]), f"{service['image']} is no fixed version"
 
 
-def test_what_a_container_runs_of_scripts_is_in_its_image() -> None:
+def test_scripts_that_a_container_runs_are_in_it() -> None:
     text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8") + (ROOT / "scripts" / "init.sh").read_text()
     used = set(re.findall(r"/(\w+\.(?:py|sh))\b", text))
     kept = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
@@ -263,7 +263,7 @@ def test_what_a_container_runs_of_scripts_is_in_its_image() -> None:
     assert all(f"!scripts/{name}" in kept for name in used)
 
 
-def test_init_writes_the_logins_where_airflow_reads_them_and_makes_the_buckets(tmp_path: Path) -> None:
+def test_init_writes_logins_and_creates_buckets(tmp_path: Path) -> None:
     passwords = tmp_path / "passwords.json"
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()

@@ -26,7 +26,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     return Stack(tmp_path_factory.mktemp("stack"))
 
 
-def test_every_command_is_the_files_but_for_addresses(stack: Stack) -> None:
+def test_commands_differ_only_in_addresses(stack: Stack) -> None:
     ports = stack.ports
     assert stack.command("scheduler") == ["airflow", "scheduler"]
     assert stack.command("init") == ["bash", f"{ROOT}/scripts/init.sh"]
@@ -39,7 +39,7 @@ def test_every_command_is_the_files_but_for_addresses(stack: Stack) -> None:
     assert f"{stack.folder}/tmp/redis.conf" in stack.command("redis")[-1]
 
 
-def test_no_address_of_a_container_is_left_and_every_variable_of_the_file_is_there(stack: Stack) -> None:
+def test_environment_has_no_container_address(stack: Stack) -> None:
     for name, service in stack.services.items():
         environment = stack.environment(name)
         assert service.environment.keys() <= environment.keys()
@@ -53,7 +53,7 @@ def test_no_address_of_a_container_is_left_and_every_variable_of_the_file_is_the
         assert all(key in others or key.endswith(tuple(addresses)) for key in changed), changed
 
 
-def test_a_service_knows_nothing_of_the_environment_that_the_stack_was_started_in(
+def test_services_do_not_inherit_the_environment(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AIRFLOW__CORE__PARALLELISM", "AWS_PROFILE", "STEEL_TRAINING_STORE", "PYTHONSTARTUP"):
@@ -63,7 +63,7 @@ def test_a_service_knows_nothing_of_the_environment_that_the_stack_was_started_i
     assert "AWS_ACCESS_KEY_ID" not in environment
 
 
-def test_the_database_keeps_the_generated_password_and_takes_a_name_of_its_own(stack: Stack) -> None:
+def test_database_has_its_own_name_and_password(stack: Stack) -> None:
     account = f"{stack.database.name}:{stack.env['POSTGRES_PASSWORD']}"
     where = f"{stack.database.host}:{stack.database.port}/{stack.database.name}"
     environment = stack.environment("worker")
@@ -71,7 +71,7 @@ def test_the_database_keeps_the_generated_password_and_takes_a_name_of_its_own(s
     assert environment["AIRFLOW__CELERY__RESULT_BACKEND"] == f"db+postgresql://{account}@{where}"
 
 
-def test_a_service_ends_with_the_process_that_started_it_however_that_ended(
+def test_service_ends_with_its_parent_process(
     tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     source = (
@@ -95,7 +95,7 @@ def test_a_service_ends_with_the_process_that_started_it_however_that_ended(
 
 
 @pytest.mark.skipif(bool(missing()), reason="the database of a stack is made in a Postgres")
-def test_a_database_that_nobody_uses_is_removed_and_one_in_use_is_not() -> None:
+def test_only_unused_databases_are_removed() -> None:
     def roles() -> set[str]:
         with connected() as cursor:
             cursor.execute("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", [PREFIX])

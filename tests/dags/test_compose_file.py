@@ -20,7 +20,7 @@ def environment_file() -> dict[str, str]:
     return read_env(make_env.filled((ROOT / ".env.example").read_text(encoding="utf-8")))
 
 
-def test_the_file_holds_only_what_compose_knows_and_every_name_in_it_belongs(environment_file: dict[str, str]) -> None:
+def test_compose_file_has_only_known_keys(environment_file: dict[str, str]) -> None:
     read = read_compose(FILE, environment_file)
     assert list(read.services) == list(yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"])
 
@@ -39,7 +39,7 @@ def test_the_file_holds_only_what_compose_knows_and_every_name_in_it_belongs(env
         ("interval: 10s", "interval: 10"),
     ],
 )
-def test_a_slip_in_the_file_is_found(
+def test_mistake_in_the_compose_file_is_found(
     there: str, instead: str, environment_file: dict[str, str], tmp_path: Path
 ) -> None:
     text = FILE.read_text(encoding="utf-8")
@@ -49,13 +49,13 @@ def test_a_slip_in_the_file_is_found(
         read_compose(tmp_path / "docker-compose.yaml", environment_file)
 
 
-def test_an_installation_without_a_secret_does_not_start(environment_file: dict[str, str]) -> None:
+def test_missing_secret_prevents_the_start(environment_file: dict[str, str]) -> None:
     for secret in make_env.SECRETS:
         with pytest.raises(ComposeInvalid, match=secret):
             read_compose(FILE, {**environment_file, secret: ""})
 
 
-def test_each_service_is_started_after_all_that_it_waits_for(environment_file: dict[str, str]) -> None:
+def test_services_start_after_their_dependencies(environment_file: dict[str, str]) -> None:
     read = read_compose(FILE, environment_file)
     started = read.started({"cpu"})
     assert "gpu-worker-on-cpu" in started
@@ -68,7 +68,7 @@ def test_each_service_is_started_after_all_that_it_waits_for(environment_file: d
     assert set(started["init"].depends_on) == {"postgres", "redis", "s3"}
 
 
-def test_the_number_of_cards_is_for_the_administrator_to_say(environment_file: dict[str, str]) -> None:
+def test_number_of_gpus_can_be_configured(environment_file: dict[str, str]) -> None:
     for cards in ("1", "2", "all"):
         read = read_compose(FILE, {**environment_file, "STEEL_TRAINING_GPUS": cards})
         deploy = read.services["gpu-worker"].deploy

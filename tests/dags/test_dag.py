@@ -29,19 +29,19 @@ def dag() -> Any:
     return bag.dags["steel_training"]
 
 
-def test_the_tasks_are_the_stages(dag: Any) -> None:
+def test_tasks_are_the_stages_of_a_run(dag: Any) -> None:
     assert set(dag.task_ids) == set(STAGES)
     assert {task.stage for task in dag.tasks} == set(STAGES)
 
 
-def test_the_edges_are_those_of_the_drawing(dag: Any) -> None:
+def test_edges_match_the_documented_graph(dag: Any) -> None:
     line = [*STAGES[:9]]
     ends = {(judge, end) for judge in ("decide", "approve_release") for end in ("publish_model", "reject_model")}
     expected = {*pairwise(line), ("decide", "approve_release"), *ends}
     assert {(task.task_id, after) for task in dag.tasks for after in task.downstream_task_ids} == expected
 
 
-def test_both_branches_are_named(dag: Any) -> None:
+def test_edges_of_branches_have_labels(dag: Any) -> None:
     for judge in ("decide", "approve_release"):
         assert dag.get_edge_info(judge, "publish_model")["label"]
         assert dag.get_edge_info(judge, "reject_model")["label"]
@@ -52,18 +52,18 @@ def test_only_training_stages_ask_for_the_gpu(dag: Any) -> None:
     assert {task.task_id for task in dag.tasks if task.pool == "gpu"} == TRAINING
 
 
-def test_every_task_is_retried_with_growing_delay_and_ends_some_day(dag: Any) -> None:
+def test_tasks_have_retries_and_a_timeout(dag: Any) -> None:
     for task in dag.tasks:
         assert task.retries == 2
         assert task.retry_exponential_backoff > 1
         assert task.execution_timeout is not None
 
 
-def test_only_publishing_updates_the_model_asset(dag: Any) -> None:
+def test_only_publish_updates_the_model_asset(dag: Any) -> None:
     assert {task.task_id for task in dag.tasks if task.outlets} == {"publish_model"}
 
 
-def test_it_runs_at_night_or_when_a_dataset_is_ready_one_at_a_time(dag: Any) -> None:
+def test_schedule_is_cron_or_dataset_asset(dag: Any) -> None:
     assert dag.timetable.timetable.expression == "0 2 * * *"
     assert [asset.name for asset in dag.timetable.asset_condition.objects] == ["steel_dataset"]
     assert dag.max_active_runs == 1
@@ -71,12 +71,12 @@ def test_it_runs_at_night_or_when_a_dataset_is_ready_one_at_a_time(dag: Any) -> 
     assert dag.is_paused_upon_creation
 
 
-def test_its_params_are_the_settings_and_the_dataset(dag: Any) -> None:
+def test_params_are_settings_and_dataset(dag: Any) -> None:
     assert set(dag.params) == {key for key, _ in settings()} | {"dataset", "date", "promote_backfill"}
     dag.params.validate()
 
 
-def test_the_scheduler_sees_a_dag_that_can_be_backfilled_and_its_links(dag: Any) -> None:
+def test_serialized_dag_keeps_backfill_and_links(dag: Any) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
 
     again = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
@@ -88,7 +88,7 @@ def test_the_scheduler_sees_a_dag_that_can_be_backfilled_and_its_links(dag: Any)
 
 
 @pytest.mark.parametrize("name", ["retrain_steel_detector.py", "watch_steel_dataset.py"])
-def test_the_file_fits_on_two_screens(name: str) -> None:
+def test_dag_file_fits_on_two_screens(name: str) -> None:
     assert len((ROOT / "dags" / name).read_text().splitlines()) < 120
 
 
@@ -115,16 +115,16 @@ print(json.dumps(dict(
     return found
 
 
-def test_a_fresh_process_reads_dag_and_plugin_without_error(fresh: dict[str, Any]) -> None:
+def test_fresh_process_imports_dag_and_plugin(fresh: dict[str, Any]) -> None:
     assert fresh["errors"] == {}
     assert set(fresh["dags"]) == {"steel_training", "steel_dataset_watch"}
     assert "steel_training" in fresh["plugins"]
 
 
-def test_it_is_read_in_seconds_and_loads_nothing_heavy(fresh: dict[str, Any]) -> None:
+def test_dag_import_is_fast_and_light(fresh: dict[str, Any]) -> None:
     assert fresh["seconds"] < 5
     assert HEAVY.isdisjoint(fresh["modules"])
 
 
-def test_airflow_does_not_run_the_packages_files_as_modules_of_their_own(fresh: dict[str, Any]) -> None:
+def test_airflow_ignores_the_plugin_package_files(fresh: dict[str, Any]) -> None:
     assert {"operators", "form", "links", "child"}.isdisjoint(fresh["modules"])

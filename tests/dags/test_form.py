@@ -1,4 +1,4 @@
-"""The params form shows the configuration, no more and no less; and a run's params become command line arguments."""
+"""The trigger form shows every setting, and a run's params become command line arguments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def overrides(arguments: list[str]) -> list[str]:
     return [value for option, value in pairwise(arguments) if option == "--set"]
 
 
-def test_every_setting_is_in_the_form_with_its_default_and_nothing_else() -> None:
+def test_form_has_every_setting_with_its_default() -> None:
     shown = form().dump()
     assert {key: value for key, value in shown.items() if key not in OWN} == {
         key: schema["default"] for key, schema in SETTINGS.items()
@@ -40,7 +40,7 @@ def test_every_setting_is_in_the_form_with_its_default_and_nothing_else() -> Non
 
 
 @pytest.mark.parametrize("key", SETTINGS)
-def test_a_setting_keeps_its_range_choices_description_and_section(key: str) -> None:
+def test_setting_keeps_its_range_and_description(key: str) -> None:
     param, schema = form().get_param(key), SETTINGS[key]
     limits = schema["anyOf"][0] if "anyOf" in schema else schema
     for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum", "pattern", "minLength"):
@@ -61,11 +61,11 @@ def test_a_setting_keeps_its_range_choices_description_and_section(key: str) -> 
         ("model.dropout", "From 0 below 1."),
     ],
 )
-def test_the_form_says_what_it_takes(key: str, told: str) -> None:
+def test_form_states_the_range_of_a_number(key: str, told: str) -> None:
     assert told in form().get_param(key).description
 
 
-def test_what_is_changed_most_comes_first_and_every_section_is_in_one_piece() -> None:
+def test_sections_are_contiguous_and_ordered() -> None:
     sections = [form().get_param(key).schema["section"] for key in form()]
     assert list(dict.fromkeys(sections)) == list(SECTIONS.values())
     assert sections == sorted(sections, key=list(SECTIONS.values()).index)
@@ -87,19 +87,19 @@ def test_what_is_changed_most_comes_first_and_every_section_is_in_one_piece() ->
         ("dataset", 5),
     ],
 )
-def test_a_value_out_of_range_is_refused_by_the_form(key: str, value: Any) -> None:
+def test_form_refuses_a_value_out_of_range(key: str, value: Any) -> None:
     with pytest.raises(ParamValidationError):
         form()[key] = value
 
 
 @pytest.mark.parametrize(("key", "value"), [("gate.auc", None), ("gate.auc", 0.5), ("date", "2026-11-24")])
-def test_a_target_may_be_taken_away_and_a_date_given(key: str, value: Any) -> None:
+def test_target_may_be_removed_and_date_given(key: str, value: Any) -> None:
     shown = form()
     shown[key] = value
     assert shown[key] == value
 
 
-def test_the_form_begins_with_the_mills_own_configuration_and_runs_are_told_of_it(
+def test_site_configuration_sets_the_defaults(
     context: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mill.yaml").write_text("training: {head: {epochs: 7}}\nslices: {columns: [line]}\n")
@@ -113,7 +113,7 @@ def test_the_form_begins_with_the_mills_own_configuration_and_runs_are_told_of_i
         params()
 
 
-def test_defaults_are_not_repeated_on_the_command_line(context: Callable[..., dict[str, Any]]) -> None:
+def test_defaults_are_not_passed_as_arguments(context: Callable[..., dict[str, Any]]) -> None:
     given_params = {**form().dump(), "dataset": "s3://mill/strips"}
     assert resolve_arguments(context(**given_params)) == ["--dataset", "s3://mill/strips"]
 
@@ -131,7 +131,7 @@ NUMBERS = st.floats(min_value=1e-9, max_value=1.0)
     promote=st.booleans(),
 )
 @settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
-def test_what_the_form_says_is_what_the_command_line_reads(
+def test_params_survive_the_command_line(
     context: Callable[..., dict[str, Any]],
     epochs: int,
     rate: float,
@@ -155,7 +155,7 @@ def test_what_the_form_says_is_what_the_command_line_reads(
     assert load_config(overrides=overrides(pasted)) == load_config(overrides=chosen)
 
 
-def test_a_param_that_is_no_setting_reaches_the_command_line_which_refuses_it(
+def test_unknown_param_is_passed_on(
     context: Callable[..., dict[str, Any]],
 ) -> None:
     assert overrides(resolve_arguments(context(dataset="d", **{"training.epochs": 5}))) == ["training.epochs=5"]
@@ -176,7 +176,7 @@ NIGHT = datetime(2026, 11, 24, 2, tzinfo=UTC)
         ("asset_triggered", None, None, None),
     ],
 )
-def test_only_dated_runs_ask_for_the_version_of_their_day(
+def test_only_dated_runs_use_the_version_of_their_date(
     context: Callable[..., dict[str, Any]], run_type: str, logical_date: datetime, date: str, expected: str
 ) -> None:
     arguments = resolve_arguments(context(run_type, logical_date, dataset="d", date=date))
@@ -193,7 +193,7 @@ def test_only_dated_runs_ask_for_the_version_of_their_day(
         ([{}], "/data/strip"),
     ],
 )
-def test_a_run_started_by_asset_events_takes_the_newest_version_told_of(
+def test_asset_run_uses_the_newest_announced_version(
     context: Callable[..., dict[str, Any]], events: list[dict[str, str]], dataset: str
 ) -> None:
     seen = context("asset_triggered", None, **{**form().dump(), "dataset": "/data/strip"})
@@ -213,7 +213,7 @@ def test_a_run_started_by_asset_events_takes_the_newest_version_told_of(
         ("backfill", {"promote_backfill": True, "publish.promote": False}, False),
     ],
 )
-def test_a_backfilled_run_promotes_only_when_asked_to(
+def test_backfill_promotes_only_on_request(
     context: Callable[..., dict[str, Any]], run_type: str, params_given: dict[str, Any], promotes: bool
 ) -> None:
     arguments = resolve_arguments(context(run_type, NIGHT, **{**form().dump(), **params_given}))

@@ -25,7 +25,7 @@ def copied(stage: str) -> set[str]:
 
 
 @pytest.mark.parametrize("stage", sorted(BODIES))
-def test_what_is_copied_passes_the_dockerignore(stage: str) -> None:
+def test_dockerignore_keeps_what_is_copied(stage: str) -> None:
     first, *kept = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] not in {"", "#"}]
     assert first == "*", "everything is left out that is not named"
     passed = {Path(line[1:]) for line in kept if line.startswith("!")}
@@ -35,7 +35,7 @@ def test_what_is_copied_passes_the_dockerignore(stage: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_an_image_holds_no_sources_and_no_tests(target: str) -> None:
+def test_images_contain_no_sources_or_tests(target: str) -> None:
     assert {source.split("/")[0] for source in copied(target)} == (
         {"requirements", "dags", "plugins"} | ({"scripts"} if target != "gpu-worker" else set())
     )
@@ -44,7 +44,7 @@ def test_an_image_holds_no_sources_and_no_tests(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_an_image_holds_the_scripts_it_runs(target: str) -> None:
+def test_images_contain_the_scripts_they_run(target: str) -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))["services"].values()
     words = [str(s.get("command", "")) for s in services if s.get("build", {}).get("target") == target]
     used = set(re.findall(r"/opt/steel-training/(scripts/\w+\.\w+)", " ".join(words)))
@@ -53,7 +53,7 @@ def test_an_image_holds_the_scripts_it_runs(target: str) -> None:
     assert {source for source in copied(target) if source.startswith("scripts/")} == used
 
 
-def test_the_wheel_is_the_whole_package_and_its_licence(tmp_path: Path) -> None:
+def test_wheel_contains_package_and_licence(tmp_path: Path) -> None:
     context = tmp_path / "context"
     for source in copied("wheel"):
         if (ROOT / source).is_dir():

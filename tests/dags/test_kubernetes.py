@@ -107,12 +107,12 @@ def training(under_kubernetes: dict[str, Any]) -> dict[str, Any]:
     return final_pod(PodGenerator.deserialize_model_dict(under_kubernetes["pods"]["train_head"]["pod_override"]))
 
 
-def test_only_training_tasks_have_a_pod_of_their_own(under_kubernetes: dict[str, Any]) -> None:
+def test_only_training_tasks_override_the_pod(under_kubernetes: dict[str, Any]) -> None:
     assert {task for task, config in under_kubernetes["pods"].items() if config} == TRAINING
 
 
 @pytest.mark.parametrize("executor", ["LocalExecutor", "CeleryExecutor"])
-def test_under_another_executor_the_dag_holds_nothing_of_it_and_is_read_without_the_package(
+def test_other_executors_never_import_kubernetes(
     executor: str, tmp_path: Path
 ) -> None:
     found = read(tmp_path, executor)
@@ -121,12 +121,12 @@ def test_under_another_executor_the_dag_holds_nothing_of_it_and_is_read_without_
     assert not found["loaded"]
 
 
-def test_the_dag_is_read_in_seconds_with_the_package_too(under_kubernetes: dict[str, Any]) -> None:
+def test_dag_import_with_kubernetes_is_fast(under_kubernetes: dict[str, Any]) -> None:
     assert under_kubernetes["loaded"]
     assert under_kubernetes["seconds"] < 5
 
 
-def test_the_final_pod_runs_the_tasks_command_in_one_container_with_the_gpu(training: dict[str, Any]) -> None:
+def test_final_pod_runs_the_command_with_a_gpu(training: dict[str, Any]) -> None:
     (container,) = training["spec"]["containers"]
     assert container["name"] == "base"
     assert container["args"] == COMMAND
@@ -140,7 +140,7 @@ def test_the_final_pod_runs_the_tasks_command_in_one_container_with_the_gpu(trai
     assert training["metadata"]["labels"]["task_id"] == "train_head"
 
 
-def test_the_final_pod_keeps_what_the_template_says(training: dict[str, Any]) -> None:
+def test_final_pod_keeps_the_template_fields(training: dict[str, Any]) -> None:
     (container,) = training["spec"]["containers"]
     template = yaml.safe_load(TEMPLATE.read_text())["spec"]
     for field in ("securityContext", "serviceAccountName", "automountServiceAccountToken", "restartPolicy"):
@@ -157,7 +157,7 @@ def test_the_final_pod_keeps_what_the_template_says(training: dict[str, Any]) ->
     assert variables["STEEL_TRAINING_SCRATCH"]["value"] == kubernetes.CACHE_FOLDER
 
 
-def test_secrets_are_named_and_never_written(training: dict[str, Any]) -> None:
+def test_secrets_are_only_referenced_by_name(training: dict[str, Any]) -> None:
     variables = training["spec"]["containers"][0]["env"]
     references = {variable["name"] for variable in variables if "secretKeyRef" in variable.get("valueFrom", {})}
     assert "AIRFLOW__CORE__FERNET_KEY" in references
@@ -165,7 +165,7 @@ def test_secrets_are_named_and_never_written(training: dict[str, Any]) -> None:
         assert {variable["name"] for variable in variables if word in variable["name"]} <= references
 
 
-def test_other_tasks_get_the_templates_pod_without_a_gpu() -> None:
+def test_other_tasks_use_the_template_without_gpu() -> None:
     pod = final_pod(None)
     (container,) = pod["spec"]["containers"]
     assert container["image"] == "steel-training-worker:0.1.0"
@@ -173,7 +173,7 @@ def test_other_tasks_get_the_templates_pod_without_a_gpu() -> None:
     assert "nvidia.com/gpu" not in json.dumps(pod)
 
 
-def test_without_settings_one_gpu_is_asked_for_on_a_tainted_node_and_the_cache_goes_with_the_pod() -> None:
+def test_defaults_are_one_gpu_and_emptydir_cache() -> None:
     pod = final_pod(override({}))
     (container,) = pod["spec"]["containers"]
     assert container["image"] == "steel-training-worker:0.1.0"
@@ -183,7 +183,7 @@ def test_without_settings_one_gpu_is_asked_for_on_a_tainted_node_and_the_cache_g
     assert named(pod["spec"]["volumes"])["training-cache"]["emptyDir"] == {}
 
 
-def test_no_gpu_can_be_asked_for() -> None:
+def test_zero_gpus_can_be_requested() -> None:
     pod = final_pod(override({f"{KUBERNETES}GPUS": "0", f"{KUBERNETES}TOLERATIONS": "[]"}))
     assert "nvidia.com/gpu" not in json.dumps(pod)
     assert pod["spec"]["containers"][0]["resources"]["limits"] == {"memory": "16Gi"}
@@ -202,24 +202,24 @@ def test_no_gpu_can_be_asked_for() -> None:
         ("TOLERATIONS", '["gpu"]'),
     ],
 )
-def test_a_wrong_setting_is_told_by_its_name(name: str, value: str) -> None:
+def test_invalid_variable_is_reported_by_name(name: str, value: str) -> None:
     with pytest.raises(VariableInvalid, match=rf"{KUBERNETES}{name} (is|has) .*; (expected .|a toleration has .)"):
         override({f"{KUBERNETES}{name}": value})
 
 
-def test_the_shared_memory_of_a_pod_can_be_set() -> None:
+def test_shared_memory_can_be_configured() -> None:
     pod = final_pod(override({f"{KUBERNETES}SHARED_MEMORY": "8Gi"}))
     assert named(pod["spec"]["volumes"])["training-shared-memory"]["emptyDir"]["sizeLimit"] == "8Gi"
 
 
-def test_the_template_has_only_fields_that_kubernetes_knows() -> None:
+def test_template_has_only_known_fields() -> None:
     """The client drops what it does not know: what is sent must be all that is written."""
     written = yaml.safe_load(TEMPLATE.read_text())
     sent = ApiClient().sanitize_for_serialization(PodGenerator.deserialize_model_file(str(TEMPLATE)))
     assert sent == written
 
 
-def test_the_charts_values_configure_what_airflow_has_and_name_secrets_only() -> None:
+def test_chart_values_are_valid_without_secrets() -> None:
     values = yaml.safe_load((DEPLOY / "values.yaml").read_text())
     assert values["executor"] == "KubernetesExecutor"
     assert values["dags"]["gitSync"]["enabled"] is False

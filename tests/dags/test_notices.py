@@ -1,4 +1,4 @@
-"""A run that publishes nothing says so where people read it: to a webhook and by mail, both real servers here."""
+"""Notifications of runs that publish nothing, sent to a real webhook and a real mail server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RESOLVED = {"outputs": {"dataset": "s3://mill/strip/2026-11-24"}}
 
 @pytest.fixture
 def ended(context: Callable[..., Any]) -> Callable[..., Any]:
-    """What a callback is given when a task has ended."""
+    """The context of a callback after a task has ended."""
 
     def make(task_id: str, result: dict[str, Any] | None, exception: Exception | None = None) -> Any:
         pulled = {task_id: result, "resolve_dataset": RESOLVED}
@@ -39,7 +39,7 @@ def task_log() -> Iterator[list[MutableMapping[str, Any]]]:
 
 @pytest.fixture
 def webhook() -> Iterator[tuple[str, list[Any]]]:
-    """An HTTP server that keeps what is posted to it."""
+    """An HTTP server that records what is posted to it."""
     posted: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -59,7 +59,7 @@ def webhook() -> Iterator[tuple[str, list[Any]]]:
 
 @pytest.fixture
 def mailbox(own_port: Callable[[], int]) -> Iterator[tuple[str, list[Any]]]:
-    """A mail server that keeps what it is sent."""
+    """A mail server that records the mails it receives."""
     letters: list[Any] = []
 
     class Handler:
@@ -82,7 +82,7 @@ def mailbox(own_port: Callable[[], int]) -> Iterator[tuple[str, list[Any]]]:
         ("reject_model", {"status": "done", "reasons": [LEAK], "outputs": {"verdict": "rejected"}}, "rejected"),
     ],
 )
-def test_a_verdict_reaches_webhook_and_mail_with_its_reasons(
+def test_verdict_and_reasons_reach_webhook_and_mail(
     ended: Any, webhook: Any, mailbox: Any, monkeypatch: pytest.MonkeyPatch, task_id: str, result: Any, word: str
 ) -> None:
     monkeypatch.setenv("STEEL_TRAINING_NOTIFY", f"{webhook[0]} {mailbox[0]}")
@@ -97,7 +97,7 @@ def test_a_verdict_reaches_webhook_and_mail_with_its_reasons(
         assert "http://mill/log" in text
 
 
-def test_a_failure_without_a_verdict_tells_the_error(ended: Any, webhook: Any, monkeypatch) -> None:
+def test_failure_without_verdict_sends_the_error(ended: Any, webhook: Any, monkeypatch) -> None:
     monkeypatch.setenv("STEEL_TRAINING_NOTIFY", webhook[0])
     VerdictNotifier().notify(ended("train_head", None, RuntimeError("killed by SIGKILL; out of memory")))
     assert webhook[1][0]["title"] == "steel-training: failed"
@@ -113,17 +113,17 @@ def test_a_failure_without_a_verdict_tells_the_error(ended: Any, webhook: Any, m
         "nonsense",
     ],
 )
-def test_a_notice_that_cannot_be_sent_is_an_error_in_the_log_without_the_password(
+def test_unsent_notice_is_logged_without_password(
     ended: Any, monkeypatch, task_log, address: str
 ) -> None:
     monkeypatch.setenv("STEEL_TRAINING_NOTIFY", address)
     VerdictNotifier().notify(ended("evaluate", {"status": "refused", "reasons": [LEAK], "outputs": {}}))
     assert [entry["log_level"] for entry in task_log] == ["warning", "error"]
-    assert "leak.group" in task_log[0]["event"], "the log has the notice even where nobody could be told"
+    assert "leak.group" in task_log[0]["event"], "the log has the notification although none could be sent"
     assert "s3cret" not in str(task_log)
 
 
-def test_without_an_address_the_log_is_told_alone(ended: Any, monkeypatch, task_log) -> None:
+def test_without_recipients_only_the_log_is_written(ended: Any, monkeypatch, task_log) -> None:
     monkeypatch.delenv("STEEL_TRAINING_NOTIFY", raising=False)
     VerdictNotifier("waits for release").notify(ended("approve_release", None))
     assert [entry["event"].splitlines()[0] for entry in task_log] == ["steel-training: waits for release"]

@@ -50,7 +50,7 @@ def operator(stage: str = "train_head", **options: Any) -> StageOperator:
         return StageOperator(task_id=stage, **options)
 
 
-def test_the_command_is_the_one_a_person_would_type(
+def test_command_can_be_typed_by_hand(
     stage_program: Install, store: Path, context: ContextOf, tmp_path: Path, task_log: Log
 ) -> None:
     stage_program(f"open({str(tmp_path / 'seen')!r}, 'w').write(json.dumps(argv))\n" + result("resolve_dataset"))
@@ -65,7 +65,7 @@ def test_the_command_is_the_one_a_person_would_type(
     assert shlex.split(logged.removeprefix("Running: "))[1:] == seen
 
 
-def test_lines_of_the_stage_are_in_the_task_log_and_the_result_line_is_not(
+def test_task_log_has_the_lines_but_not_the_result(
     stage_program: Install, store: Path, context: ContextOf, task_log: Log
 ) -> None:
     stage_program("print('train_head  epoch 1/20', file=sys.stderr)\n" + result("train_head", epochs=20))
@@ -75,7 +75,7 @@ def test_lines_of_the_stage_are_in_the_task_log_and_the_result_line_is_not(
     assert not any('"outputs"' in event for event in events)
 
 
-def test_a_finished_stage_pushes_its_small_outputs_and_no_more(
+def test_finished_stage_pushes_small_outputs_only(
     stage_program: Install, store: Path, context: ContextOf
 ) -> None:
     outputs = {"epochs": 5, "best": 0.9, "random": False, "history": {"loss": [1.0] * 500}, "page": "x" * 5000}
@@ -105,7 +105,7 @@ def test_a_finished_stage_pushes_its_small_outputs_and_no_more(
         ("", "without a result", True),
     ],
 )
-def test_a_bad_end_fails_the_task_and_only_what_may_pass_is_retried(
+def test_only_transient_failures_are_retried(
     stage_program: Install, store: Path, context: ContextOf, ending: str, error: str, retried: bool
 ) -> None:
     stage_program(ending)
@@ -114,7 +114,7 @@ def test_a_bad_end_fails_the_task_and_only_what_may_pass_is_retried(
     assert isinstance(caught.value, AirflowFailException) is not retried
 
 
-def test_the_reasons_of_a_blocked_stage_are_pushed_although_it_fails(
+def test_blocked_stage_pushes_its_reasons(
     stage_program: Install, store: Path, context: ContextOf
 ) -> None:
     stage_program(result("validate_patches", "blocked", REASONS) + "sys.exit(4)")
@@ -124,7 +124,7 @@ def test_the_reasons_of_a_blocked_stage_are_pushed_although_it_fails(
     assert seen["ti"].pushed["return_value"]["reasons"] == REASONS
 
 
-def test_a_rejection_is_a_success_that_is_told_loudly(
+def test_rejection_succeeds_with_a_warning(
     stage_program: Install, store: Path, context: ContextOf, task_log: Log
 ) -> None:
     reasons = [{"code": "gate.recall", "message": "recall 0.91 is below its target 0.95"}]
@@ -134,7 +134,7 @@ def test_a_rejection_is_a_success_that_is_told_loudly(
     assert any("REJECTED" in text and "recall 0.91 is below its target 0.95" in text for text in warned)
 
 
-def test_nothing_to_do_skips_the_task_and_with_it_what_follows(
+def test_unchanged_run_is_skipped(
     stage_program: Install, store: Path, context: ContextOf
 ) -> None:
     stage_program(result("resolve_dataset", "unchanged"))
@@ -142,7 +142,7 @@ def test_nothing_to_do_skips_the_task_and_with_it_what_follows(
         operator("resolve_dataset").execute(context())
 
 
-def test_the_publishing_task_tells_its_asset_what_was_published(
+def test_publish_fills_the_event_of_its_asset(
     stage_program: Install, store: Path, context: ContextOf
 ) -> None:
     from airflow.sdk.execution_time.context import OutletEventAccessors
@@ -154,7 +154,7 @@ def test_the_publishing_task_tells_its_asset_what_was_published(
     assert seen["outlet_events"][model].extra["outputs"]["version"] == "20261124-0a1b2c3d"
 
 
-def test_a_worker_without_a_store_says_which_variable_is_missing(
+def test_missing_store_names_the_variable(
     monkeypatch: pytest.MonkeyPatch, context: ContextOf
 ) -> None:
     monkeypatch.delenv("STEEL_TRAINING_STORE", raising=False)
@@ -162,13 +162,13 @@ def test_a_worker_without_a_store_says_which_variable_is_missing(
         operator().execute(context())
 
 
-def test_a_missing_interpreter_is_named(monkeypatch: pytest.MonkeyPatch, store: Path, context: ContextOf) -> None:
+def test_missing_interpreter_is_named(monkeypatch: pytest.MonkeyPatch, store: Path, context: ContextOf) -> None:
     monkeypatch.setenv("STEEL_TRAINING_PYTHON", "/nowhere/python")
     with pytest.raises(AirflowFailException, match="/nowhere/python"):
         operator().execute(context())
 
 
-def test_a_stage_gets_no_secret_of_airflow(
+def test_stage_gets_no_airflow_secret(
     stage_program: Install, store: Path, context: ContextOf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     database = "postgresql://airflow:hunter2@db/airflow"  # pragma: allowlist secret
@@ -189,14 +189,14 @@ def test_a_stage_gets_no_secret_of_airflow(
     assert {"PATH", "HOME"} <= set(seen)
 
 
-def test_the_environment_keeps_what_networks_and_gpus_need() -> None:
+def test_environment_keeps_network_and_gpu_settings() -> None:
     needed = {"https_proxy": "p", "SSL_CERT_FILE": "c", "LD_LIBRARY_PATH": "l", "TF_CONFIG": "{}", "LANG": "C.UTF-8"}
     assert needed.items() <= stage_environment({**needed, "PIP_INDEX_URL": "x"}).items()
     assert "PIP_INDEX_URL" not in stage_environment({"PIP_INDEX_URL": "x"})
 
 
 @pytest.mark.parametrize("exit_code", [0, 1])
-def test_a_killed_task_never_ends_as_a_success(
+def test_killed_task_never_succeeds(
     stage_program: Install,
     store: Path,
     context: ContextOf,
@@ -225,7 +225,7 @@ def test_a_killed_task_never_ends_as_a_success(
         signal.signal(signal.SIGTERM, before)
 
 
-def test_a_timeout_ends_the_stage(
+def test_timeout_ends_the_stage(
     stage_program: Install, store: Path, context: ContextOf, tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     stage_program(f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(3600)\n")
@@ -250,7 +250,7 @@ def test_a_timeout_ends_the_stage(
         ({"publish": False, "require_approval": True}, {"approve_release", "publish_model"}),
     ],
 )
-def test_the_decision_chooses_the_branch(
+def test_decision_chooses_the_branch(
     stage_program: Install, store: Path, context: ContextOf, outputs: dict[str, bool], skipped: set[str]
 ) -> None:
     with DAG("line", schedule=None):
@@ -275,7 +275,7 @@ def test_the_decision_chooses_the_branch(
 
 
 @pytest.mark.parametrize("publish", [{}, {"publish": "yes"}, {"publish": None}])
-def test_a_decision_that_is_none_fails(
+def test_missing_decision_fails(
     stage_program: Install, store: Path, context: ContextOf, publish: dict[str, Any]
 ) -> None:
     with DAG("line", schedule=None):

@@ -62,11 +62,11 @@ def watch(root: Path, seen: dict[str, str] | None, meanwhile: Callable[[], None]
     return event
 
 
-def test_the_first_look_takes_stock_and_tells_of_nothing(root: Path) -> None:
+def test_first_poll_records_and_announces_nothing(root: Path) -> None:
     assert watch(root, None) == {"new": [], "seen": dated_versions(str(root))}
 
 
-def test_versions_that_come_are_told_of_oldest_first(root: Path) -> None:
+def test_new_versions_are_announced_oldest_first(root: Path) -> None:
     def come() -> None:
         write(root / "2026-11-03", "new")
         write(root / "2026-11-02", "new")
@@ -76,12 +76,12 @@ def test_versions_that_come_are_told_of_oldest_first(root: Path) -> None:
     assert event["seen"] == {name: tag for name, tag in dated_versions(str(root)).items() if name != "2026-11-01"}
 
 
-def test_a_relabelled_version_is_told_of_again(root: Path) -> None:
+def test_relabelled_version_is_announced_again(root: Path) -> None:
     event = watch(root, dated_versions(str(root)), lambda: write(root / "2026-11-01", "relabelled"))
     assert event["new"] == ["2026-11-01"]
 
 
-def test_a_storage_that_is_away_for_a_while_is_watched_on(tmp_path: Path, monkeypatch) -> None:
+def test_watch_survives_an_unreachable_storage(tmp_path: Path, monkeypatch) -> None:
     for name, value in {
         "AWS_ACCESS_KEY_ID": "k",
         "AWS_SECRET_ACCESS_KEY": "s",
@@ -107,13 +107,13 @@ def test_a_storage_that_is_away_for_a_while_is_watched_on(tmp_path: Path, monkey
         server.stop()
 
 
-def test_the_triggerer_can_make_the_trigger_again() -> None:
+def test_triggerer_can_recreate_the_trigger() -> None:
     path, arguments = NewVersionTrigger("s3://b/strip", {"2026-11-01": "t"}, 60.0).serialize()
     assert path == "steel_training_airflow.watching.NewVersionTrigger"
     assert NewVersionTrigger(**arguments).serialize() == (path, arguments)
 
 
-def test_a_wait_hands_over_with_what_was_told_of_and_returns_what_is_new(root: Path) -> None:
+def test_wait_defers_and_returns_new_versions(root: Path) -> None:
     with DAG("watch", schedule=None):
         wait = NewVersionOperator(task_id="wait", root=f"{root}/", seconds=5)
     state = State({SEEN: {"2026-11-01": "t"}})
@@ -126,7 +126,7 @@ def test_a_wait_hands_over_with_what_was_told_of_and_returns_what_is_new(root: P
     assert state[SEEN] == {"2026-11-01": "t"}, "noted only when it has been told of"
 
 
-def test_an_announcement_fills_in_the_event_and_is_noted(root: Path) -> None:
+def test_announcement_fills_event_and_state(root: Path) -> None:
     with DAG("watch", schedule=None):
         announce = AnnounceOperator(task_id="announce", version={"version": "2026-11-02", "uri": "u", "tag": "t"})
     state, event = State({SEEN: {"2026-11-01": "s"}}), SimpleNamespace(extra={})
@@ -135,7 +135,7 @@ def test_an_announcement_fills_in_the_event_and_is_noted(root: Path) -> None:
     assert state[SEEN] == {"2026-11-01": "s", "2026-11-02": "t"}
 
 
-def test_the_dag_tells_of_one_version_at_a_time_and_can_be_mapped() -> None:
+def test_versions_are_announced_one_at_a_time() -> None:
     from airflow.dag_processing.dagbag import DagBag
 
     announce = DagBag(str(ROOT / "dags")).dags["steel_dataset_watch"].get_task("announce")
@@ -143,7 +143,7 @@ def test_the_dag_tells_of_one_version_at_a_time_and_can_be_mapped() -> None:
     assert announce.unmap({"version": {"version": "2026-11-02", "uri": "u", "tag": "t"}}).version["uri"] == "u"
 
 
-def test_without_a_dataset_there_is_nothing_to_watch() -> None:
+def test_watch_without_a_dataset_fails() -> None:
     with DAG("watch", schedule=None):
         wait = NewVersionOperator(task_id="wait", root="")
     with pytest.raises(AirflowFailException, match="STEEL_TRAINING_DATASET"):
