@@ -13,7 +13,9 @@ from steel_training.runs.lineage import facts, write_lineage
 from steel_training.runs.run import REPORT, Run, StageResult
 from steel_training.stages.approve_release import released
 from steel_training.storage.scratch import scratch_folder
-from steel_training.verdict import CHAMPION_MOVED, Reason, Verdict
+from steel_training.verdict import CHAMPION_MOVED, NOT_PROMOTED, Reason, Verdict
+
+_NOT_PROMOTED = "The version is registered, and its run ended before it was made champion. Continue run {} to do so, or promote the version."
 
 
 def publish_model(run: Run) -> StageResult:
@@ -42,14 +44,18 @@ def publish_model(run: Run) -> StageResult:
                 shutil.rmtree(made, ignore_errors=True)
         outputs["champion"] = version if config.publish.promote else decided.outputs["champion"]
         if config.publish.promote:
+            # The record comes first: whatever ends this run now, whoever finds the version finds why it does not serve.
+            _record(run, version, Reason(NOT_PROMOTED, _NOT_PROMOTED.format(run.run_id)), *decided.reasons)
             try:
                 registry.promote(version, expected=decided.outputs["champion"])
             except ChampionMoved as moved:
-                # The version is there, and whoever looks for it must find why it does not serve.
-                reasons = (Reason(CHAMPION_MOVED, str(moved)), *decided.reasons)
-                registry.record(run.run_id, Verdict.PUBLISHED, reasons, facts(run, version))
+                _record(run, version, Reason(CHAMPION_MOVED, str(moved)), *decided.reasons)
                 raise
-        registry.record(run.run_id, Verdict.PUBLISHED, decided.reasons, facts(run, version))
+        _record(run, version, *decided.reasons)
         return StageResult("publish_model", reasons=decided.reasons, outputs=outputs)
 
     return run.perform("publish_model", run.after(release.stage), work)
+
+
+def _record(run: Run, version: str, *reasons: Reason) -> None:
+    registry_of(run).record(run.run_id, Verdict.PUBLISHED, reasons, facts(run, version))
