@@ -8,6 +8,7 @@ from steel_training.registry.errors import (
     ChampionMoved,
     ModelNameRefused,
     PointerDamaged,
+    VersionBeingPublished,
     VersionDamaged,
     VersionNotFound,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Registry",
     "Unreadable",
     "Verdicts",
+    "VersionBeingPublished",
     "VersionDamaged",
     "VersionNotFound",
     "names",

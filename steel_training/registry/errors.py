@@ -17,6 +17,10 @@ class VersionDamaged(SteelTrainingError):
     """A file of a version is not what was published."""
 
 
+class VersionBeingPublished(SteelTrainingError):
+    """Another run publishes the same version, with other content, at this moment."""
+
+
 class ChampionMoved(SteelTrainingError):
     """Another run moved the champion pointer since it was read."""
 

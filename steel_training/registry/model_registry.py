@@ -19,13 +19,14 @@ from steel_training.registry.errors import (
     ChampionMoved,
     ModelNameRefused,
     PointerDamaged,
+    VersionBeingPublished,
     VersionDamaged,
     VersionNotFound,
 )
 from steel_training.registry.pointer import REMEMBERED, Pointer, surplus
 from steel_training.registry.record import RecordRefused, Unreadable, Verdicts, by_time, checked
-from steel_training.storage import ConditionFailed, Entry, ObjectNotFound, Storage, confined, schema
-from steel_training.verdict import CHAMPION_MOVED, Reason, Verdict
+from steel_training.storage import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined, schema
+from steel_training.verdict import OVERTAKEN, Reason, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -98,23 +99,31 @@ class Registry:
     def publish(self, bundle: Path, version: str) -> None:
         """Stores a bundle as an immutable version, checksums last; the same bundle again is no error.
 
+        Of several that publish one version at once, one does; the others are told so, unless theirs is the same bundle.
+
         Raises:
-            VersionDamaged: the version is there with other content.
+            VersionDamaged: the version is there with other content, or its checksums cannot be read.
+            VersionBeingPublished: another run is about to publish it with other content.
         """
         sums = {
             path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(bundle.rglob("*"))
             if path.is_file() and path.name != MARKER
         }
-        key = self._key("versions", version)
-        try:
-            if self.store.read_json(f"{key}/{MARKER}") != sums:
-                raise VersionDamaged(
-                    f"Version {version} is published already with other content; versions never change."
-                )
-        except ObjectNotFound:
+        if not self.holds(version):
             (bundle / MARKER).write_text(json.dumps(sums, indent=2), encoding="utf-8")
-            self.store.put_folder(bundle, key, last=MARKER)
+            try:
+                self.store.put_folder(bundle, self._key("versions", version), last=MARKER, if_absent=True)
+            except ConditionFailed as error:
+                if not self.holds(version):
+                    raise VersionBeingPublished(
+                        f"Another run is publishing version {version} of {self.name} with other content; this one's was not "
+                        f"published. {error}"
+                    ) from error
+            else:
+                return
+        if self._checksums(version) != sums:
+            raise VersionDamaged(f"Version {version} is published already with other content; versions never change.")
 
     def promote(self, version: str, *, expected: str | object | None = ...) -> str | None:
         """Moves the champion pointer to a version, after a look at its checksums; returns the champion before it.
@@ -414,17 +423,34 @@ class Registry:
             if decision["verdict"] == Verdict.PUBLISHED
             and decision.get("version") in whole
             and decision.get("promote", True)
-            and all(reason["code"] != CHAMPION_MOVED for reason in decision.get("reasons", ()))
+            and all(reason["code"] not in OVERTAKEN for reason in decision.get("reasons", ()))
         ]
         return tuple(told)[-REMEMBERED:]
 
     def _move(self, pointer: Pointer, tag: str | None) -> None:
         try:
             self.store.write_json(self._key(_POINTER), pointer.as_dict(), if_absent=tag is None, if_match=tag)
-        except ConditionFailed:
+        except StorageError as error:
+            if self._has_moved(pointer, error):
+                return
+            if not isinstance(error, ConditionFailed):
+                raise
             raise ChampionMoved(
                 f"Another run moved the champion of {self.name} at the same moment; nothing was changed. Run again."
             ) from None
+
+    def _has_moved(self, pointer: Pointer, failed: StorageError) -> bool:
+        """Says whether a move was made in spite of a write that failed: its answer may have been lost on the way."""
+        try:
+            now, _ = self.pointer()
+        except PointerDamaged:
+            return False
+        except StorageError as error:
+            raise StorageError(
+                f"{failed} Whether the champion of {self.name} was moved to {pointer.version} cannot be told, as the pointer "
+                f"cannot be read now. Look before you move it again: steel-training models list --store {self.store.uri}"
+            ) from error
+        return now == pointer
 
 
 def _now() -> str:

@@ -15,7 +15,9 @@ from steel_training.runs.result import REPORT, StageResult
 from steel_training.runs.run import Run
 from steel_training.stages.approve_release import released
 from steel_training.storage.scratch import scratch_folder
-from steel_training.verdict import CHAMPION_MOVED, Reason, Verdict
+from steel_training.verdict import CHAMPION_MOVED, NOT_PROMOTED, Reason, Verdict
+
+_NOT_PROMOTED = "The version is registered, and its run ended before it was made champion. Continue run {} to do so, or promote the version."
 
 
 def publish_model(run: Run) -> StageResult:
@@ -39,15 +41,19 @@ def publish_model(run: Run) -> StageResult:
             finally:
                 shutil.rmtree(made, ignore_errors=True)
         if config.publish.promote:
+            # The record comes first: whatever ends this run now, whoever finds the version finds why it does not serve.
+            _record(run, version, Reason(NOT_PROMOTED, _NOT_PROMOTED.format(run.run_id)), *decided.reasons)
             try:
                 registry.promote(version, expected=champion)
             except ChampionMoved as moved:
-                # The version is there, and whoever looks for it must find why it does not serve.
-                reasons = (Reason(CHAMPION_MOVED, str(moved)), *decided.reasons)
-                registry.record(run.run_id, Verdict.PUBLISHED, reasons, facts(run, version))
+                _record(run, version, Reason(CHAMPION_MOVED, str(moved)), *decided.reasons)
                 raise
-        registry.record(run.run_id, Verdict.PUBLISHED, decided.reasons, facts(run, version))
+        _record(run, version, *decided.reasons)
         ended = Ended(Verdict.PUBLISHED, version, version if config.publish.promote else champion, champion)
         return StageResult("publish_model", reasons=decided.reasons, outputs=ended.to_dict())
 
     return run.perform("publish_model", run.after(release.stage), work)
+
+
+def _record(run: Run, version: str, *reasons: Reason) -> None:
+    run.registry.record(run.run_id, Verdict.PUBLISHED, reasons, facts(run, version))

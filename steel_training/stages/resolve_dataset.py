@@ -23,7 +23,7 @@ from steel_training.runs.result import StageResult, Status
 from steel_training.runs.run import Run
 from steel_training.storage.roots import require_below_roots
 from steel_training.training.weights_source import WORDS, check_weights
-from steel_training.verdict import CHAMPION_MOVED, Reason
+from steel_training.verdict import OVERTAKEN, Reason
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
         return StageResult(
             "resolve_dataset",
             status=Status.UNCHANGED if previous else Status.DONE,
-            reasons=tuple(Reason.from_dict(reason) for reason in previous["reasons"]) if previous else (),
+            reasons=tuple(Reason.from_dict(reason) for reason in previous.get("reasons", ())) if previous else (),
             outputs=resolved.to_dict(),
         )
 
@@ -102,8 +102,8 @@ def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict
     backfilled run has nothing to add to any verdict on the same data.
     """
     others = [each for each in Registry(run.store, config.model.name).decisions() if each["run_id"] != run.run_id]
-    # Whoever was overtaken is told to run again.
-    others = [each for each in others if all(reason["code"] != CHAMPION_MOVED for reason in each["reasons"])]
+    # Whoever was overtaken is told to run again; who ended before a promotion has none to stand on.
+    others = [each for each in others if all(reason["code"] not in OVERTAKEN for reason in each.get("reasons", ()))]
     if config.publish.promote:
         others = [each for each in others if each.get("promote", True)][-1:]
     wanted = (identity["fingerprint"], config.fingerprint(), identity["code"])

@@ -112,7 +112,7 @@ class FolderStorage(Storage):
                 return []
             return sorted(child.name for child in children if child.is_dir() and not child.name.startswith("."))
 
-    def put_folder(self, local: Path, prefix: str, *, last: str) -> None:
+    def put_folder(self, local: Path, prefix: str, *, last: str, if_absent: bool = False) -> None:
         target = self.path(prefix)
         staging = _beside(target)
         try:
@@ -123,7 +123,10 @@ class FolderStorage(Storage):
                 staging.chmod(0o755)
                 for folder, _, _ in os.walk(staging, topdown=False):
                     _sync_folder(Path(folder))
-                _move_into_place(staging, target)
+                with _locked(target.parent) if if_absent else contextlib.nullcontext():
+                    if if_absent and (target / last).exists():
+                        raise ConditionFailed(f"{self.location(prefix)} exists already; expected none.")
+                    _move_into_place(staging, target)
                 _sync_folder(target.parent)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
