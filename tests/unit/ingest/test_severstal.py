@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from steel_training.data.dataset import find_dataset
 from steel_training.errors import UsageError
 from steel_training.ingest import ingest_severstal
 from steel_training.ingest.csv_tables import TableInvalid
+from steel_training.ingest.cut_rule import SEVERSTAL_RULE
 from steel_training.ingest.severstal import RunLengthInvalid, decode_run_length
 from steel_training.ingest.tiling import CutRule, PhotographTooSmall
 
@@ -43,7 +45,12 @@ def kaggle(tmp_path, save, steel) -> Path:
     return tmp_path
 
 
+# The figures of these tests are those of a grid without patches at the edge.
+GRID = replace(SEVERSTAL_RULE, cover_edges=False)
+
+
 def ingest(folder: Path, **options):
+    options = {"missing": "clean", "rule": GRID, **options}
     return ingest_severstal(str(folder / "images"), str(folder / "train.csv"), str(folder / "out"), **options)
 
 
@@ -84,7 +91,7 @@ def test_the_older_form_of_the_csv_says_the_same(kaggle) -> None:
     rows = (kaggle / "train.csv").read_text().splitlines()[1:]
     older = ["ImageId_ClassId,EncodedPixels", *(row.replace(",", "_", 1) for row in rows), "unnamed.jpg_4,"]
     (kaggle / "older.csv").write_text("\n".join(older) + "\n")
-    ingest_severstal(str(kaggle / "images"), str(kaggle / "older.csv"), str(kaggle / "older"))
+    ingest_severstal(str(kaggle / "images"), str(kaggle / "older.csv"), str(kaggle / "older"), rule=GRID)
     assert (kaggle / "older" / "manifest.csv").read_bytes() == (kaggle / "out" / "manifest.csv").read_bytes()
 
 
