@@ -63,7 +63,7 @@ class MaskValues:
     @property
     def class_names(self) -> Mapping[int, str]:
         """Names for the cutter."""
-        return {**self._names, _ZERO: "0"}
+        return {**self._names, _ZERO: "value 0"}
 
     def read(self, mask: np.ndarray, name: str) -> np.ndarray:
         """Returns a mask as the cutter takes it: 0 clean, above 0 a class, `IGNORED` neither.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ FILE = "ingest.json"
 Missing = Literal["error", "clean", "skip"]
 Unmatched = Literal["error", "skip"]
 
+_GOOD, _BAD = frozenset({"ok", "good", "clean"}), frozenset({"ng", "nok", "bad", "defect", "defects", "defective"})
 _DROPPED = {
     "undecided": "undecided: too few defect pixels to be sure, too many to be clean",
     "ignored": "undecided: pixels that --ignore-values leaves out",
@@ -43,6 +45,7 @@ class IngestRecord:
         images: photographs by what their label rests on.
         unnamed: photographs that are clean only because nothing names them.
         left_out: photographs and annotations that were left out by an option, by reason.
+        misnamed: photographs whose name says the opposite of their annotation: clean ones named NG, defective ones named OK.
         turned: photographs whose EXIF orientation was applied.
         by_class: defective patches by class.
         by_value: patches in which a mask value (or class number) occurs.
@@ -56,6 +59,7 @@ class IngestRecord:
     images: Counter[Basis] = field(default_factory=Counter)
     unnamed: list[str] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    misnamed: list[str] = field(default_factory=list)
     turned: list[str] = field(default_factory=list)
     by_class: Counter[str] = field(default_factory=Counter)
     by_value: Counter[int] = field(default_factory=Counter)
@@ -70,6 +74,11 @@ class IngestRecord:
         self.images[basis] += 1
         if basis is Basis.UNNAMED:
             self.unnamed.append(name)
+        words = set(re.split(r"[^a-z]+", name.lower()))
+        if words & (_GOOD if basis is Basis.DEFECTS else _BAD) and not words & (
+            _BAD if basis is Basis.DEFECTS else _GOOD
+        ):
+            self.misnamed.append(name)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the content of `ingest.json`. Its keys are read by others and keep their names."""
@@ -82,6 +91,7 @@ class IngestRecord:
                 "turned_by_exif": len(self.turned),
             },
             "clean_because_nothing_names_them": self.unnamed,
+            "name_contradicts_annotation": self.misnamed,
             "left_out": self.left_out,
             "patches": {
                 "total": self.clean + self.defective,
@@ -108,6 +118,8 @@ class IngestRecord:
             ("  clean by annotation", self.images[Basis.CLEAN], ""),
             ("  clean, nothing names them", self.images[Basis.UNNAMED], first_ten(self.unnamed)),
         ]
+        if self.misnamed:
+            rows.append(("  whose name contradicts that", len(self.misnamed), first_ten(self.misnamed)))
         if self.turned:
             rows.append(("  turned as EXIF says", len(self.turned), first_ten(self.turned)))
         rows += [(f"left out: {reason}", len(names), first_ten(names)) for reason, names in self.left_out.items()]

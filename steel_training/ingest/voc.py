@@ -180,6 +180,11 @@ class _Classes:
         both = sorted(set(names) & set(clean_names))
         if both:
             raise ClassUndefined(f"{first_ten(both)} stands in --names and in --clean-names; expected one of them.")
+        for name in names:
+            if names_no_defect(name):
+                raise ClassUndefined(
+                    f"--names has '{name}', which sounds like no defect; say --clean-names {name}, or rename the class."
+                )
         self.named: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
         self._names, self._clean = frozenset(names), frozenset(clean_names)
@@ -207,11 +212,14 @@ class _Classes:
     def judge(self, problems: Problems) -> None:
         """Notes what is wrong with the classes of all files together."""
         for name, files in self._undefined.items():
-            why = "is not in --names" if self._names else "sounds like no defect"
+            if names_no_defect(name):
+                why, otherwise = "sounds like no defect", "or give the class another name"
+            else:
+                why, otherwise = "is not in --names", f"or name it: --names {','.join([*sorted(self._names), name])}"
             problems.add(
                 ClassUndefined(
-                    f"The class '{name}' of boxes in {len(files):,} files {why}: {first_ten(files)}. Say --clean-names {name} where such a box "
-                    f"is no defect, or name it among the defects: --names {','.join([*sorted(self._names), name])}."
+                    f"The class '{name}' of boxes in {len(files):,} files {why}: {first_ten(files)}. Say --clean-names "
+                    f"{','.join([*sorted(self._clean), name])} where such a box is no defect, {otherwise}."
                 )
             )
 
