@@ -139,8 +139,8 @@ def groups_of(manifest: pd.DataFrame) -> pd.Series:
 def _only_manifest(storage: Storage, name: str) -> pd.DataFrame:
     """Reads a version's manifest, and holds another one beside it against it."""
     table = _read_manifest(storage, name)
-    for other in MANIFESTS:
-        if other != name and storage.exists(other):
+    for other in MANIFESTS[MANIFESTS.index(name) + 1 :]:
+        if storage.exists(other):
             difference = _difference(_as_csv(table), _as_csv(_read_manifest(storage, other)))
             if difference is not None:
                 raise ManifestsDiffer(
