@@ -2,7 +2,7 @@
 
     python benchmarks/backbone_on_real_steel.py DATASET WEIGHTS… [--head]
 
-DATASET is a dataset of 64-pixel patches (`steel-training ingest masks … --patch 64 --stride 64 --keep-defective 0.33`).
+DATASET is a dataset of 64-pixel patches (`steel-training ingest masks … --patch 64 --stride 64 --edges leave --keep-defective 0.33`).
 For each of WEIGHTS (a file, `steel`, `imagenet` or `none`): AUC of a logistic regression on the means of the network's
 top, on the means and deviations of the five depths that the head sees, and, with --head, of the head alone with the
 LOCKED rate and epochs. Prints Markdown.

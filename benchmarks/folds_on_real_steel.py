@@ -2,7 +2,7 @@
 
     python benchmarks/folds_on_real_steel.py DATASET OUT [--set KEY=VALUE …] [--folds 1 3]
 
-DATASET is a dataset of 64-pixel patches (`steel-training ingest masks … --patch 64 --stride 64 --keep-defective 0.33`).
+DATASET is a dataset of 64-pixel patches (`steel-training ingest masks … --patch 64 --stride 64 --edges leave --keep-defective 0.33`).
 Each of 5 folds is in turn the test part, named in the manifest's column `split`; the line cuts validation from the rest.
 Rates and epochs are the LOCKED ones unless --set says otherwise. OUT keeps folds and stores: a run that was cut off goes
 on where it stopped. Prints Markdown.

@@ -65,7 +65,8 @@ def main() -> int:
     if code:
         return code
     print(f"\n{joined['photographs']:,} photographs show {joined['found']:,} pieces of steel, found in {seconds:.0f} s")
-    cut = ("--patch", "64", "--stride", "64", "--keep-defective", "0.33", "--groups", groups)
+    # The published figures are those of a grid without patches at the edge.
+    cut = ("--patch", "64", "--stride", "64", "--edges", "leave", "--keep-defective", "0.33", "--groups", groups)
     code, made, seconds = steel_training(
         "ingest", "masks", str(options.images.absolute()), str(options.masks.absolute()), data, *cut
     )

@@ -13,11 +13,19 @@ import tensorflow as tf
 
 from steel_training.data.images import MAX_SIDE
 
-EXPECTED = f"expected an 8-bit grey or RGB PNG, JPEG or BMP file of at most {MAX_SIDE} pixels a side"
+EXPECTED = (
+    f"expected an 8-bit grey or RGB PNG, JPEG or BMP file of at most {MAX_SIDE} pixels a side, without an EXIF orientation "
+    "(turn the pixels instead)"
+)
 
 _PNG, _BMP = b"\x89PNG\r\n\x1a\n", b"BM"
 _BMP_HEADER = 54
 _PNG_HEADER = 33
+# The EXIF entry 0x0112, a short, once, that is not 1; and what begins EXIF data. `\C` is any byte.
+_ORIENTED = (
+    r"(?s)\C*(?:Exif\x00\x00|eXIf)(?:II\*\x00\C*\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00|"
+    r"MM\x00\*\C*\x01\x12\x00\x03\x00\x00\x00\x01\x00[\x02-\x08])\C*"
+)
 
 
 def decode(data: Any) -> Any:
@@ -28,7 +36,7 @@ def decode(data: Any) -> Any:
 
     Raises:
         tf.errors.InvalidArgumentError: when the graph runs: no such file, damaged, of another depth or with alpha or
-            palette, or more than `MAX_SIDE` pixels a side.
+            palette, with an EXIF orientation, or more than `MAX_SIDE` pixels a side.
     """
 
     def unknown() -> Any:
@@ -49,7 +57,7 @@ def decode(data: Any) -> Any:
 
 def _jpeg(data: Any) -> Any:
     shape = tf.io.extract_jpeg_shape(data)
-    with _only_if(_fits(shape[0], shape[1]) & ((shape[2] == 1) | (shape[2] == 3))):
+    with _only_if(_fits(shape[0], shape[1]) & ((shape[2] == 1) | (shape[2] == 3)) & _is_upright(data)):
         # TensorFlow's own choice is the fast, inexact transform: up to 7 grey levels off what training read.
         return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
 
@@ -60,7 +68,7 @@ def _png(data: Any) -> Any:
     depth, colour = header[24], header[25]
     # Colour type 0 is grey, 2 is RGB; Pillow and TensorFlow spread 2 and 4 bits of grey over 0-255 alike.
     readable = (depth == 8) & ((colour == 0) | (colour == 2)) | (colour == 0) & ((depth == 2) | (depth == 4))
-    with _only_if(readable & _fits(height, width)):
+    with _only_if(readable & _fits(height, width) & _is_upright(data)):
         return tf.io.decode_png(data, channels=3)
 
 
@@ -83,6 +91,11 @@ def _is_grey_palette(data: Any, begin: Any, end: Any) -> Any:
     palette = tf.cast(tf.io.decode_raw(tf.strings.substr(data, tf.maximum(begin, 0), length), tf.uint8), tf.int32)
     entries = tf.reshape(palette[: tf.size(palette) // 4 * 4], (-1, 4))[:, :3]
     return (tf.shape(entries)[0] > 0) & tf.reduce_all(entries == tf.range(tf.shape(entries)[0])[:, None])
+
+
+def _is_upright(data: Any) -> Any:
+    """Whether no EXIF orientation asks for the pixels to be turned, as training does and TensorFlow does not."""
+    return ~tf.strings.regex_full_match(data, _ORIENTED)
 
 
 def _fits(height: Any, width: Any) -> Any:

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from steel_training.data.tables import read_table
 from steel_training.data.versions import MANIFESTS, is_date, manifest_name
 from steel_training.errors import UsageError
 from steel_training.storage import PathEscapes, Storage, StorageError, confined, object_of, open_dataset, open_storage
@@ -138,8 +139,8 @@ def groups_of(manifest: pd.DataFrame) -> pd.Series:
 def _only_manifest(storage: Storage, name: str) -> pd.DataFrame:
     """Reads a version's manifest, and holds another one beside it against it."""
     table = _read_manifest(storage, name)
-    for other in MANIFESTS:
-        if other != name and storage.exists(other):
+    for other in MANIFESTS[MANIFESTS.index(name) + 1 :]:
+        if storage.exists(other):
             difference = _difference(_as_csv(table), _as_csv(_read_manifest(storage, other)))
             if difference is not None:
                 raise ManifestsDiffer(
@@ -151,30 +152,31 @@ def _only_manifest(storage: Storage, name: str) -> pd.DataFrame:
 
 def _as_csv(table: pd.DataFrame) -> pd.DataFrame:
     """The columns of the contract as text, as a CSV file would hold them: Parquet has types of its own."""
-    columns = [name for name in _CONTRACT_COLUMNS if name in table]
-    text = table[columns].astype("string").apply(lambda column: column.str.replace(r"\.0+$", "", regex=True))
-    return text.fillna("")
+    text = {
+        name: table[name].astype("string").str.replace(r"\.0+$", "", regex=True).fillna("")
+        for name in _CONTRACT_COLUMNS
+        if name in table
+    }
+    return pd.DataFrame(text).reset_index(drop=True)
 
 
 def _difference(one: pd.DataFrame, other: pd.DataFrame) -> str | None:
-    if set(one) != set(other):
-        return f"only one has the column {', '.join(sorted(set(one) ^ set(other)))}"
+    columns = [str(name) for name in one]
+    if set(columns) != set(map(str, other)):
+        return f"only one has the column {', '.join(sorted(set(columns) ^ set(map(str, other))))}"
     if len(one) != len(other):
         return f"{len(one):,} rows and {len(other):,}"
-    columns = list(one)
     if "patch_id" in columns:
         one, other = (table.sort_values(columns, ignore_index=True) for table in (one, other))
-    unlike = one.ne(other[columns])
-    rows = unlike.any(axis=1)
-    if not rows.any():
+    unlike = (one != other[columns]).to_numpy(bool)
+    rows = np.flatnonzero(unlike.any(axis=1))
+    if not len(rows):
         return None
-    where = one.index[rows][0]
-    column = unlike.columns[unlike.loc[where]][0]
-    named = one.at[where, "patch_id"] if "patch_id" in columns else f"row {where + 1}"
-    return (
-        f"{int(rows.sum()):,} of {len(one):,} rows, the first at {named}: {column} is {one.at[where, column]!r} and "
-        f"{other.at[where, column]!r}"
-    )
+    where = int(rows[0])
+    column = columns[int(np.argmax(unlike[where]))]
+    named = one["patch_id"].iloc[where] if "patch_id" in columns else f"row {where + 1}"
+    values = (table[column].iloc[where] for table in (one, other))
+    return f"{len(rows):,} of {len(one):,} rows, the first at {named}: {column} is {' and '.join(map(repr, values))}"
 
 
 def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
@@ -186,7 +188,7 @@ def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
             table = pd.DataFrame(columns=list(REQUIRED_COLUMNS))
         else:
             as_text = dict.fromkeys(TEXT_COLUMNS, "string")
-            table = pd.read_csv(io.BytesIO(data), dtype=as_text, keep_default_na=False, na_values=[""])
+            table = read_table(data, _CONTRACT_COLUMNS, dtype=as_text, keep_default_na=False, na_values=[""])
     except (ValueError, OSError, UnicodeDecodeError) as error:
         raise ManifestUnreadable(
             f"{storage.location(name)} cannot be read as a table: {error}. "
@@ -195,6 +197,9 @@ def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
     for column in TEXT_COLUMNS:
         if column in table:
             table[column] = table[column].astype("string")
+    if "path" in table:
+        # As Windows writes it; no path of the contract holds a backslash otherwise.
+        table["path"] = table["path"].str.replace("\\", "/")
     return table
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from steel_training.errors import SteelTrainingError
 from steel_training.storage import Storage
@@ -17,18 +17,52 @@ from steel_training.storage import Storage
 MAX_SIDE = 2048
 GREY_AND_RGB = frozenset({"L", "RGB"})
 _THREADS = 8
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF orientation."""
 
 
 class ImageUnreadable(SteelTrainingError):
     """A file is not an image that the input contract allows."""
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """Applies the EXIF orientation of a decoded image, as every viewer does; format and JPEG tables stay with it.
+
+    Pillow has turned TIFF files already, and taken the orientation out of them. Returns the very image where there is nothing to turn.
+    """
+    try:
+        method = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        # Pillow raises what it pleases on damaged EXIF data, which no viewer heeds either.
+        method = None
+    if method is None:
+        return image
+    turned = image.transpose(method)
+    turned.format = image.format
+    turned.info.pop("exif", None)
+    if (tables := getattr(image, "quantization", None)) is not None:
+        turned.quantization = tables  # type: ignore[attr-defined]
+    return turned
+
+
 def open_image(data: bytes) -> Image.Image:
-    """Decode a PNG, JPEG, BMP or TIFF file completely.
+    """Decode a PNG, JPEG, BMP or TIFF file completely, and apply its EXIF orientation.
 
     Raises:
         ImageUnreadable: truncated, not an image, of another format, or larger than `MAX_SIDE` pixels per side.
     """
+    return upright(_stored_image(data))
+
+
+def _stored_image(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "BMP", "TIFF"))
         if max(image.size) > MAX_SIDE:
@@ -62,9 +96,10 @@ def without_tiff(data: bytes) -> bytes:
     Raises:
         ImageUnreadable: see `decode`.
     """
-    image = open_image(data)
+    stored = _stored_image(data)
+    image = upright(stored)
     pixels = _rgb(image)
-    return as_png(pixels) if image.format == "TIFF" else data
+    return as_png(pixels) if image.format == "TIFF" or image is not stored else data
 
 
 def as_png(pixels: np.ndarray) -> bytes:

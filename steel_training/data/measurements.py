@@ -18,6 +18,9 @@ from steel_training.storage import ObjectNotFound, PackDamaged, PathEscapes, Sto
 
 LEAVES_DATASET = "leaves the dataset"
 MISSING_FILE = "missing file"
+OTHER_FORM = (
+    "missing file; one whose name differs in its Unicode form only is there: rename it, or write the path as it is"
+)
 NO_PATH = "no path"
 UNREADABLE_FILE = "cannot be read"
 

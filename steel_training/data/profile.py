@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -20,7 +21,7 @@ from itertools import islice
 import pandas as pd
 
 from steel_training.data.capture_traces import Signature
-from steel_training.data.measurements import Measures, measure_files, measure_files_at
+from steel_training.data.measurements import MISSING_FILE, OTHER_FORM, Measures, measure_files, measure_files_at
 from steel_training.errors import SteelTrainingError
 from steel_training.storage import Storage
 
@@ -80,6 +81,12 @@ def profile_patches(
     measured = pd.concat(tables, ignore_index=True) if tables else _table([])
     measured.index = patches.index
     written = {entry.key: entry.modified for entry in dataset_storage.contents()}
+    missing = measured["path_problem"] == MISSING_FILE
+    if missing.any():
+        # A Mac writes 'ü' as two characters, most tables as one: both look alike.
+        there = {unicodedata.normalize("NFC", key) for key in written}
+        alike = [unicodedata.normalize("NFC", path or "") in there for path in paths]
+        measured.loc[missing & pd.Series(alike, index=measured.index), "path_problem"] = OTHER_FORM
     measured["modified"] = pd.Series([written.get(path or "") for path in paths], patches.index, dtype="float64")
     return pd.concat([patches.drop(columns=list(measured), errors="ignore"), measured], axis=1)
 

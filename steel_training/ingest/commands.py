@@ -44,6 +44,20 @@ Groups = Annotated[
     str | None,
     typer.Option(metavar="CSV", help="instead: source_id,group_id[,line,captured_at,…] of every photograph"),
 ]
+Missing = Annotated[
+    Literal["error", "clean", "skip"],
+    typer.Option(help="what a photograph is that no annotation names: skip leaves it out"),
+]
+Unmatched = Annotated[
+    Literal["error", "skip"],
+    typer.Option(help="what an annotation is that belongs to no photograph: skip leaves it out"),
+]
+Edges = Annotated[
+    Literal["cover", "leave"],
+    typer.Option(
+        help="where the grid ends before the right or bottom edge: cover lays a last column and row of patches there"
+    ),
+]
 
 datasets = typer.Typer(rich_markup_mode=None)
 ingest = typer.Typer(rich_markup_mode=None, help="Bring photographs into the form that a run takes.")
@@ -116,7 +130,7 @@ def masks(
     images: Images,
     masks: Annotated[
         str,
-        typer.Argument(metavar="MASKS", help="folder or S3 prefix of masks: 0 is clean, else a defect class"),
+        typer.Argument(metavar="MASKS", help="folder or S3 prefix of masks: 0 is clean, else a class of defect"),
     ],
     out: Out,
     patch: Patch = _MASKS_RULE.patch,
@@ -125,7 +139,14 @@ def masks(
     defective_min: DefectiveMin = _MASKS_RULE.defective_min,
     group_regex: GroupRegex = None,
     groups: Groups = None,
-    names: Annotated[str, typer.Option(help="names of mask values: 1=inclusion,2=patches,3=scratches")] = "",
+    edges: Edges = "cover",
+    missing: Missing = "error",
+    unmatched: Unmatched = "error",
+    names: Annotated[
+        str, typer.Option(help="names of mask values, 1=inclusion,2=patches; with names, other values are refused")
+    ] = "",
+    clean_values: Annotated[str, typer.Option(help="mask values that are clean, such as 0,4", show_default="0")] = "",
+    ignore_values: Annotated[str, typer.Option(help="mask values that nobody judged, such as 255")] = "",
     keep_defective: Annotated[float, typer.Option(help="share of defective patches to keep")] = 1.0,
     seed: Annotated[int, typer.Option(help="of the choice of defective patches")] = 0,
 ) -> int:
@@ -138,8 +159,12 @@ def masks(
             images,
             masks,
             out,
-            rule=_rule(_MASKS_RULE, patch, stride, clean_max, defective_min),
+            rule=_rule(_MASKS_RULE, patch, stride, clean_max, defective_min, edges),
             names=parse_names(names),
+            clean_values=_values("--clean-values", clean_values) if clean_values else None,
+            ignore_values=_values("--ignore-values", ignore_values),
+            missing=missing,
+            unmatched=unmatched,
             keep_defective=keep_defective,
             seed=seed,
             group_regex=group_regex,
@@ -163,18 +188,23 @@ def severstal(
     ] = SEVERSTAL_RULE.defective_pixels,
     group_regex: GroupRegex = None,
     groups: Groups = None,
+    edges: Edges = "cover",
+    missing: Missing = "error",
+    unmatched: Unmatched = "error",
 ) -> int:
     """Kaggle's Severstal format: run lengths in train.csv."""
     from steel_training.ingest.severstal import ingest_severstal
 
     _refuse_both(group_regex, groups)
-    rule = _rule(SEVERSTAL_RULE, patch, stride, clean_max, defective_min)
+    rule = _rule(SEVERSTAL_RULE, patch, stride, clean_max, defective_min, edges)
     return _tell(
         ingest_severstal(
             images,
             train_csv,
             out,
             rule=replace(rule, defective_pixels=defective_pixels),
+            missing=missing,
+            unmatched=unmatched,
             group_regex=group_regex,
             groups=groups,
             progress=_progress("ingest", "photographs"),
@@ -194,7 +224,11 @@ def voc(
     group_regex: GroupRegex = None,
     groups: Groups = None,
     whole: Annotated[bool, typer.Option("--whole", help="take whole photographs as patches")] = False,
-    missing: Annotated[Literal["error", "clean"], typer.Option(help="what a photograph without XML is")] = "error",
+    edges: Edges = "cover",
+    missing: Missing = "error",
+    unmatched: Unmatched = "error",
+    names: Annotated[str, typer.Option(help="classes that are defects; with names, other classes are refused")] = "",
+    clean_names: Annotated[str, typer.Option(help="classes of boxes that are no defects, such as ok,background")] = "",
 ) -> int:
     """Photographs with Pascal VOC boxes, as NEU-DET."""
     from steel_training.ingest.voc import ingest_voc
@@ -205,9 +239,12 @@ def voc(
             images,
             annotations,
             out,
-            rule=_rule(VOC_RULE, patch, stride, clean_max, defective_min),
+            rule=_rule(VOC_RULE, patch, stride, clean_max, defective_min, edges),
             whole=whole,
+            names=_words(names),
+            clean_names=_words(clean_names),
             missing=missing,
+            unmatched=unmatched,
             group_regex=group_regex,
             groups=groups,
             progress=_progress("ingest", "photographs"),
@@ -256,15 +293,41 @@ def parse_names(text: str) -> dict[int, str]:
     return names
 
 
+def _words(text: str) -> list[str]:
+    return [word for word in (part.strip() for part in text.split(",")) if word]
+
+
+def _values(option: str, text: str) -> frozenset[int]:
+    words = _words(text)
+    for word in words:
+        if not (word.isascii() and word.isdigit()):
+            raise UsageError(f"{option} has {word!r}; expected numbers from 0, such as 0,255.")
+    return frozenset(map(int, words))
+
+
 def _refuse_both(group_regex: str | None, groups: str | None) -> None:
     if group_regex is not None and groups is not None:
         raise UsageError("--group-regex and --groups both name the groups; expected one of them.")
 
 
-def _rule(default: CutRule, patch: int, stride: int | None, clean_max: float, defective_min: float) -> CutRule:
+def _rule(
+    default: CutRule,
+    patch: int,
+    stride: int | None,
+    clean_max: float,
+    defective_min: float,
+    edges: Literal["cover", "leave"],
+) -> CutRule:
     if stride is None:
         stride = patch * default.stride // default.patch
-    return replace(default, patch=patch, stride=stride, clean_max=clean_max, defective_min=defective_min)
+    return replace(
+        default,
+        patch=patch,
+        stride=stride,
+        clean_max=clean_max,
+        defective_min=defective_min,
+        cover_edges=edges == "cover",
+    )
 
 
 def _progress(what: str, unit: str) -> Progress:
@@ -301,6 +364,8 @@ def _tell(summary: IngestSummary) -> int:
         f"from {summary.sources:,} photographs in {summary.groups:,} groups"
         f"{'; left out: ' + ', '.join(left_out) if left_out else ''}\n"
     )
+    if summary.record is not None and summary.record.format:
+        sys.stderr.write(summary.record.table() + "\n")
     if not clean or not summary.defective:
         sys.stderr.write(f"All patches are {'defective' if not clean else 'clean'}: a run on them will be blocked.\n")
     result = {key: getattr(summary, key) for key in ("dataset", "patches", "defective", "sources", "groups")}

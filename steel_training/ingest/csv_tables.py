@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
-
 import pandas as pd
 
+from steel_training.data.tables import read_table
 from steel_training.errors import UsageError
 from steel_training.storage import ObjectNotFound, open_storage
 
@@ -14,12 +13,13 @@ class TableInvalid(UsageError):
     """A CSV file is missing, is no table, or lacks a column."""
 
 
-def read_csv(address: str, columns: tuple[str, ...]) -> pd.DataFrame:
+def read_csv(address: str, columns: tuple[str, ...], *, known: tuple[str, ...] = ()) -> pd.DataFrame:
     """Reads a CSV file as text, empty cells as empty strings.
 
     Args:
         address: file or `s3://bucket/key`.
         columns: which it must have.
+        known: further ones that it may have; they tell the separator too.
 
     Raises:
         TableInvalid: it does not exist, is no table, or lacks a column.
@@ -30,9 +30,9 @@ def read_csv(address: str, columns: tuple[str, ...]) -> pd.DataFrame:
     except ObjectNotFound:
         raise TableInvalid(f"{address} does not exist; expected a CSV file with {', '.join(columns)}.") from None
     try:
-        table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
+        table = read_table(data, (*columns, *known), dtype=str, keep_default_na=False)
     except ValueError as error:
-        raise TableInvalid(f"{address} cannot be read as CSV: {error}") from None
+        raise TableInvalid(f"{address} cannot be read as CSV: {error}.") from None
     missing = [column for column in columns if column not in table]
     if missing:
         raise TableInvalid(

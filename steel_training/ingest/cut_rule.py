@@ -26,6 +26,7 @@ class CutRule:
         defective_min: smallest share of defect pixels in a defective patch.
         defective_pixels: number of defect pixels that makes a patch defective too; `None` leaves it to the share.
         min_contrast: standard deviation of grey below which a clean patch is dropped as blank (no strip on it).
+        cover_edges: lays a last column and row of patches at the right and bottom edge where the grid ends before it.
     """
 
     patch: int = 64
@@ -34,6 +35,7 @@ class CutRule:
     defective_min: float = 0.02
     defective_pixels: int | None = None
     min_contrast: float = 0.0
+    cover_edges: bool = True
 
     def __post_init__(self) -> None:
         if not 8 <= self.patch <= 2048:
@@ -60,11 +62,23 @@ class CutRule:
         by_share = self.defective_min * self.patch**2
         return by_share if self.defective_pixels is None else min(by_share, self.defective_pixels)
 
-    def label(self, defect_pixels: int) -> int | None:
-        """Returns the label of a patch with so many defect pixels: 1 defective, 0 clean, `None` where it is to be dropped."""
+    def label(self, defect_pixels: int, ignored_pixels: int = 0) -> int | None:
+        """Returns the label of a patch: 1 defective, 0 clean, `None` where it is to be dropped.
+
+        Args:
+            defect_pixels: in the patch.
+            ignored_pixels: of which nobody said what they are; a patch is clean only if it still were with all of them defective.
+        """
         if defect_pixels >= self.defective_from:
             return 1
-        return 0 if defect_pixels <= self.clean_max * self.patch**2 else None
+        return 0 if defect_pixels + ignored_pixels <= self.clean_max * self.patch**2 else None
+
+    def starts(self, side: int) -> list[int]:
+        """Returns where patches begin along a side of so many pixels; none where not one fits."""
+        starts = list(range(0, side - self.patch + 1, self.stride))
+        if self.cover_edges and starts and starts[-1] + self.patch < side:
+            starts.append(side - self.patch)
+        return starts
 
 
 # A patch is defective from 50 defect pixels or 0.1 % of its area. Photographs end in black where the strip ends:

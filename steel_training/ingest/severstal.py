@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import re
 from collections import defaultdict
 from pathlib import PurePosixPath
 
@@ -14,14 +14,24 @@ from steel_training.errors import UsageError
 from steel_training.ingest.csv_tables import read_csv
 from steel_training.ingest.cut_rule import SEVERSTAL_RULE, CutRule
 from steel_training.ingest.grouping import grouping
-from steel_training.ingest.source_images import AmbiguousPhotograph, image_files
+from steel_training.ingest.problems import Problems, first_ten, in_folders
+from steel_training.ingest.record import IngestRecord, Missing, Unmatched
+from steel_training.ingest.source_images import AmbiguousPhotograph, ImageFiles, composed, image_files
 from steel_training.ingest.tiling import Cutter, IngestSummary, PhotographTooSmall, Progress
 
-logger = logging.getLogger(__name__)
+_NO_RUNS = frozenset({"", "nan", "none", "null", "-1"})
 
 
 class RunLengthInvalid(UsageError):
     """A row of the CSV does not describe defect pixels of its photograph."""
+
+
+class RowMissing(UsageError):
+    """A photograph has no row in the CSV."""
+
+
+class RowUnmatched(UsageError):
+    """A row names no photograph."""
 
 
 def ingest_severstal(
@@ -30,20 +40,25 @@ def ingest_severstal(
     out: str,
     *,
     rule: CutRule = SEVERSTAL_RULE,
+    missing: Missing = "error",
+    unmatched: Unmatched = "error",
     group_regex: str | None = None,
     groups: str | None = None,
     progress: Progress | None = None,
 ) -> IngestSummary:
     """Cuts photographs with run-length masks into a dataset.
 
-    The CSV has the columns `ImageId,ClassId,EncodedPixels`, or the older `ImageId_ClassId,EncodedPixels`. Photographs
-    that it does not name are clean. `defect_type` is the ClassId that covers most of a patch.
+    The CSV has the columns `ImageId,ClassId,EncodedPixels`, or the older `ImageId_ClassId,EncodedPixels`. A row without
+    run lengths (empty, `nan` or `-1`) says that there is no such defect. Kaggle's file names defective photographs only, so
+    that `missing` must say what the others are. `defect_type` is the ClassId that covers most of a patch.
 
     Args:
         images: folder or S3 prefix of photographs.
         train_csv: file or `s3://` URI.
         out: folder or S3 prefix of the new dataset; must be empty.
         rule: how to cut and label.
+        missing: what a photograph is that no row names: an error, clean, or left out.
+        unmatched: what a row is that names no photograph: an error, or left out.
         group_regex: tells the group from a photograph's name, see `grouping`.
         groups: CSV that tells it.
         progress: called with photographs done and in all.
@@ -52,47 +67,97 @@ def ingest_severstal(
         NoPhotographs: no image file in `images`.
         AmbiguousPhotograph: two subfolders hold a file of the same name.
         TableInvalid: the CSV is missing or lacks its columns.
-        RunLengthInvalid: a row cannot be read, leaves its photograph, or no row names a photograph in `images`.
+        RunLengthInvalid: a row cannot be read, contradicts another, leaves its photograph, or no row names a photograph in `images`.
+        RowMissing: no row names a photograph.
+        RowUnmatched: a row names no photograph.
         PhotographTooSmall: a patch is larger than a photograph.
+        DatasetInvalid: several of these.
         OutputExists: there is something at `out` already.
     """
+    problems, record = Problems(), IngestRecord("severstal")
     photographs = image_files(images)
-    runs = _read_runs(train_csv)
+    by_file = _by_file(photographs, images, train_csv)
+    runs = _read_runs(train_csv, problems)
+    if runs and not set(runs) & set(by_file):
+        raise RunLengthInvalid(
+            f"{train_csv} names no photograph in {images}: it has '{next(iter(runs))}', the folder '{min(by_file)}'. "
+            "The column ImageId must hold file names with their suffix."
+        )
+    taken = _taken(by_file, runs, problems, record, missing=missing, unmatched=unmatched, where=train_csv)
+    coarser = grouping(photographs, regex=group_regex, table=groups)
+
+    with new_dataset(out) as writer:
+        cutter = Cutter(writer, rule, record=record)
+        for done, (image, name) in enumerate(taken.items(), start=1):
+            with problems.collected():
+                photograph = photographs.photograph(name)
+                if photograph.turned:
+                    record.turned.append(name)
+                # Kaggle's photographs are grey, stored as RGB: a third of the bytes says the same.
+                grey = np.asarray(Image.fromarray(photograph.pixels).convert("L"))
+                mask = np.zeros(grey.shape, dtype=np.uint8)
+                for row, class_id, encoded in runs.get(image, ()):
+                    try:
+                        mask[decode_run_length(encoded, mask.shape)] = class_id
+                    except RunLengthInvalid as error:
+                        raise RunLengthInvalid(f"{train_csv}, row {row} ({image}, class {class_id}): {error}") from None
+                try:
+                    cutter.add(name, grey, mask, annotated=image in runs, metadata=coarser.metadata(name))
+                except PhotographTooSmall as error:
+                    raise PhotographTooSmall(f"{photographs.address(name)}: {error}.") from None
+            if progress:
+                progress(done, len(taken))
+        problems.settle()
+        record.write(writer.folder)
+    return cutter.summary(out)
+
+
+def _by_file(photographs: ImageFiles, images: str, train_csv: str) -> dict[str, str]:
+    """Returns photographs by file name, as the CSV names them."""
     by_file: dict[str, str] = {}
     for name, key in photographs.keys.items():
-        if by_file.setdefault(PurePosixPath(key).name, name) != name:
+        file = composed(PurePosixPath(key).name)
+        if by_file.setdefault(file, name) != name:
             raise AmbiguousPhotograph(
                 f"{images} holds two photographs '{PurePosixPath(key).name}' in different subfolders; "
                 f"{train_csv} cannot tell them apart. Rename or remove one."
             )
-    absent = [image for image in runs if image not in by_file]
-    if runs and len(absent) == len(runs):
-        raise RunLengthInvalid(
-            f"{train_csv} names no photograph in {images}: it has '{absent[0]}', the folder '{min(by_file)}'. "
-            "The column ImageId must hold file names with their suffix."
-        )
-    if absent:
-        logger.warning("%d photographs of %s are not in %s and are left out", len(absent), train_csv, images)
-    coarser = grouping(photographs, regex=group_regex, table=groups)
+    return by_file
 
-    with new_dataset(out) as writer:
-        cutter = Cutter(writer, rule)
-        for done, (image, name) in enumerate(by_file.items(), start=1):
-            # Kaggle's photographs are grey, stored as RGB: a third of the bytes says the same.
-            photograph = np.asarray(Image.fromarray(photographs.photograph(name)).convert("L"))
-            mask = np.zeros(photograph.shape, dtype=np.uint8)
-            for row, class_id, encoded in runs.get(image, ()):
-                try:
-                    mask[decode_run_length(encoded, mask.shape)] = class_id
-                except RunLengthInvalid as error:
-                    raise RunLengthInvalid(f"{train_csv}, row {row} ({image}, class {class_id}): {error}") from None
-            try:
-                cutter.add(name, photograph, mask, metadata=coarser.metadata(name))
-            except PhotographTooSmall as error:
-                raise PhotographTooSmall(f"{photographs.address(name)}: {error}.") from None
-            if progress:
-                progress(done, len(by_file))
-    return cutter.summary(out)
+
+def _taken(
+    by_file: dict[str, str],
+    runs: dict[str, list[tuple[int, int, str]]],
+    problems: Problems,
+    record: IngestRecord,
+    *,
+    missing: Missing,
+    unmatched: Unmatched,
+    where: str,
+) -> dict[str, str]:
+    """Returns the photographs that are to be cut, by file name."""
+    absent = [image for image in runs if image not in by_file]
+    if absent and unmatched == "error":
+        problems.add(
+            RowUnmatched(
+                f"{where} names {len(absent):,} photographs that are not there: {first_ten(absent)}. Add them, or say --unmatched skip "
+                "to leave their rows out."
+            )
+        )
+    elif absent:
+        record.left_out["rows without photograph (--unmatched skip)"] = absent
+    unnamed = [name for image, name in by_file.items() if image not in runs]
+    if unnamed and missing == "error":
+        problems.add(
+            RowMissing(
+                f"{where} has no row for {len(unnamed):,} of {len(by_file):,} photographs{in_folders(unnamed)}: {first_ten(unnamed)}. Kaggle's "
+                "file names defective photographs only: say --missing clean where no row means no defect (not for its test photographs), "
+                "or --missing skip to leave them out."
+            )
+        )
+    if unnamed and missing == "skip":
+        record.left_out["photographs without row (--missing skip)"] = unnamed
+    return by_file if missing == "clean" else {image: name for image, name in by_file.items() if image in runs}
 
 
 def decode_run_length(encoded: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -132,9 +197,12 @@ def decode_run_length(encoded: str, shape: tuple[int, ...]) -> np.ndarray:
     return (np.cumsum(steps[:-1]) > 0).reshape((height, width), order="F")
 
 
-def _read_runs(train_csv: str) -> dict[str, list[tuple[int, int, str]]]:
-    """Returns (row, class, run lengths) of every photograph that the CSV names; row 2 is the first below the header."""
-    table = read_csv(train_csv, ("EncodedPixels",))
+def _read_runs(train_csv: str, problems: Problems) -> dict[str, list[tuple[int, int, str]]]:
+    """Returns (row, class, run lengths) of every photograph that the CSV names; row 2 is the first below the header.
+
+    Rows that cannot be read are noted as problems.
+    """
+    table = read_csv(train_csv, ("EncodedPixels",), known=("ImageId", "ClassId", "ImageId_ClassId"))
     if "ImageId" in table and "ClassId" in table:
         images, classes = table["ImageId"], table["ClassId"]
     elif "ImageId_ClassId" in table:
@@ -146,14 +214,36 @@ def _read_runs(train_csv: str) -> dict[str, list[tuple[int, int, str]]]:
             "(or ImageId_ClassId, EncodedPixels)."
         )
     runs: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    clean: dict[tuple[str, int | None], int] = {}
     for row, (image, class_id, encoded) in enumerate(zip(images, classes, table["EncodedPixels"], strict=True), 2):
-        number = class_id.strip()
-        if not (number.isascii() and number.isdigit() and 1 <= int(number) <= 255) or not image.strip():
-            raise RunLengthInvalid(
-                f"{train_csv}, row {row}: photograph {image!r}, class {class_id!r}; expected a file name and a class from 1 to 255."
+        name, no_defect = composed(image.strip()), encoded.strip().lower() in _NO_RUNS
+        number = _class_number(class_id)
+        if not name or (number is None and not (no_defect and class_id.strip().lower() in _NO_RUNS)):
+            problems.add(
+                RunLengthInvalid(
+                    f"{train_csv}, row {row}: photograph {image!r}, class {class_id!r}; expected a file name and a class from 1 to 255."
+                )
             )
+            continue
         # The older form has a row for every class of every photograph; an empty one says that there is no such defect.
-        entry = runs[image.strip()]
-        if encoded.strip():
-            entry.append((row, int(number), encoded))
+        entry = runs[name]
+        if no_defect:
+            clean[name, number] = row
+        elif number is not None:
+            entry.append((row, number, encoded))
+    for (name, number), row in clean.items():
+        other = next((other for other, found, _ in runs[name] if number in (None, found)), None)
+        if other is not None:
+            problems.add(
+                RunLengthInvalid(
+                    f"{train_csv}, row {row} says that {name} has no defect{f' of class {number}' if number else ''}, row {other} that it has. "
+                    "Remove the one that is wrong."
+                )
+            )
     return dict(runs)
+
+
+def _class_number(text: str) -> int | None:
+    """Reads a class from 1 to 255; `3.0` is what pandas makes of 3 in a column with gaps."""
+    digits = re.fullmatch(r"([0-9]{1,3})(?:\.0*)?", text.strip())
+    return int(digits[1]) if digits and 1 <= int(digits[1]) <= 255 else None

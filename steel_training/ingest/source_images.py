@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -10,7 +11,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from steel_training.data.images import GREY_AND_RGB
+from steel_training.data.images import GREY_AND_RGB, upright
 from steel_training.errors import UsageError
 from steel_training.storage import Storage, open_storage
 
@@ -29,6 +30,19 @@ class PhotographUnreadable(UsageError):
 
 class AmbiguousPhotograph(UsageError):
     """Two image files would get the same name in the dataset."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph as viewers show it.
+
+    Attributes:
+        pixels: uint8, (height, width) for grey or (height, width, 3) for RGB.
+        turned: the file holds other pixels, and an EXIF orientation that says how to turn them.
+    """
+
+    pixels: np.ndarray
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,25 +66,29 @@ class ImageFiles:
         """Returns the file's suffix in lower case, with the dot."""
         return PurePosixPath(self.keys[name]).suffix.lower()
 
-    def photograph(self, name: str) -> np.ndarray:
-        """Returns a photograph as uint8, (height, width) for grey or (height, width, 3) for RGB.
+    def photograph(self, name: str) -> Photograph:
+        """Reads a photograph, turned as its EXIF orientation says.
 
         Raises:
             PhotographUnreadable: truncated, no image, or another mode.
         """
-        image = self.image(name)
+        stored = self._stored(name)
+        image = upright(stored)
         if image.mode not in GREY_AND_RGB:
             raise PhotographUnreadable(
                 f"{self.address(name)} has mode {image.mode}; expected 8-bit grey (L) or RGB. Convert it first."
             )
-        return np.asarray(image)
+        return Photograph(np.asarray(image), turned=image is not stored)
 
     def image(self, name: str) -> Image.Image:
-        """Decodes a file completely, whatever its mode.
+        """Decodes a file completely, whatever its mode, and turns it as its EXIF orientation says.
 
         Raises:
             PhotographUnreadable: truncated, no image, or too large.
         """
+        return upright(self._stored(name))
+
+    def _stored(self, name: str) -> Image.Image:
         address = self.address(name)
         try:
             image = Image.open(io.BytesIO(self.storage.read(self.keys[name])), formats=("PNG", "JPEG", "BMP", "TIFF"))
@@ -104,8 +122,8 @@ def image_files(uri: str, *, what: str = "photograph") -> ImageFiles:
     named: dict[str, str] = {}
     for key in sorted(entry.key for entry in storage.entries()):
         path = PurePosixPath(key)
-        if path.suffix.lower() not in SUFFIXES:
-            continue
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue  # a Mac leaves '._a.png' beside 'a.png'
         name = str(path.with_suffix(""))
         flat = flat_name(name)
         if flat in named:
@@ -120,6 +138,11 @@ def image_files(uri: str, *, what: str = "photograph") -> ImageFiles:
             f"{uri} holds no {what} or does not exist; expected a folder of PNG, JPEG, BMP or TIFF files."
         )
     return ImageFiles(storage, keys)
+
+
+def composed(name: str) -> str:
+    """Returns a name as it is compared: a Mac writes 'ü' as two characters, most tables as one."""
+    return unicodedata.normalize("NFC", name)
 
 
 def flat_name(name: str) -> str:

@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from steel_training.data.dataset import CLEAN, DEFECTIVE, DatasetWriter
 from steel_training.errors import UsageError
 from steel_training.ingest.cut_rule import CutRule, CutRuleInvalid
+from steel_training.ingest.record import Basis, IngestRecord
 from steel_training.ingest.source_images import flat_name
 
+# In a mask: pixels of which nobody said whether they are clean.
+IGNORED = -1
 # Called with (done, total) as photographs, or coils, are finished.
 Progress = Callable[[int, int], None]
 
@@ -41,6 +45,8 @@ class Cut:
         pixels: uint8, (patch, patch) or (patch, patch, 3).
         label: 0, 1, or `None` for a patch that the rule leaves undecided.
         defect_class: the mask value that covers most of it; 0 where nothing does.
+        values: mask values above 0 that occur in it.
+        ignored: it would be clean, were it not for pixels of which nobody said what they are.
     """
 
     x: int
@@ -48,16 +54,18 @@ class Cut:
     pixels: np.ndarray
     label: int | None
     defect_class: int
+    values: tuple[int, ...] = ()
+    ignored: bool = False
 
 
 def cut(photograph: np.ndarray, mask: np.ndarray, rule: CutRule) -> Iterator[Cut]:
     """Yields the patches of a photograph, row by row.
 
-    The grid starts at the top left; a strip narrower than a stride at the right and bottom edge is left over.
+    The grid starts at the top left. Where it ends before the right or bottom edge, a last column and row are laid at the edge.
 
     Args:
         photograph: uint8, (height, width) or (height, width, 3).
-        mask: integers, (height, width); 0 is clean, any other value a class of defect.
+        mask: integers, (height, width); 0 is clean, above 0 a class of defect, `IGNORED` neither.
         rule: how to cut and label.
 
     Raises:
@@ -73,23 +81,27 @@ def cut(photograph: np.ndarray, mask: np.ndarray, rule: CutRule) -> Iterator[Cut
         raise PhotographTooSmall(
             f"the photograph is {width}×{height} pixels, a patch {rule.patch}×{rule.patch}; cut smaller patches"
         )
-    for y in range(0, height - rule.patch + 1, rule.stride):
-        for x in range(0, width - rule.patch + 1, rule.stride):
+    for y in rule.starts(height):
+        for x in rule.starts(width):
             window = np.s_[y : y + rule.patch, x : x + rule.patch]
             classes = mask[window]
-            marked = classes[classes > 0]
+            counts = np.bincount(classes[classes > 0])
+            defects, ignored = int(counts.sum()), int((classes == IGNORED).sum())
+            label = rule.label(defects, ignored)
             yield Cut(
                 x=x,
                 y=y,
                 pixels=photograph[window],
-                label=rule.label(marked.size),
-                defect_class=int(np.bincount(marked).argmax()) if marked.size else 0,
+                label=label,
+                defect_class=int(counts.argmax()) if defects else 0,
+                values=tuple(np.flatnonzero(counts).tolist()),
+                ignored=label is None and rule.label(defects) is not None,
             )
 
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """What an ingest made: counts of patches, photographs and groups, and of what it left out and why."""
+    """What an ingest made: counts of patches, photographs and groups, of what it left out and why, and the whole record."""
 
     dataset: str
     patches: int
@@ -99,6 +111,7 @@ class IngestSummary:
     undecided: int = 0
     blank: int = 0
     thinned: int = 0
+    record: IngestRecord | None = None
 
 
 @dataclass
@@ -112,6 +125,7 @@ class Cutter:
         keep_defective: share of the defective patches that is kept. Which ones depends on `seed` and on the patch's
             name alone, so that photographs added later do not change the choice.
         seed: of that choice.
+        record: what was done so far.
     """
 
     writer: DatasetWriter
@@ -119,49 +133,121 @@ class Cutter:
     class_names: Mapping[int, str] = field(default_factory=dict)
     keep_defective: float = 1.0
     seed: int = 0
-    undecided: int = 0
-    blank: int = 0
-    thinned: int = 0
+    record: IngestRecord = field(default_factory=IngestRecord)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.keep_defective <= 1.0:
             raise CutRuleInvalid(f"The share of defective patches to keep is {self.keep_defective}; expected 0 to 1.")
 
     def add(
-        self, source_id: str, photograph: np.ndarray, mask: np.ndarray, *, metadata: Mapping[str, Any] | None = None
+        self,
+        source_id: str,
+        photograph: np.ndarray,
+        mask: np.ndarray,
+        *,
+        annotated: bool = True,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Cuts one photograph and adds its patches.
 
         Args:
             source_id: the photograph's name; must be unique.
             photograph: uint8, (height, width) or (height, width, 3).
-            mask: integers, (height, width); 0 is clean, any other value a class of defect.
+            mask: integers, (height, width); 0 is clean, above 0 a class of defect, `IGNORED` neither.
+            annotated: an annotation says so; without one a photograph is clean because nothing names it.
             metadata: columns that all patches of this photograph share, such as `group_id`.
 
         Raises:
             SizesDiffer: mask and photograph are not of one size.
             PhotographTooSmall: not one patch fits.
         """
+        defects = bool((mask > 0).any())
+        # A defect is seen where a patch is labelled defective for some of its pixels, kept or not.
+        seen = np.zeros(mask.shape, bool) if defects else None
         for piece in cut(photograph, mask, self.rule):
-            patch_id = f"{flat_name(source_id)}_x{piece.x:04d}_y{piece.y:04d}"
-            if piece.label is None:
-                self.undecided += 1
-            elif piece.label == CLEAN and piece.pixels.std() < self.rule.min_contrast:
-                self.blank += 1
-            elif piece.label == DEFECTIVE and not self._kept(patch_id):
-                self.thinned += 1
-            else:
-                self.writer.add(
-                    patch_id,
-                    piece.pixels,
-                    label=piece.label,
-                    source_id=source_id,
-                    metadata={
-                        **(metadata or {}),
-                        "x": piece.x,
-                        "y": piece.y,
-                        "defect_type": self._name(piece) if piece.label == DEFECTIVE else "",
-                    },
+            if piece.label == DEFECTIVE and seen is not None:
+                seen[piece.y : piece.y + self.rule.patch, piece.x : piece.x + self.rule.patch] = True
+            self._add(source_id, piece, metadata or {})
+        basis = Basis.DEFECTS if defects else Basis.CLEAN if annotated else Basis.UNNAMED
+        self.record.photograph(source_id, basis)
+        self._note_uncovered(source_id, *mask.shape)
+        if seen is not None and not seen.all():
+            self._note_unseen(source_id, mask, seen)
+
+    def add_whole(
+        self,
+        source_id: str,
+        photograph: np.ndarray,
+        kind: str | None,
+        *,
+        annotated: bool = True,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Adds a whole photograph as one patch.
+
+        Args:
+            source_id: the photograph's name; must be unique.
+            photograph: uint8, (height, width) or (height, width, 3).
+            kind: of its defect; `None` where it is clean.
+            annotated: an annotation says so.
+            metadata: further columns, such as `group_id`.
+        """
+        self.record.photograph(
+            source_id, Basis.DEFECTS if kind is not None else Basis.CLEAN if annotated else Basis.UNNAMED
+        )
+        self._write(flat_name(source_id), source_id, photograph, kind, {**(metadata or {}), "x": 0, "y": 0})
+
+    def _write(
+        self, patch_id: str, source_id: str, pixels: np.ndarray, kind: str | None, metadata: Mapping[str, Any]
+    ) -> None:
+        if kind is None:
+            self.record.clean += 1
+        else:
+            self.record.defective += 1
+            self.record.by_class[kind] += 1
+        label = CLEAN if kind is None else DEFECTIVE
+        metadata = {**metadata, "defect_type": kind or ""}
+        self.writer.add(patch_id, pixels, label=label, source_id=source_id, metadata=metadata)
+
+    def _add(self, source_id: str, piece: Cut, metadata: Mapping[str, Any]) -> None:
+        patch_id = f"{flat_name(source_id)}_x{piece.x:04d}_y{piece.y:04d}"
+        record = self.record
+        if piece.label is None:
+            record.dropped["ignored" if piece.ignored else "undecided"] += 1
+            return
+        if piece.label == CLEAN and piece.pixels.std() < self.rule.min_contrast:
+            record.dropped["blank"] += 1
+            return
+        if piece.label == DEFECTIVE and not self._kept(patch_id):
+            record.dropped["thinned"] += 1
+            return
+        record.by_value.update(piece.values)
+        kind = self._name(piece.defect_class) if piece.label == DEFECTIVE else None
+        self._write(patch_id, source_id, piece.pixels, kind, {**metadata, "x": piece.x, "y": piece.y})
+
+    def _note_uncovered(self, source_id: str, height: int, width: int) -> None:
+        covered = 1.0
+        for side in (height, width):
+            along = np.zeros(side, bool)
+            for start in self.rule.starts(side):
+                along[start : start + self.rule.patch] = True
+            covered *= float(along.mean())
+        if covered < 1.0:
+            self.record.uncovered[source_id] = round(1.0 - covered, 4)
+
+    def _note_unseen(self, source_id: str, mask: np.ndarray, seen: np.ndarray) -> None:
+        for value in np.unique(mask[(mask > 0) & ~seen]).tolist():
+            pieces, _ = ndimage.label(mask == value, structure=np.ones((3, 3)))
+            for number in sorted(set(np.unique(pieces)) - set(np.unique(pieces[seen])) - {0}):
+                rows, columns = np.nonzero(pieces == number)
+                self.record.in_no_patch.append(
+                    {
+                        "source_id": source_id,
+                        "class": self._name(value),
+                        "x": int(columns.min()),
+                        "y": int(rows.min()),
+                        "pixels": len(rows),
+                    }
                 )
 
     def summary(self, dataset: str) -> IngestSummary:
@@ -173,13 +259,14 @@ class Cutter:
             defective=sum(row["label"] == DEFECTIVE for row in rows),
             sources=len({row["source_id"] for row in rows}),
             groups=len({row.get("group_id") or row["source_id"] for row in rows}),
-            undecided=self.undecided,
-            blank=self.blank,
-            thinned=self.thinned,
+            undecided=self.record.dropped["undecided"] + self.record.dropped["ignored"],
+            blank=self.record.dropped["blank"],
+            thinned=self.record.dropped["thinned"],
+            record=self.record,
         )
 
-    def _name(self, piece: Cut) -> str:
-        return self.class_names.get(piece.defect_class, str(piece.defect_class))
+    def _name(self, value: int) -> str:
+        return self.class_names.get(value, str(value))
 
     def _kept(self, patch_id: str) -> bool:
         if self.keep_defective == 1.0:

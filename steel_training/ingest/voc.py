@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Literal, NoReturn
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from steel_training.data.dataset import CLEAN, DEFECTIVE, new_dataset
+from steel_training.data.dataset import new_dataset
+from steel_training.data.defect_types import names_no_defect
 from steel_training.errors import UsageError
 from steel_training.ingest.cut_rule import VOC_RULE, CutRule
 from steel_training.ingest.grouping import grouping
-from steel_training.ingest.source_images import flat_name, image_files
+from steel_training.ingest.problems import Problems, first_ten, in_folders
+from steel_training.ingest.record import IngestRecord, Missing, Unmatched
+from steel_training.ingest.source_images import ImageFiles, image_files
 from steel_training.ingest.tiling import Cutter, IngestSummary, PhotographTooSmall, Progress, SizesDiffer
+from steel_training.ingest.voc_files import AnnotationAmbiguous, match_files
+from steel_training.ingest.voc_xml import AnnotationInvalid, Box, read_boxes
 from steel_training.storage import Storage, open_storage
 
-MAX_BYTES = 4 << 20
-_EXAMPLES = 3
-
-
-class AnnotationInvalid(UsageError):
-    """An annotation is no Pascal VOC XML, or contradicts its photograph."""
+__all__ = [
+    "AnnotationAmbiguous",
+    "AnnotationInvalid",
+    "AnnotationMissing",
+    "AnnotationUnmatched",
+    "Box",
+    "ClassUndefined",
+    "ingest_voc",
+    "read_boxes",
+]
 
 
 class AnnotationMissing(UsageError):
     """A photograph has no annotation."""
 
 
-@dataclass(frozen=True)
-class Box:
-    """A defect's bounding box; edges as half-open pixel ranges, counted from 0."""
+class AnnotationUnmatched(UsageError):
+    """An annotation belongs to no photograph."""
 
-    name: str
-    left: int
-    top: int
-    right: int
-    bottom: int
+
+class ClassUndefined(UsageError):
+    """A box has a class that the user did not name, or one that sounds like no defect."""
 
 
 def ingest_voc(
@@ -51,7 +50,10 @@ def ingest_voc(
     *,
     rule: CutRule = VOC_RULE,
     whole: bool = False,
-    missing: Literal["error", "clean"] = "error",
+    names: Collection[str] = (),
+    clean_names: Collection[str] = (),
+    missing: Missing = "error",
+    unmatched: Unmatched = "error",
     group_regex: str | None = None,
     groups: str | None = None,
     progress: Progress | None = None,
@@ -65,7 +67,10 @@ def ingest_voc(
         out: folder or S3 prefix of the new dataset; must be empty.
         rule: how to cut and label, by the share of a patch that boxes cover.
         whole: takes every photograph as one patch, defective when it has a box; photographs must be of one size.
-        missing: what a photograph without an XML file is: an error, or clean.
+        names: classes that are defects; where any is named, others are refused.
+        clean_names: classes of boxes that are no defects.
+        missing: what a photograph without an XML file is: an error, clean, or left out.
+        unmatched: what an XML file without photograph is: an error, or left out.
         group_regex: tells the group from a photograph's name, see `grouping`.
         groups: CSV that tells it.
         progress: called with photographs done and in all.
@@ -73,156 +78,150 @@ def ingest_voc(
     Raises:
         NoPhotographs: no image file in `images`.
         AnnotationMissing: a photograph has no XML file and `missing` is 'error'.
+        AnnotationUnmatched: an XML file has no photograph and `unmatched` is 'error'.
+        AnnotationAmbiguous: it cannot be said which XML file belongs to a photograph.
         AnnotationInvalid: an XML file is broken, declares entities, or has a box outside its photograph.
+        ClassUndefined: a class is in neither list, or sounds like no defect.
         SizesDiffer: an XML file gives another size than the photograph has; with `whole`, photographs differ in size.
         PhotographTooSmall: a patch is larger than a photograph.
+        DatasetInvalid: several of these.
         OutputExists: there is something at `out` already.
     """
-    photographs = image_files(images)
-    storage = open_storage(annotations)
-    files = _annotation_files(storage, photographs)
-    absent = [name for name in photographs if name not in files]
-    if absent and (missing == "error" or not files):
-        raise AnnotationMissing(
-            f"{len(absent)} of {len(photographs)} photographs have no XML file of the same name in {annotations}: "
-            f"{', '.join(absent[:_EXAMPLES])}{', …' if len(absent) > _EXAMPLES else ''}. "
-            "Add them, or say --missing clean where no file means no defect."
-        )
+    problems, record = Problems(), IngestRecord("voc")
+    photographs, storage = image_files(images), open_storage(annotations)
+    files = _files(photographs, storage, problems, record, missing=missing, unmatched=unmatched)
     coarser = grouping(photographs, regex=group_regex, table=groups)
+    classes = _Classes(names, clean_names)
 
-    numbers: dict[str, int] = {}
-    names: dict[int, str] = {}
     first_size: tuple[int, ...] | None = None
     with new_dataset(out) as writer:
-        cutter = Cutter(writer, rule, class_names=names)
-        for done, name in enumerate(photographs, start=1):
-            photograph = photographs.photograph(name)
-            boxes = []
-            if name in files:
-                boxes = read_boxes(storage.read(files[name]), photograph.shape[:2], storage.location(files[name]))
-            if whole:
-                first_size = first_size or photograph.shape
-                if photograph.shape != first_size:
-                    raise SizesDiffer(
-                        f"{photographs.address(name)} is {_size(photograph.shape)}, the ones before are "
-                        f"{_size(first_size)}; whole photographs must be of one size. Leave out --whole to cut patches."
+        cutter = Cutter(writer, rule, class_names=classes.named, record=record)
+        for done, (name, file) in enumerate(files.items(), start=1):
+            with problems.collected():
+                photograph = photographs.photograph(name)
+                if photograph.turned:
+                    record.turned.append(name)
+                pixels, annotated = photograph.pixels, file is not None
+                boxes: list[Box] = []
+                if file is not None:
+                    boxes = read_boxes(
+                        storage.read(file), pixels.shape[:2], storage.location(file), turned=photograph.turned
                     )
-                writer.add(
-                    flat_name(name),
-                    photograph,
-                    label=DEFECTIVE if boxes else CLEAN,
-                    source_id=name,
-                    metadata={
-                        **coarser.metadata(name),
-                        "x": 0,
-                        "y": 0,
-                        "defect_type": max(boxes, key=_area).name if boxes else "",
-                    },
-                )
-            else:
-                mask = np.zeros(photograph.shape[:2], dtype=np.int32)
-                # The smaller box is drawn later, so that a large one does not hide it.
-                for box in sorted(boxes, key=_area, reverse=True):
-                    number = numbers.setdefault(box.name, len(numbers) + 1)
-                    names[number] = box.name
-                    mask[box.top : box.bottom, box.left : box.right] = number
-                try:
-                    cutter.add(name, photograph, mask, metadata=coarser.metadata(name))
-                except PhotographTooSmall as error:
-                    raise PhotographTooSmall(f"{photographs.address(name)}: {error}.") from None
+                    boxes = classes.defects(boxes, file)
+                if whole:
+                    first_size = first_size or pixels.shape
+                    if pixels.shape != first_size:
+                        raise SizesDiffer(
+                            f"{photographs.address(name)} is {_size(pixels.shape)}, the ones before are "
+                            f"{_size(first_size)}; whole photographs must be of one size. Leave out --whole to cut patches."
+                        )
+                    kind = max(boxes, key=_area).name if boxes else None
+                    cutter.add_whole(name, pixels, kind, annotated=annotated, metadata=coarser.metadata(name))
+                else:
+                    try:
+                        mask = classes.mask(boxes, pixels.shape)
+                        cutter.add(name, pixels, mask, annotated=annotated, metadata=coarser.metadata(name))
+                    except PhotographTooSmall as error:
+                        raise PhotographTooSmall(f"{photographs.address(name)}: {error}.") from None
             if progress:
-                progress(done, len(photographs))
+                progress(done, len(files))
+        classes.judge(problems)
+        problems.settle()
+        record.by_value.clear()  # numbers of ours, which nobody drew
+        record.write(writer.folder)
     return cutter.summary(out)
 
 
-def _annotation_files(storage: Storage, photographs: Iterable[str]) -> dict[str, str]:
-    """Returns the XML file of every photograph that has one: of the same path, or of the same name alone.
-
-    NEU-DET sorts its photographs into a folder a class and its annotations into one.
-    """
-    by_path: dict[str, str] = {}
-    by_name: dict[str, list[str]] = defaultdict(list)
-    for key in sorted(entry.key for entry in storage.entries()):
-        path = PurePosixPath(key)
-        if path.suffix.lower() == ".xml":
-            by_path[str(path.with_suffix(""))] = key
-            by_name[path.stem].append(key)
-    files = {}
-    for photograph in photographs:
-        alike = by_name.get(PurePosixPath(photograph).name, [])
-        if photograph in by_path:
-            files[photograph] = by_path[photograph]
-        elif len(alike) == 1:
-            files[photograph] = alike[0]
-    return files
-
-
-def read_boxes(data: bytes, shape: tuple[int, ...], address: str) -> list[Box]:
-    """Reads the boxes of one annotation. Boxes marked `difficult` count: a missed defect costs more than an alarm.
-
-    Args:
-        data: the XML file. Pixels are counted from 1, both edges belong to the box; 0 is read as 1.
-        shape: (height, width) of the photograph.
-        address: of the file, for messages.
-
-    Raises:
-        AnnotationInvalid: broken XML, entity declarations, or a box outside the photograph.
-        SizesDiffer: `size` differs from the photograph's.
-    """
-    root = parse_xml(data, address)
-    height, width = shape
-    if root.tag != "annotation":
-        raise AnnotationInvalid(f"{address} begins with <{root.tag}>; expected the <annotation> of Pascal VOC.")
-    stated = (root.findtext("size/width"), root.findtext("size/height"))
-    if all(stated) and stated != (str(width), str(height)):
-        raise SizesDiffer(
-            f"{address} says {stated[0]}×{stated[1]} pixels, the photograph is {width}×{height}. "
-            "Annotate the photograph as it is."
-        )
-    boxes = []
-    for number, item in enumerate(root.findall("object"), start=1):
-        edges = {edge: _whole_number(item.findtext(f"bndbox/{edge}")) for edge in ("xmin", "ymin", "xmax", "ymax")}
-        left, top, right, bottom = (edge if edge is not None else math.nan for edge in edges.values())
-        if not (0 <= left <= right <= width and 0 <= top <= bottom <= height and right >= 1 and bottom >= 1):
-            raise AnnotationInvalid(
-                f"{address}, object {number}: {', '.join(f'{edge}={value}' for edge, value in edges.items())} "
-                f"is no box inside the photograph of {width}×{height} pixels."
+def _files(
+    photographs: ImageFiles,
+    storage: Storage,
+    problems: Problems,
+    record: IngestRecord,
+    *,
+    missing: Missing,
+    unmatched: Unmatched,
+) -> dict[str, str | None]:
+    """Returns the XML file of every photograph that is to be taken; `None` for one that is clean because it has none."""
+    matches = match_files(list(photographs), storage)
+    for problem in matches.ambiguous.values():
+        problems.add(problem)
+    absent = [name for name in photographs if name not in matches.files and name not in matches.ambiguous]
+    told = (
+        f"{len(absent)} of {len(photographs)} photographs have no XML file of the same name in {storage.uri}{in_folders(absent)}: "
+        f"{first_ten(absent)}."
+    )
+    if absent and len(absent) == len(photographs):
+        raise AnnotationMissing(f"{told} Check the folders, and the names of the files.")
+    if absent and missing == "error":
+        problems.add(
+            AnnotationMissing(
+                f"{told} Add them, or say --missing skip to leave these photographs out, --missing clean where no file means no defect."
             )
-        label = (item.findtext("name") or "").strip() or "defect"
-        boxes.append(Box(label, max(int(left), 1) - 1, max(int(top), 1) - 1, int(right), int(bottom)))
-    return boxes
+        )
+    if matches.unmatched and unmatched == "error":
+        problems.add(
+            AnnotationUnmatched(
+                f"{len(matches.unmatched):,} XML files belong to no photograph: {first_ten(matches.unmatched)}. Add the photographs, "
+                "correct the names, or say --unmatched skip to leave these files out."
+            )
+        )
+    elif matches.unmatched:
+        record.left_out["XML files without photograph (--unmatched skip)"] = list(matches.unmatched)
+    if absent and missing == "skip":
+        record.left_out["photographs without XML file (--missing skip)"] = absent
+    named = set(absent) if missing == "clean" else set()
+    return {name: matches.files.get(name) for name in photographs if name in matches.files or name in named}
 
 
-def parse_xml(data: bytes, address: str) -> Element:
-    """Parses XML from strangers: entity declarations are refused, so that nothing expands or is fetched.
+class _Classes:
+    """Classes of boxes: which are defects, their numbers in masks, and which nobody defined."""
 
-    Raises:
-        AnnotationInvalid: not well-formed, larger than `MAX_BYTES`, or it declares entities.
-    """
-    if len(data) > MAX_BYTES:
-        raise AnnotationInvalid(f"{address} has {len(data):,} bytes; at most {MAX_BYTES:,} are read.")
+    def __init__(self, names: Collection[str], clean_names: Collection[str]) -> None:
+        both = sorted(set(names) & set(clean_names))
+        if both:
+            raise ClassUndefined(f"{first_ten(both)} stands in --names and in --clean-names; expected one of them.")
+        for name in names:
+            if names_no_defect(name):
+                raise ClassUndefined(
+                    f"--names has '{name}', which sounds like no defect; say --clean-names {name}, or rename the class."
+                )
+        self.named: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._names, self._clean = frozenset(names), frozenset(clean_names)
+        self._undefined: dict[str, list[str]] = {}
 
-    def refuse(*_: object) -> NoReturn:
-        raise AnnotationInvalid(f"{address} declares entities, which annotations have no need of; it is not read.")
+    def defects(self, boxes: Sequence[Box], file: str) -> list[Box]:
+        """Returns the boxes that are defects, and notes classes that nobody defined."""
+        for box in boxes:
+            known = box.name in self._names or box.name in self._clean
+            if not known and (self._names or names_no_defect(box.name)):
+                files = self._undefined.setdefault(box.name, [])
+                if file not in files[-1:]:
+                    files.append(file)
+        return [box for box in boxes if box.name not in self._clean]
 
-    builder = TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        raise AnnotationInvalid(f"{address} is no well-formed XML: {error}.") from None
-    return builder.close()
+    def mask(self, boxes: Sequence[Box], shape: tuple[int, ...]) -> np.ndarray:
+        """Draws boxes, int32 (height, width); the smaller one later, so that a large one does not hide it."""
+        mask = np.zeros(shape[:2], dtype=np.int32)
+        for box in sorted(boxes, key=_area, reverse=True):
+            number = self._numbers.setdefault(box.name, len(self._numbers) + 1)
+            self.named[number] = box.name
+            mask[box.top : box.bottom, box.left : box.right] = number
+        return mask
 
-
-def _whole_number(text: str | None) -> int | None:
-    try:
-        return round(float(text or ""))
-    except (ValueError, OverflowError):
-        return None
+    def judge(self, problems: Problems) -> None:
+        """Notes what is wrong with the classes of all files together."""
+        for name, files in self._undefined.items():
+            if names_no_defect(name):
+                why, otherwise = "sounds like no defect", "or give the class another name"
+            else:
+                why, otherwise = "is not in --names", f"or name it: --names {','.join([*sorted(self._names), name])}"
+            problems.add(
+                ClassUndefined(
+                    f"The class '{name}' of boxes in {len(files):,} files {why}: {first_ten(files)}. Say --clean-names "
+                    f"{','.join([*sorted(self._clean), name])} where such a box is no defect, {otherwise}."
+                )
+            )
 
 
 def _area(box: Box) -> int:

@@ -7,31 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from steel_training.data.dataset import CLEAN, DEFECTIVE
-
-# How people write "no defect" in a column of kinds, after `_plain`.
-NO_DEFECT = frozenset(
-    {
-        "-",
-        "0",
-        "none",
-        "nan",
-        "na",
-        "n/a",
-        "null",
-        "no",
-        "false",
-        "ok",
-        "o.k.",
-        "io",
-        "i.o.",
-        "good",
-        "gut",
-        "clean",
-        "normal",
-    }
-    | {"background", "pass", "passed", "ohne", "no defect", "nodefect", "defect free", "defectfree", "non defective"}
-    | {"without defect", "kein defekt"}
-)
+from steel_training.data.defect_types import names_no_defect
 
 
 @dataclass(frozen=True)
@@ -68,7 +44,7 @@ def contradictions(label: pd.Series, defect_type: pd.Series) -> Contradictions:
     """
     text = defect_type.astype("string")
     text = text.where(text.str.strip() != "")
-    kind = text.where(~_plain(text).isin(NO_DEFECT))
+    kind = text.where(~text.isin([word for word in text.dropna().unique() if names_no_defect(word)]))
     clean, defective = label == str(CLEAN), label == str(DEFECTIVE)
     words, kinds = kind[clean].unique(), kind[defective]
     if len(words) == 1 and kinds.notna().all() and kinds.nunique() > 1 and words[0] not in set(kinds):
@@ -80,7 +56,3 @@ def contradictions(label: pd.Series, defect_type: pd.Series) -> Contradictions:
     found = found.mask(typed_clean, "clean, and defect_type is " + text.fillna(""))
     found = found.mask(untyped_defective, "defective, and defect_type is " + text.fillna("empty"))
     return Contradictions(found, int(kind.notna().sum()), int(typed_clean.sum()), int(untyped_defective.sum()))
-
-
-def _plain(text: pd.Series) -> pd.Series:
-    return text.str.strip().str.lower().str.replace(r"[_\s-]+(?=\w)", " ", regex=True).str.strip()

@@ -99,6 +99,23 @@ def test_what_training_would_not_read_is_refused(data: bytes) -> None:
         in_graph(data)
 
 
+def oriented(orientation: int, order: str = "<", kind: str = "JPEG") -> bytes:
+    exif = Image.Exif()
+    exif.endian = order
+    exif[0x0112] = orientation
+    exif[0x010F] = "camera"
+    return encoded(GREY, kind, exif=exif)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_an_exif_orientation_is_refused(kind: str, order: str) -> None:
+    assert in_graph(oriented(1, order, kind)).shape == (40, 33, 3)
+    for orientation in range(2, 9):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="EXIF orientation"):
+            in_graph(oriented(orientation, order, kind))
+
+
 def test_a_file_that_unfolds_to_gigabytes_is_refused_without_unfolding_it() -> None:
     import resource
 

@@ -138,3 +138,22 @@ def test_two_manifests_that_differ_are_refused(tmp_path: Path, make_dataset, cha
     change(find_dataset(str(folder)).manifest).to_parquet(folder / "manifest.parquet", index=False)
     with pytest.raises(ManifestsDiffer, match=told):
         find_dataset(str(folder))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_manifest_of_a_spreadsheet_is_read(tmp_path: Path, make_dataset, encoding: str, separator: str) -> None:
+    folder = make_dataset(tmp_path / "d", patches=4, line="Süd")
+    plain = find_dataset(str(folder)).manifest
+    text = plain.assign(path=plain["path"].str.replace("/", "\\")).to_csv(
+        index=False, sep=separator, lineterminator="\r\n"
+    )
+    (folder / "manifest.csv").write_bytes(text.encode(encoding))
+    pd.testing.assert_frame_equal(find_dataset(str(folder)).manifest, plain)
+
+
+def test_an_encoding_that_does_not_name_itself_is_told(tmp_path: Path, make_dataset) -> None:
+    folder = make_dataset(tmp_path / "d", patches=4, line="Süd")
+    (folder / "manifest.csv").write_bytes((folder / "manifest.csv").read_bytes().decode().encode("cp1252"))
+    with pytest.raises(ManifestUnreadable, match=r"line 2 holds the byte 0xFC, which is no UTF-8: .*'CSV UTF-8'"):
+        find_dataset(str(folder))

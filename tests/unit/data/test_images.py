@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from steel_training.data.images import MAX_SIDE, ImageUnreadable, decode, read_batches
+from steel_training.data.images import MAX_SIDE, ImageUnreadable, as_png, decode, open_image, read_batches, without_tiff
+from steel_training.data.measurements import measure
 from steel_training.storage import open_storage
 
 GREY = np.random.default_rng(0).integers(0, 256, (24, 32), dtype=np.uint8)
@@ -36,6 +37,41 @@ def test_lossless_file_decodes_to_its_exact_pixels(kind: str) -> None:
 def test_jpeg_decodes_close_to_the_original() -> None:
     smooth = np.asarray(Image.fromarray(GREY).resize((32, 24)).convert("L").point(lambda v: v // 8 + 100))
     assert np.abs(decode(encoded(Image.fromarray(smooth), "JPEG", quality=95))[..., 0].astype(int) - smooth).max() < 25
+
+
+def oriented(kind: str, orientation: int, pixels: np.ndarray = GREY) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(Image.fromarray(pixels), kind, exif=exif)
+
+
+# What a viewer shows of GREY, by EXIF orientation.
+SHOWN = {
+    1: GREY, 2: GREY[:, ::-1], 3: GREY[::-1, ::-1], 4: GREY[::-1], 5: GREY.T,
+    6: np.rot90(GREY, -1), 7: np.rot90(GREY, 2).T, 8: np.rot90(GREY),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("orientation", SHOWN)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_exif_orientation_is_applied_once(kind: str, orientation: int) -> None:
+    data = oriented(kind, orientation)
+    for pixels in (decode(data), decode(without_tiff(data))):
+        np.testing.assert_array_equal(pixels[..., 0], SHOWN[orientation])
+
+
+def test_a_turned_jpeg_keeps_format_and_tables() -> None:
+    plain, turned = oriented("JPEG", 1), oriented("JPEG", 6)
+    assert (measure(turned).width, measure(turned).height, measure(turned).format) == (24, 32, "JPEG")
+    assert measure(turned).jpeg_tables == measure(plain).jpeg_tables
+    np.testing.assert_array_equal(decode(turned), np.rot90(decode(plain), -1))
+    assert without_tiff(plain) is plain
+    assert without_tiff(turned) == as_png(decode(turned))
+
+
+def test_damaged_exif_data_turns_nothing() -> None:
+    exif = b"Exif\0\0II*\0\xff\xff\xff\x7f"
+    assert open_image(encoded(Image.fromarray(GREY), "JPEG", exif=exif)).size == (32, 24)
 
 
 @pytest.mark.parametrize("mode", ["I;16", "RGBA", "P", "CMYK", "1", "F"])

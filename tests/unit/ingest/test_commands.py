@@ -61,6 +61,27 @@ def test_voc_takes_whole_photographs(tmp_path, save, steel, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["defective"] == 0
 
 
+def test_an_ingest_ends_with_a_table_and_takes_values(tmp_path, save, steel, capsys) -> None:
+    save(tmp_path / "images" / "a.png", steel(64, 150))
+    mask = np.full((64, 150), 255, np.uint8)
+    mask[:, 70:80], mask[0, 0] = 0, 7
+    save(tmp_path / "masks" / "a.png", mask)
+    words = ["ingest", "masks", tmp_path / "images", tmp_path / "masks", tmp_path / "out", "--edges", "leave"]
+    assert run(words) == 2
+    assert "--clean-values 255" in capsys.readouterr().err
+    assert run([*words, "--clean-values", "255", "--ignore-values", "7"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    for line in (
+        "with defects 1",
+        "patches, defective 1 value 0: 1",
+        "leaves out",
+        "photographs not covered 1 up to 14.7% (a)",
+    ):
+        assert line in told
+    assert run([*words, "--ignore-values", "white"]) == 2
+    assert "--ignore-values has 'white'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["inclusion", "0=clean", "x=1", "1=", "-1=a"])
 def test_names_that_are_no_number_and_name_are_refused(text) -> None:
     with pytest.raises(UsageError, match="--names has"):

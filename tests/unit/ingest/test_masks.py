@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,9 @@ from PIL import Image
 from steel_training.data.dataset import OutputExists, find_dataset
 from steel_training.data.splits import assign_splits
 from steel_training.ingest import ingest_masks
-from steel_training.ingest.masks import MaskInvalid, MaskMissing
+from steel_training.ingest.mask_values import MaskValuesInvalid
+from steel_training.ingest.masks import MaskInvalid, MaskMissing, MaskUnmatched
+from steel_training.ingest.problems import DatasetInvalid
 from steel_training.ingest.source_images import AmbiguousPhotograph, NoPhotographs, PhotographUnreadable
 from steel_training.ingest.tiling import CutRule, CutRuleInvalid, PhotographTooSmall, SizesDiffer
 
@@ -32,7 +36,7 @@ def ingest(folder: Path, **options):
 
 
 def test_photographs_and_masks_become_a_dataset_of_the_contract(photographs) -> None:
-    summary = ingest(photographs, names={1: "inclusion"}, group_regex="^(coil[0-9]+)")
+    summary = ingest(photographs, names={1: "inclusion", 2: "2"}, group_regex="^(coil[0-9]+)")
     dataset = find_dataset(str(photographs / "out"))
     table = dataset.manifest.set_index("patch_id")
     assert (summary.patches, summary.defective, summary.sources, summary.groups) == (8, 4, 4, 2)
@@ -71,7 +75,8 @@ def test_which_defective_patches_are_kept_depends_on_the_seed_and_not_on_other_p
     first = kept("a", seed=1)
     assert 3 < len(first) < 17
     assert first != kept("b", seed=2)
-    (tmp_path / "images" / "0.png").unlink()
+    for folder in ("images", "masks"):
+        (tmp_path / folder / "0.png").unlink()
     assert kept("c", seed=1) == first
 
 
@@ -171,6 +176,173 @@ def test_a_share_to_keep_outside_zero_to_one_is_refused(photographs, share) -> N
         ingest(photographs, keep_defective=share)
 
 
+def manifest(folder: Path):
+    return find_dataset(str(folder / "out")).manifest
+
+
+def test_a_photograph_without_mask_is_clean_or_left_out_by_option(photographs, tmp_path) -> None:
+    (photographs / "masks" / "coil0_1.png").unlink()
+    with pytest.raises(MaskMissing, match="--missing skip .* --missing clean"):
+        ingest(photographs)
+    clean = ingest(photographs, missing="clean").record
+    assert (clean.unnamed, clean.left_out) == (["coil0_1"], {})
+    assert manifest(photographs).query("source_id == 'coil0_1'")["label"].tolist() == [0, 0]
+    ingest_masks(str(photographs / "images"), str(photographs / "masks"), str(tmp_path / "less"), missing="skip")
+    assert set(find_dataset(str(tmp_path / "less")).manifest["source_id"]) == {"coil0_0", "coil1_2", "coil1_3"}
+
+
+def test_masks_of_other_names_make_no_photograph_clean(photographs) -> None:
+    for path in list((photographs / "masks").iterdir()):
+        path.rename(path.with_stem(path.stem + "_GT"))
+    with pytest.raises(MaskMissing, match="4 of 4 photographs"):
+        ingest(photographs, missing="clean", unmatched="skip")
+
+
+def test_a_mask_without_photograph_is_refused_or_left_out(photographs) -> None:
+    (photographs / "images" / "coil1_3.png").unlink()
+    with pytest.raises(MaskUnmatched, match="1 of 4 masks belong to no photograph: coil1_3.*--unmatched skip"):
+        ingest(photographs)
+    assert list(ingest(photographs, unmatched="skip").record.left_out.values()) == [["coil1_3"]]
+
+
+def test_no_photograph_becomes_its_own_mask(photographs) -> None:
+    with pytest.raises(MaskInvalid, match="its own mask"):
+        ingest_masks(str(photographs / "images"), str(photographs / "images"), str(photographs / "out"))
+    with pytest.raises(MaskInvalid, match="4 files are below"):
+        ingest_masks(str(photographs), str(photographs / "masks"), str(photographs / "out"), missing="clean")
+
+
+def test_a_value_that_nobody_named_is_refused(photographs) -> None:
+    with pytest.raises(MaskInvalid, match="value 2 is in 2 masks and --names does not name it: coil0_1, coil1_3"):
+        ingest(photographs, names={1: "pit"})
+    assert ingest(photographs, names={1: "pit"}, clean_values={0, 2}).defective == 2
+
+
+def test_ignored_pixels_make_patches_neither_clean_nor_defective(photographs) -> None:
+    summary = ingest(photographs, names={1: "pit"}, ignore_values={2})
+    assert (summary.patches, summary.defective) == (6, 2)
+    assert summary.record.dropped["ignored"] == 2
+    assert set(summary.record.by_value) == {1}
+
+
+def test_white_beside_other_values_must_be_explained(photographs, save) -> None:
+    mask = np.zeros((64, 128), np.uint8)
+    mask[:, 0] = 255
+    save(photographs / "masks" / "coil0_0.png", mask)
+    with pytest.raises(MaskInvalid, match=r"255 stands beside 1, 2, in 1 masks: coil0_0\. .*--ignore-values 255"):
+        ingest(photographs)
+    assert ingest(photographs, ignore_values={255}).patches == 7
+
+
+def test_shades_of_grey_are_no_classes(photographs, save) -> None:
+    save(photographs / "masks" / "coil0_0.png", np.tile(np.arange(128, dtype=np.uint8), (64, 1)))
+    with pytest.raises(MaskInvalid, match="127 values besides clean ones"):
+        ingest(photographs)
+
+
+def test_inverted_masks_are_refused_and_read_when_said_so(photographs) -> None:
+    for path in (photographs / "masks").iterdir():
+        Image.fromarray(np.where(np.asarray(Image.open(path)) > 0, 0, 255).astype(np.uint8)).save(path)
+    with pytest.raises(MaskInvalid, match="value 255 alone 96%: they look inverted. Say --clean-values 255"):
+        ingest(photographs)
+    summary = ingest(photographs, clean_values={255})
+    assert summary.record.by_value == {0: 4}
+    assert set(manifest(photographs).query("x == 64")["label"]) == {1}
+    assert set(manifest(photographs).query("x == 0")["label"]) == {0}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"names": {1: "ok"}}, "1=ok names a defect that is none; say --clean-values 0, 1"),
+        ({"names": {1: "pit"}, "ignore_values": {1}}, "value 1 has two meanings"),
+    ],
+)
+def test_values_with_two_meanings_are_refused(photographs, options, told) -> None:
+    with pytest.raises(MaskValuesInvalid, match=told):
+        ingest(photographs, **options)
+
+
+def test_all_problems_are_told_at_once(photographs, save, steel) -> None:
+    for number in range(12):
+        save(photographs / "images" / f"new_{number:02d}.png", steel(64, 128))
+        save(photographs / "masks" / f"new_{number:02d}.png", np.zeros((64, 127), np.uint8))
+    (photographs / "masks" / "coil0_1.png").unlink()
+    (photographs / "images" / "coil1_2.png").write_bytes(b"torn")
+    with pytest.raises(DatasetInvalid) as raised:
+        ingest(photographs)
+    told = str(raised.value).splitlines()
+    assert told[0] == "14 problems; nothing was written:"
+    assert sum("its mask 127×64" in line for line in told) == 10
+    assert "  and 2 more of this kind" in told
+    assert any("coil0_1" in line for line in told)
+    assert any("coil1_2.png is no PNG" in line for line in told)
+    assert not (photographs / "out").exists()
+
+
+def test_names_are_matched_whatever_their_unicode_form(tmp_path, save, steel) -> None:
+    for form, folder, pixels in (("NFD", "images", steel(64, 64)), ("NFC", "masks", np.eye(64, dtype=np.uint8))):
+        save(tmp_path / folder / f"{unicodedata.normalize(form, 'Bänd_1')}.png", pixels)
+        save(tmp_path / folder / "b.png", pixels * 0 + 100 * (folder == "images"))
+    save(tmp_path / "images" / "._b.png", steel(64, 64))
+    (tmp_path / "images" / "._b.png").write_bytes(b"Mac OS X")
+    assert ingest(tmp_path, rule=CutRule(defective_min=0.01)).defective == 1
+
+
+def test_a_mask_drawn_on_a_turned_photograph_fits_it(tmp_path) -> None:
+    shown = np.full((64, 128), 90, np.uint8)
+    shown[:, :64] = 200
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(np.ascontiguousarray(np.rot90(shown))).save(tmp_path / "images" / "a.jpg", exif=exif, quality=95)
+    Image.fromarray((shown > 100).astype(np.uint8)).save(tmp_path / "masks" / "a.png")
+    assert ingest(tmp_path).record.turned == ["a"]
+    table = manifest(tmp_path)
+    (defective,) = table.query("label == 1")["path"]
+    assert np.asarray(Image.open(tmp_path / "out" / defective)).mean() > 190
+
+
+def test_the_record_says_what_every_label_rests_on(photographs, save, steel) -> None:
+    mask = np.zeros((64, 200), np.uint8)
+    mask[:40, 192:] = 1  # a defect that only the patch at the edge could hold
+    mask[5, 5] = 3  # one pixel: too little for a label
+    save(photographs / "images" / "NG_long.png", steel(64, 200))
+    save(photographs / "masks" / "NG_long.png", mask)
+    save(photographs / "images" / "NG_empty.png", steel(64, 128))
+    save(photographs / "masks" / "NG_empty.png", np.zeros((64, 128), np.uint8))
+    summary = ingest(photographs, rule=CutRule(cover_edges=False))
+    record = json.loads((photographs / "out" / "ingest.json").read_text())
+    assert record == summary.record.as_dict()
+    assert record["images"] == {
+        "taken": 6, "annotated": 6, "with_defects": 5, "clean_by_annotation": 1, "clean_because_nothing_names_them": 0,
+        "turned_by_exif": 0,
+    }  # fmt: skip
+    assert record["name_contradicts_annotation"] == ["NG_empty"]
+    assert record["patches"]["by_class"] == record["patches"]["by_mask_value"] == {"1": 2, "2": 2}
+    assert record["dropped_patches"] == {"undecided": 1, "ignored": 0, "blank": 0, "thinned": 0}
+    assert record["uncovered_share"] == {"NG_long": 0.04}
+    assert record["defects_in_no_patch"] == [
+        {"source_id": "NG_long", "class": "1", "x": 192, "y": 0, "pixels": 320},
+        {"source_id": "NG_long", "class": "3", "x": 5, "y": 5, "pixels": 1},
+    ]
+    for told in ("defects in no patch", "NG_long (1, 320 pixels)", "up to 4.0% (NG_long)", "contradicts"):
+        assert told in summary.record.table()
+
+
+def test_the_last_patches_lie_at_the_edge(photographs, save, steel) -> None:
+    mask = np.zeros((70, 150), np.uint8)
+    mask[66:, 140:] = 1
+    save(photographs / "images" / "long.png", steel(70, 150))
+    save(photographs / "masks" / "long.png", mask)
+    summary = ingest(photographs, rule=CutRule(defective_min=0.005))
+    assert summary.record.uncovered == {}
+    assert summary.record.in_no_patch == []
+    last = manifest(photographs).query("source_id == 'long' and label == 1")
+    assert last[["x", "y"]].to_numpy().tolist() == [[86, 6]]
+
+
 @pytest.mark.skipif(not NEU.is_dir(), reason="the NEU photographs are not here")
 def test_the_neu_photographs_give_the_known_number_of_patches_and_no_photograph_straddles(tmp_path) -> None:
     summary = ingest_masks(
@@ -179,6 +351,7 @@ def test_the_neu_photographs_give_the_known_number_of_patches_and_no_photograph_
         str(tmp_path / "neu"),
         names={1: "inclusion", 2: "patches", 3: "scratches"},
         keep_defective=0.33,
+        rule=CutRule(cover_edges=False),
     )
     clean = summary.patches - summary.defective
     assert 3500 < clean < 3700

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from steel_training.data.dataset import find_dataset
 from steel_training.errors import UsageError
 from steel_training.ingest import ingest_severstal
 from steel_training.ingest.csv_tables import TableInvalid
-from steel_training.ingest.severstal import RunLengthInvalid, decode_run_length
+from steel_training.ingest.cut_rule import SEVERSTAL_RULE
+from steel_training.ingest.problems import DatasetInvalid
+from steel_training.ingest.severstal import RowMissing, RowUnmatched, RunLengthInvalid, decode_run_length
 from steel_training.ingest.tiling import CutRule, PhotographTooSmall
 
 
@@ -43,7 +46,12 @@ def kaggle(tmp_path, save, steel) -> Path:
     return tmp_path
 
 
+# The figures of these tests are those of a grid without patches at the edge.
+GRID = replace(SEVERSTAL_RULE, cover_edges=False)
+
+
 def ingest(folder: Path, **options):
+    options = {"missing": "clean", "rule": GRID, **options}
     return ingest_severstal(str(folder / "images"), str(folder / "train.csv"), str(folder / "out"), **options)
 
 
@@ -84,7 +92,7 @@ def test_the_older_form_of_the_csv_says_the_same(kaggle) -> None:
     rows = (kaggle / "train.csv").read_text().splitlines()[1:]
     older = ["ImageId_ClassId,EncodedPixels", *(row.replace(",", "_", 1) for row in rows), "unnamed.jpg_4,"]
     (kaggle / "older.csv").write_text("\n".join(older) + "\n")
-    ingest_severstal(str(kaggle / "images"), str(kaggle / "older.csv"), str(kaggle / "older"))
+    ingest_severstal(str(kaggle / "images"), str(kaggle / "older.csv"), str(kaggle / "older"), rule=GRID)
     assert (kaggle / "older" / "manifest.csv").read_bytes() == (kaggle / "out" / "manifest.csv").read_bytes()
 
 
@@ -137,3 +145,61 @@ def test_a_csv_of_another_kind_is_refused(kaggle, content, error, told) -> None:
 def test_photographs_lower_than_a_patch_are_named(kaggle) -> None:
     with pytest.raises(PhotographTooSmall, match=r"large\.jpg: .* 512×512"):
         ingest(kaggle, rule=CutRule(patch=512, stride=256))
+
+
+def test_photographs_without_a_row_are_refused_by_folder(kaggle, save, steel) -> None:
+    save(kaggle / "images" / "test_images" / "new.jpg", steel(256, 1600))
+    with pytest.raises(
+        RowMissing, match=r"2 of 4 photographs \(1 in test_images, 1 in the top folder\): .*--missing clean"
+    ):
+        ingest(kaggle, missing="error")
+    summary = ingest(kaggle, missing="skip")
+    assert (summary.sources, len(next(iter(summary.record.left_out.values())))) == (2, 2)
+
+
+def test_clean_for_want_of_a_row_is_counted_apart(kaggle) -> None:
+    with (kaggle / "train.csv").open("a") as table:
+        table.write("small.jpg,4,\n")
+    record = ingest(kaggle).record
+    assert record.as_dict()["images"]["clean_because_nothing_names_them"] == 1
+    assert record.unnamed == ["unnamed"]
+    assert record.by_value == {3: 3, 1: 1}
+
+
+def test_rows_without_photograph_are_refused_or_left_out(kaggle) -> None:
+    (kaggle / "images" / "small.jpg").unlink()
+    with pytest.raises(RowUnmatched, match=r"1 photographs that are not there: small\.jpg.*--unmatched skip"):
+        ingest(kaggle)
+    assert ingest(kaggle, unmatched="skip").sources == 2
+
+
+@pytest.mark.parametrize("row", ["unnamed.jpg,,", "unnamed.jpg,2.0,nan", "unnamed.jpg,3,-1", "unnamed.jpg,nan,NaN"])
+def test_every_spelling_of_no_defect_is_clean(kaggle, row) -> None:
+    with (kaggle / "train.csv").open("a") as table:
+        table.write(f"{row}\n")
+    record = ingest(kaggle, missing="error").record
+    assert record.as_dict()["images"]["clean_by_annotation"] == 1
+
+
+@pytest.mark.parametrize("row", ["large.jpg,3,", "large.jpg,,"])
+def test_a_row_that_contradicts_another_is_refused(kaggle, row) -> None:
+    with (kaggle / "train.csv").open("a") as table:
+        table.write(f"{row}\n")
+    with pytest.raises(RunLengthInvalid, match=r"row 5 says that large\.jpg has no defect.*, row [23] that it has"):
+        ingest(kaggle)
+
+
+def test_all_bad_rows_are_named_at_once(kaggle) -> None:
+    with (kaggle / "train.csv").open("a") as table:
+        table.write("large.jpg,x,1 2\nsmall.jpg,1,0 5\nabsent.jpg,1,1 2\n")
+    with pytest.raises(
+        DatasetInvalid, match=r"(?s)3 problems.*row 5: .*class 'x'.*row 6 .*'0 5' leaves.*: absent\.jpg"
+    ):
+        ingest(kaggle)
+
+
+@pytest.mark.parametrize(("separator", "encoding"), [(";", "utf-8-sig"), ("\t", "utf-16")])
+def test_a_table_of_a_spreadsheet_is_read(kaggle, separator, encoding) -> None:
+    text = (kaggle / "train.csv").read_text().replace(",", separator)
+    (kaggle / "train.csv").write_bytes(text.encode(encoding))
+    assert ingest(kaggle).defective == 4

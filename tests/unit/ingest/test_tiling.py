@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steel_training.ingest.tiling import CutRule, CutRuleInvalid, PhotographTooSmall, SizesDiffer, cut
+from steel_training.ingest.tiling import IGNORED, CutRule, CutRuleInvalid, PhotographTooSmall, SizesDiffer, cut
 
 
 def marked(pixels: int, value: int = 1) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_pixels_or_share_make_a_patch_defective_whichever_is_less(patch, defect_
 
 def test_the_grid_starts_at_the_top_left_and_knows_where_each_patch_lies() -> None:
     photograph = np.arange(100 * 140, dtype=np.uint32).reshape(100, 140).astype(np.uint8)
-    pieces = list(cut(photograph, np.zeros((100, 140), np.uint8), CutRule(patch=32, stride=32)))
+    pieces = list(cut(photograph, np.zeros((100, 140), np.uint8), CutRule(patch=32, stride=32, cover_edges=False)))
     assert [(piece.x, piece.y) for piece in pieces] == [(x, y) for y in (0, 32, 64) for x in (0, 32, 64, 96)]
     for piece in pieces:
         np.testing.assert_array_equal(piece.pixels, photograph[piece.y : piece.y + 32, piece.x : piece.x + 32])
@@ -55,7 +55,7 @@ def test_the_grid_starts_at_the_top_left_and_knows_where_each_patch_lies() -> No
 def test_every_label_agrees_with_its_mask_and_no_patch_leaves_the_photograph(
     height, width, patch, stride, seed
 ) -> None:
-    rule = CutRule(patch=patch, stride=stride, clean_max=0.02, defective_min=0.1)
+    rule = CutRule(patch=patch, stride=stride, clean_max=0.02, defective_min=0.1, cover_edges=False)
     mask = (np.random.default_rng(seed).random((height, width)) < 0.06).astype(np.uint8)
     if min(height, width) < patch:
         with pytest.raises(PhotographTooSmall):
@@ -67,6 +67,30 @@ def test_every_label_agrees_with_its_mask_and_no_patch_leaves_the_photograph(
         assert piece.pixels.shape == (patch, patch)
         share = piece.pixels.mean()
         assert piece.label == (1 if share >= 0.1 else 0 if share <= 0.02 else None)
+
+
+@given(height=st.integers(8, 60), width=st.integers(8, 60), patch=st.integers(8, 30), overlap=st.integers(0, 29))
+def test_patches_at_the_edges_leave_no_pixel_out(height, width, patch, overlap) -> None:
+    rule = CutRule(patch=patch, stride=max(patch - overlap, 1))
+    if min(height, width) < patch:
+        return
+    covered = np.zeros((height, width), int)
+    pieces = list(cut(covered.astype(np.uint8), covered, rule))
+    for piece in pieces:
+        assert piece.pixels.shape == (patch, patch)
+        covered[piece.y : piece.y + patch, piece.x : piece.x + patch] += 1
+    assert covered.min() >= 1
+    assert len({(piece.x, piece.y) for piece in pieces}) == len(pieces)
+
+
+def test_pixels_that_nobody_judged_make_no_clean_patch() -> None:
+    mask = marked(82).astype(np.int32)
+    mask[-1, :10] = IGNORED
+    (piece,) = cut(np.zeros((64, 64), np.uint8), mask, CutRule())
+    assert (piece.label, piece.ignored) == (1, False)
+    mask[mask > 0] = 0
+    (piece,) = cut(np.zeros((64, 64), np.uint8), mask, CutRule())
+    assert (piece.label, piece.ignored, piece.defect_class) == (None, True, 0)
 
 
 def test_the_defect_class_is_the_one_that_covers_most() -> None:

@@ -1,0 +1,151 @@
+"""What an ingest did with every photograph and annotation: the table that it ends with, and `ingest.json` beside the manifest."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from steel_training.ingest.problems import first_ten
+
+FILE = "ingest.json"
+
+# What is made of a photograph that no annotation names, and of an annotation that belongs to no photograph.
+Missing = Literal["error", "clean", "skip"]
+Unmatched = Literal["error", "skip"]
+
+_GOOD, _BAD = frozenset({"ok", "good", "clean"}), frozenset({"ng", "nok", "bad", "defect", "defects", "defective"})
+_DROPPED = {
+    "undecided": "undecided: too few defect pixels to be sure, too many to be clean",
+    "ignored": "undecided: pixels that --ignore-values leaves out",
+    "blank": "blank: no steel to be seen",
+    "thinned": "defective, not kept (--keep-defective)",
+}
+
+
+class Basis(StrEnum):
+    """What the label of a photograph rests on."""
+
+    DEFECTS = "with_defects"
+    CLEAN = "clean_by_annotation"
+    UNNAMED = "clean_because_nothing_names_them"
+
+
+@dataclass
+class IngestRecord:
+    """Counts and names of one ingest.
+
+    Attributes:
+        format: name of the format.
+        images: photographs by what their label rests on.
+        unnamed: photographs that are clean only because nothing names them.
+        left_out: photographs and annotations that were left out by an option, by reason.
+        misnamed: photographs whose name says the opposite of their annotation: clean ones named NG, defective ones named OK.
+        turned: photographs whose EXIF orientation was applied.
+        by_class: defective patches by class.
+        by_value: patches in which a mask value (or class number) occurs.
+        clean, defective: patches.
+        dropped: patches that were cut and not taken, by reason.
+        uncovered: share of a photograph that no patch covers, where there is any.
+        in_no_patch: annotated defects without any defective patch.
+    """
+
+    format: str = ""
+    images: Counter[Basis] = field(default_factory=Counter)
+    unnamed: list[str] = field(default_factory=list)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    misnamed: list[str] = field(default_factory=list)
+    turned: list[str] = field(default_factory=list)
+    by_class: Counter[str] = field(default_factory=Counter)
+    by_value: Counter[int] = field(default_factory=Counter)
+    clean: int = 0
+    defective: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    uncovered: dict[str, float] = field(default_factory=dict)
+    in_no_patch: list[dict[str, Any]] = field(default_factory=list)
+
+    def photograph(self, name: str, basis: Basis) -> None:
+        """Counts a photograph."""
+        self.images[basis] += 1
+        if basis is Basis.UNNAMED:
+            self.unnamed.append(name)
+        words = set(re.split(r"[^a-z]+", name.lower()))
+        if words & (_GOOD if basis is Basis.DEFECTS else _BAD) and not words & (
+            _BAD if basis is Basis.DEFECTS else _GOOD
+        ):
+            self.misnamed.append(name)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the content of `ingest.json`. Its keys are read by others and keep their names."""
+        return {
+            "format": self.format,
+            "images": {
+                "taken": self.images.total(),
+                "annotated": self.images[Basis.DEFECTS] + self.images[Basis.CLEAN],
+                **{basis.value: self.images[basis] for basis in Basis},
+                "turned_by_exif": len(self.turned),
+            },
+            "clean_because_nothing_names_them": self.unnamed,
+            "name_contradicts_annotation": self.misnamed,
+            "left_out": self.left_out,
+            "patches": {
+                "total": self.clean + self.defective,
+                "clean": self.clean,
+                "defective": self.defective,
+                "by_class": dict(sorted(self.by_class.items())),
+                "by_mask_value": {str(value): count for value, count in sorted(self.by_value.items())},
+            },
+            "dropped_patches": {reason: self.dropped[reason] for reason in _DROPPED},
+            "uncovered_share": self.uncovered,
+            "defects_in_no_patch": self.in_no_patch,
+        }
+
+    def write(self, folder: Path) -> None:
+        """Writes `ingest.json` into a dataset."""
+        text = json.dumps(self.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+    def table(self) -> str:
+        """Returns the same as lines for people; what is zero and would surprise nobody is left out."""
+        rows = [
+            ("photographs", self.images.total(), ""),
+            ("  with defects", self.images[Basis.DEFECTS], ""),
+            ("  clean by annotation", self.images[Basis.CLEAN], ""),
+            ("  clean, nothing names them", self.images[Basis.UNNAMED], first_ten(self.unnamed)),
+        ]
+        if self.misnamed:
+            rows.append(("  whose name contradicts that", len(self.misnamed), first_ten(self.misnamed)))
+        if self.turned:
+            rows.append(("  turned as EXIF says", len(self.turned), first_ten(self.turned)))
+        rows += [(f"left out: {reason}", len(names), first_ten(names)) for reason, names in self.left_out.items()]
+        rows += [("patches, clean", self.clean, ""), ("patches, defective", self.defective, _counts(self.by_class))]
+        if self.by_value and set(map(str, self.by_value)) != set(self.by_class):
+            rows.append(("patches by mask value", sum(self.by_value.values()), _counts(self.by_value)))
+        rows += [
+            ("dropped patches", self.dropped[reason], why) for reason, why in _DROPPED.items() if self.dropped[reason]
+        ]
+        if self.uncovered:
+            worst = max(self.uncovered, key=self.uncovered.__getitem__)
+            rows.append(
+                (
+                    "photographs not covered",
+                    len(self.uncovered),
+                    f"up to {self.uncovered[worst]:.1%} ({worst}); see --edges, --stride",
+                )
+            )
+        if self.in_no_patch:
+            named = [
+                f"{defect['source_id']} ({defect['class']}, {defect['pixels']:,} pixels)" for defect in self.in_no_patch
+            ]
+            rows.append(("defects in no patch", len(named), first_ten(named)))
+        width = max(len(what) for what, _, _ in rows)
+        return "\n".join(f"{what:<{width}} {count:>9,}  {note}".rstrip() for what, count, note in rows)
+
+
+def _counts(counts: Mapping[Any, int]) -> str:
+    return ", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
