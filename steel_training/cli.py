@@ -27,7 +27,7 @@ from steel_training.runs.run import FIRST, STAGES, Run, StageResult, Status, saf
 from steel_training.serving.commands import serving
 from steel_training.storage import open_storage
 from steel_training.training import cluster
-from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
+from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED, printable
 
 if TYPE_CHECKING:
     from steel_training.stages.resolve_dataset import Request
@@ -84,9 +84,19 @@ _MACHINE = {
 """What the machine refuses, not the program: told with what to do, and no traceback."""
 
 
+class _OneLine(logging.Formatter):
+    """Writes each message on one line: a name in a dataset must not write lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code (see DESIGN, `steel-training --help`)."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for chatty in ("botocore", "great_expectations", "matplotlib", "absl", "tensorflow", "h5py"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     # Without a GPU, that there is none is all that TensorFlow's own errors would tell.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 
 from steel_training.environment import Environment
-from steel_training.runs.run import Status, safe_run_id
+from steel_training.runs.run import Status, folder_of
 from steel_training.verdict import Verdict
 from steel_training_airflow.links import report_address
 
@@ -57,7 +57,8 @@ class VerdictNotifier(BaseNotifier):
             )
             return
         shown = sender[0].url(privacy=True)  # without its password
-        if sender.notify(title=title, body=text):
+        # Plain text, which mail in HTML then escapes: a name in a dataset may hold tags.
+        if sender.notify(title=title, body=text, body_format=apprise.NotifyFormat.TEXT):
             self.log.info("Told %s.", shown)
         else:
             self.log.error("%s could not be told.", shown)
@@ -71,7 +72,7 @@ def notice(context: Mapping[str, Any], what: str | None = None) -> tuple[str, st
         what: for the title; else the verdict that the task's result holds, or `failed` without one.
     """
     task = context["ti"]
-    run_id = safe_run_id(context["run_id"])
+    run_id = folder_of(context["run_id"])
     result = task.xcom_pull(task_ids=task.task_id) or {}
     resolved = task.xcom_pull(task_ids="resolve_dataset") or {}
     verdict = _VERDICTS.get(result.get("status")) or result.get("outputs", {}).get("verdict")
@@ -80,6 +81,8 @@ def notice(context: Mapping[str, Any], what: str | None = None) -> tuple[str, st
     if dataset := resolved.get("outputs", {}).get("dataset"):
         lines.append(f"Dataset {dataset}.")
     lines += [f"{reason['code']}: {reason['message']}" for reason in result.get("reasons", ())]
+    if left_out := result.get("reasons_left_out"):
+        lines.append(f"And {left_out:,} reasons more, in the report.")
     if verdict is None and what is None:
         lines.append(str(context.get("exception") or "The task's log has the reason."))
     if verdict is not None:
