@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
@@ -156,6 +157,22 @@ class Storage(ABC):
         Raises:
             ObjectNotFound: there is no such folder.
         """
+
+    def md5(self, key: str) -> str:
+        """Returns the MD5 of an object's bytes, as S3 tells it in a listing.
+
+        Raises:
+            ObjectNotFound: there is none.
+        """
+        return hashlib.md5(self.read(key), usedforsecurity=False).hexdigest()
+
+    def copy_to(self, key: str, target: Path) -> None:
+        """Copies an object of any size to a file.
+
+        Raises:
+            ObjectNotFound: there is none.
+        """
+        target.write_bytes(self.read(key))
 
     def read_json(self, key: str) -> Any:
         """Returns the object parsed as JSON."""
