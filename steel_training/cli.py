@@ -28,7 +28,7 @@ from steel_training.runs.run import Run
 from steel_training.serving.commands import serving
 from steel_training.storage import open_storage
 from steel_training.training import cluster
-from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
+from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED, printable
 
 if TYPE_CHECKING:
     from steel_training.stages.resolve_dataset import Request
@@ -85,9 +85,19 @@ _MACHINE_ERRORS = {
 """Errors of the machine, not of the program: reported with advice and without a traceback."""
 
 
+class _OneLine(logging.Formatter):
+    """Writes each message on one line: a name in a dataset must not write lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code (see the README)."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for chatty in ("botocore", "great_expectations", "matplotlib", "absl", "tensorflow", "h5py"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     # On a machine without a GPU, TensorFlow logs errors only to say so.

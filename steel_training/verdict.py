@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+LONGEST_MESSAGE = 4_000
+"""Characters of a reason's message; what a dataset calls its patches may be longer than anybody reads."""
+
+# Control characters, separators of lines, and marks that turn the direction of what follows.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Returns a text on one line, as it was written: what would begin another line, or hide one, is escaped."""
+    return _UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 class Verdict(StrEnum):
@@ -52,10 +64,20 @@ ALLOWED = "ALARM, allowed by name: "
 
 @dataclass(frozen=True)
 class Reason:
-    """One reason for a verdict: a stable code, and a message with the number, the target and what to do next."""
+    """One reason for a verdict: a stable code, and a message with the number, the target and what to do next.
+
+    The message is one line of at most `LONGEST_MESSAGE` characters, whatever a dataset's names hold.
+    """
 
     code: str
     message: str
+
+    def __post_init__(self) -> None:
+        """Escapes and shortens the message."""
+        message = printable(self.message)
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[: LONGEST_MESSAGE - 1]}…"
+        object.__setattr__(self, "message", message)
 
     def as_dict(self) -> dict[str, str]:
         """Returns the reason as it stands in result files and on the last line of `run`."""

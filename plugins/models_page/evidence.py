@@ -48,8 +48,8 @@ def mistakes(store: Storage, run_id: str) -> tuple[list[Mistake], list[Mistake]]
     found = _json(store, f"{RUNS}/{run_id}/evaluate/attention/index.json")
     told: dict[str, list[Mistake]] = {"missed": [], "false_alarm": []}
     for looked in found if isinstance(found, list) else ():
-        if isinstance(looked, Mapping) and looked.get("kind") in told:
-            told[looked["kind"]].append(_mistake(run_id, looked))
+        if isinstance(looked, Mapping) and (kind := str(looked.get("kind"))) in told:
+            told[kind].append(_mistake(run_id, looked))
     return told["missed"], told["false_alarm"]
 
 

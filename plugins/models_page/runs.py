@@ -21,7 +21,7 @@ from models_page.pages import render
 from models_page.rows import SIGNS, measured, moment, started
 from models_page.store import open_store
 from steel_training.report.formatting import duration, headline
-from steel_training.runs.result import STAGES, StageResult, safe_run_id
+from steel_training.runs.result import STAGES, StageResult, folder_of, safe_run_id
 from steel_training.runs.run import ResultUnreadable, Run
 from steel_training.storage import Storage
 from steel_training.verdict import Verdict
@@ -81,9 +81,10 @@ def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTML
             request, "message.html.j2", title="No verdict", way_out=None,
             message=f"Runs of {dag} have none: only those of {DAG_ID} train a model.",
         )  # fmt: skip
-    store, run_id = open_store(), safe_run_id(dag_run_id)
-    results, torn = _results(store, run_id)
     airflow = _in_airflow(dag_run_id)
+    # What Airflow does not know is a run by hand, or the folder of a run, which other pages name it by.
+    store, run_id = open_store(), folder_of(dag_run_id) if airflow else safe_run_id(dag_run_id)
+    results, torn = _results(store, run_id)
     last = _last(results, airflow)
     verdict = last.verdict if last else None
     active = airflow.state in ACTIVE if airflow else False

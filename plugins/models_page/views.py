@@ -19,6 +19,7 @@ router = APIRouter()
 
 # A page that has waited so long for old records shows the newest, and looks again.
 WITHIN_SECONDS = 0.4
+_DIGITS = 9  # of the number of a page
 
 
 @router.get("/", response_class=HTMLResponse)
@@ -39,7 +40,7 @@ def models(
         champion,
         whole=not verdicts.missing,
         verdict=verdict if verdict in FILTERS else None,
-        page=int(page) if page.isdecimal() else 1,
+        page=int(page) if page.isdecimal() and len(page) <= _DIGITS else 1,
     )
     of_champion = next((d for d in decisions if champion and d.get("version") == champion), None)
     return render(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BranchMixIn, Param
 
-from steel_training.runs.result import safe_run_id
+from steel_training.runs.result import folder_of
 from steel_training.verdict import ALLOWED
 from steel_training_airflow.links import report_address
 from steel_training_airflow.notices import WAITS, VerdictNotifier
@@ -55,7 +55,7 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
     def execute(self, context: Context) -> Any:
         """Asks for approval, showing the metrics, and waits without occupying a worker."""
         decided = context["ti"].xcom_pull(task_ids="decide") or {}
-        report = report_address(safe_run_id(context["run_id"]))
+        report = report_address(folder_of(context["run_id"]))
         self.body = question(decided.get("outputs", {}), report, alarms_allowed(decided.get("reasons", ())))
         return ApprovalOperator.execute(self, context)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 
 from steel_training.environment import Environment
-from steel_training.runs.result import safe_run_id, verdict_of
+from steel_training.runs.result import folder_of, verdict_of
 from steel_training_airflow.links import report_address
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class VerdictNotifier(BaseNotifier):
             )
             return
         shown = sender[0].url(privacy=True)  # without the password
-        if sender.notify(title=title, body=text):
+        # Plain text, which mail in HTML then escapes: a name in a dataset may hold tags.
+        if sender.notify(title=title, body=text, body_format=apprise.NotifyFormat.TEXT):
             self.log.info("Notified %s.", shown)
         else:
             self.log.error("Could not notify %s.", shown)
@@ -68,7 +69,7 @@ def notice(context: Mapping[str, Any], what: str | None = None) -> tuple[str, st
         what: end of the title; by default the verdict in the task's result, or `failed` without one.
     """
     task = context["ti"]
-    run_id = safe_run_id(context["run_id"])
+    run_id = folder_of(context["run_id"])
     result = task.xcom_pull(task_ids=task.task_id) or {}
     resolved = task.xcom_pull(task_ids="resolve_dataset") or {}
     verdict = verdict_of(result.get("status"), result.get("outputs", {}))
@@ -77,6 +78,8 @@ def notice(context: Mapping[str, Any], what: str | None = None) -> tuple[str, st
     if dataset := resolved.get("outputs", {}).get("dataset"):
         lines.append(f"Dataset {dataset}.")
     lines += [f"{reason['code']}: {reason['message']}" for reason in result.get("reasons", ())]
+    if left_out := result.get("reasons_left_out"):
+        lines.append(f"And {left_out:,} reasons more, in the report.")
     if verdict is None and what is None:
         lines.append(str(context.get("exception") or "See the task's log for the reason."))
     if verdict is not None:

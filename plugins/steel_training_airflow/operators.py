@@ -21,14 +21,14 @@ import os
 import shlex
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BranchMixIn
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from steel_training.environment import Environment
-from steel_training.runs.result import Status, safe_run_id
+from steel_training.runs.result import Status, folder_of
 from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
 from steel_training_airflow.child import ChildProcess
 from steel_training_airflow.links import ALL, links_of
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 EXIT_WRONG_USE = 2
 SMALL = 600
 """Maximum length, in characters of JSON, of an output that is pushed to XCom."""
+MOST = 32_768
+"""Maximum bytes of JSON of all reasons, and of all outputs, that are pushed to XCom: Airflow's database keeps it for every task."""
 
 # A worker's environment holds Airflow's secrets; a stage gets only the variables that it needs.
 PASSED_ON = frozenset(
@@ -87,7 +89,7 @@ class StageOperator(BaseOperator):
 
     def run_stage(self, context: Context) -> dict[str, Any]:
         """Runs the stage, pushes the summary of its result to XCom, and returns the whole result."""
-        run_id = safe_run_id(context["run_id"])
+        run_id = folder_of(context["run_id"])
         environment = Environment.read()
         if not environment.store:
             raise AirflowFailException(
@@ -199,18 +201,31 @@ def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def summary(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the part of a stage's result that is pushed to XCom: status, reasons, seconds, and small outputs."""
-    outputs = {
-        name: value
-        for name, value in result.get("outputs", {}).items()
-        if value is not None and len(json.dumps(value)) <= SMALL
-    }
-    return {
-        "status": result.get("status"),
-        "reasons": list(result.get("reasons", ())),
-        "seconds": result.get("seconds"),
-        "outputs": outputs,
-    }
+    """Returns the part of a stage's result that is pushed to XCom: status, reasons, seconds, and small outputs.
+
+    Reasons and outputs take at most `MOST` bytes each; of the outputs the smallest go first.
+    """
+    sizes = {name: len(json.dumps(value)) for name, value in result.get("outputs", {}).items() if value is not None}
+    outputs, room = {}, MOST
+    for name in sorted(sizes, key=lambda each: sizes[each]):
+        room -= len(name) + sizes[name]
+        if sizes[name] > SMALL or room < 0:
+            break
+        outputs[name] = result["outputs"][name]
+    reasons, left_out = _first(result.get("reasons", ()))
+    found = {"status": result.get("status"), "reasons": reasons, "seconds": result.get("seconds"), "outputs": outputs}
+    return found | ({"reasons_left_out": left_out} if left_out else {})
+
+
+def _first(reasons: Sequence[Mapping[str, str]]) -> tuple[list[Mapping[str, str]], int]:
+    """Returns the reasons that take at most `MOST` bytes, the first ones first, and how many are left out."""
+    kept, room = [], MOST
+    for reason in reasons:
+        room -= len(json.dumps(reason))
+        if room < 0:
+            break
+        kept.append(reason)
+    return kept, len(reasons) - len(kept)
 
 
 def _parsed(line: str) -> dict[str, Any] | None:
@@ -227,8 +242,9 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _listed(result: Mapping[str, Any] | None) -> str:
-    reasons = result.get("reasons", ()) if result else ()
-    return "\n".join(f"  {reason['code']}: {reason['message']}" for reason in reasons)
+    reasons, left_out = _first(result.get("reasons", ()) if result else ())
+    lines = [f"  {reason['code']}: {reason['message']}" for reason in reasons]
+    return "\n".join([*lines, f"  and {left_out:,} reasons more, in the store"] if left_out else lines)
 
 
 def _ending(code: int) -> str:

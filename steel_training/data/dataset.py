@@ -119,7 +119,7 @@ def _digests(storage: Storage, paths: list[str]) -> list[str]:
         try:
             if not storage.is_local:
                 return etags[confined(path)].strip('"')
-            return hashlib.md5(storage.read(path), usedforsecurity=False).hexdigest()
+            return storage.md5(path)
         except (KeyError, StorageError, PathEscapes):
             return "missing"
 
@@ -257,7 +257,7 @@ def new_copy(dataset: Dataset, manifest: pd.DataFrame, out: str) -> None:
         def copy(path: str) -> None:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(dataset.storage.read(path))
+            dataset.storage.copy_to(path, target)
             if path in written:
                 os.utime(target, (written[path], written[path]))
 

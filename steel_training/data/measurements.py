@@ -14,7 +14,15 @@ from PIL import Image
 from steel_training.data.capture_traces import packing_of, signature_of
 from steel_training.data.images import GREY_AND_RGB, ImageUnreadable, open_image
 from steel_training.data.matching.keypoints import keypoints_of
-from steel_training.storage import ObjectNotFound, PackDamaged, PathEscapes, Storage, StorageError, open_dataset
+from steel_training.storage import (
+    FileRefused,
+    ObjectNotFound,
+    PackDamaged,
+    PathEscapes,
+    Storage,
+    StorageError,
+    open_dataset,
+)
 
 LEAVES_DATASET = "leaves the dataset"
 MISSING_FILE = "missing file"
@@ -130,7 +138,7 @@ def measure_file(storage: Storage, path: str | None) -> Measures:
         return Measures(path_problem=LEAVES_DATASET)
     except ObjectNotFound:
         return Measures(path_problem=MISSING_FILE)
-    except PackDamaged as error:
+    except (PackDamaged, FileRefused) as error:
         return Measures(decode_error=str(error))
     except (StorageError, UnicodeEncodeError):
         if not storage.is_local:

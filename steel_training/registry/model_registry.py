@@ -23,6 +23,7 @@ from steel_training.registry.errors import (
     VersionDamaged,
     VersionNotFound,
 )
+from steel_training.registry.gate_record import oddity
 from steel_training.registry.pointer import REMEMBERED, Pointer, surplus
 from steel_training.registry.record import RecordRefused, Unreadable, Verdicts, by_time, checked
 from steel_training.storage import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined, schema
@@ -229,11 +230,19 @@ class Registry:
 
         Raises:
             VersionNotFound: there is no such version.
-            VersionDamaged: it is not what was published.
+            VersionDamaged: it is not what was published, or cannot be shown.
+            WrittenByNewer: a later version of this program wrote it.
         """
         sums = self._checksums(version)
-        found: dict[str, Any] = json.loads(self._read(version, "gate.json", sums.get("gate.json", "")))
-        schema.readable(found, f"gate.json of version {version}")
+        data = self._read(version, "gate.json", sums.get("gate.json", ""))
+        try:
+            found: dict[str, Any] = json.loads(data)
+        except ValueError as error:
+            raise VersionDamaged(f"gate.json of version {version} cannot be read: {error}.") from None
+        if isinstance(found, dict):
+            schema.readable(found, f"gate.json of version {version}")
+        if (odd := oddity(found)) is not None:
+            raise VersionDamaged(f"gate.json of version {version} cannot be shown: {odd}.")
         return found
 
     @contextmanager

@@ -81,7 +81,7 @@ def summary(version: str, known: Mapping[str, Any], champion: str | None) -> str
             f"             {counts['fn']} of {counts['tp'] + counts['fn']} defects missed, {counts['fp']} false alarms"
         )
     if known.get("threshold"):
-        lines.append(f"threshold    {known['threshold']['value']:.4f}")
+        lines.append(f"threshold    {_figure(known['threshold'].get('value'))}")
     if metrics:
         lines += ["", _aligned(rows)]
     for reason in known.get("reasons", ()):
@@ -125,7 +125,7 @@ def incomparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | N
 
 
 _SIDES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "threshold": lambda known: _figure(known.get("threshold", {}).get("value")),
+    "threshold": lambda known: _figure((known.get("threshold") or {}).get("value")),
     "dataset": lambda known: str(known.get("dataset", _NONE)),
     "fingerprint": lambda known: str(known.get("fingerprint", _NONE))[:16],
     "split seed": lambda known: str(known.get("split_seed", _NONE)),
@@ -140,7 +140,11 @@ def _facts(known: Mapping[str, Any]) -> Iterator[str]:
     machine, packages = known.get("machine") or {}, known.get("packages") or {}
     made = [
         *(f"{name} {packages[name]}" for name in ("tensorflow", "keras") if name in packages),
-        *([f"Python {machine['python']}, {machine['cores']} cores, {machine['platform']}"] if machine else []),
+        *(
+            [f"Python {machine.get('python')}, {machine.get('cores')} cores, {machine.get('platform')}"]
+            if machine
+            else []
+        ),
     ]
     for title, value in (
         ("judged", str(known.get("judged_at", ""))[:19].replace("T", " ")),

@@ -43,6 +43,7 @@ FIRST = STAGES[0]
 """The stage that says what a run is made from; asked for something else, the run begins anew."""
 
 
+_LIKE_HASHED = re.compile(r"-[0-9a-f]{8}\Z")
 SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -129,11 +130,21 @@ class StageResult:
 def safe_run_id(text: str) -> str:
     """Turns any run id, such as Airflow's `manual__2026-11-24T00:10:00+00:00`, into a folder name.
 
-    Ids that are folder names already stay as they are; others keep their readable part and get a hash, so that two
-    ids never share a folder.
+    Ids that are folder names already stay as they are, so that the folder of a run is an id of it too; others keep their
+    readable part and get a hash. See `folder_of` for ids that somebody else chooses.
     """
-    if SAFE_ID.fullmatch(text):
-        return text
+    return text if SAFE_ID.fullmatch(text) else _hashed(text)
+
+
+def folder_of(run_id: str) -> str:
+    """Turns the id that a scheduler gave a run into a folder name that no other id gets.
+
+    As `safe_run_id`; but an id that looks like the folder of another, with a hash at its end, gets a hash of its own.
+    """
+    return _hashed(run_id) if _LIKE_HASHED.search(run_id) else safe_run_id(run_id)
+
+
+def _hashed(text: str) -> str:
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:150] or "run"
     return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from steel_training.errors import UsageError
+from steel_training.storage.dataset_folder import FileRefused
 from steel_training.storage.folder import FolderStorage
 from steel_training.storage.interface import (
     ConditionFailed,
@@ -28,6 +29,7 @@ from steel_training.storage.s3 import S3Storage
 __all__ = [
     "ConditionFailed",
     "Entry",
+    "FileRefused",
     "FolderStorage",
     "ObjectNotFound",
     "PackDamaged",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -11,6 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from steel_training.errors import SteelTrainingError, UsageError
+
+# A NUL ends a path; a new line in a name would write lines of its own into logs.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class StorageError(SteelTrainingError):
@@ -33,10 +38,10 @@ def confined(key: str) -> str:
     """Returns a key in normal form: parts joined by single slashes, without `.`; empty for the top itself.
 
     Raises:
-        PathEscapes: it is absolute or leads outside (`..`), or holds a NUL or a backslash.
+        PathEscapes: it is absolute or leads outside (`..`), or holds a control character or a backslash.
     """
     parts = PurePosixPath(key).parts
-    if key.startswith("/") or ".." in parts or "\0" in key or "\\" in key:
+    if key.startswith("/") or ".." in parts or "\\" in key or _CONTROL.search(key):
         raise PathEscapes(f"The path {key!r} leaves its folder; expected a relative path without '..'.")
     return "/".join(parts)
 
@@ -152,6 +157,22 @@ class Storage(ABC):
         Raises:
             ObjectNotFound: there is no such folder.
         """
+
+    def md5(self, key: str) -> str:
+        """Returns the MD5 of an object's bytes, as S3 tells it in a listing.
+
+        Raises:
+            ObjectNotFound: there is none.
+        """
+        return hashlib.md5(self.read(key), usedforsecurity=False).hexdigest()
+
+    def copy_to(self, key: str, target: Path) -> None:
+        """Copies an object of any size to a file.
+
+        Raises:
+            ObjectNotFound: there is none.
+        """
+        target.write_bytes(self.read(key))
 
     def read_json(self, key: str) -> Any:
         """Returns the object parsed as JSON."""

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from steel_training.storage.dataset_folder import LARGEST_FILE, DatasetFolder
 from steel_training.storage.folder import FolderStorage
 from steel_training.storage.interface import Entry, ObjectNotFound, Storage, StorageError, confined
 from steel_training.storage.scratch import forget_unused, make_room, scratch_folder, sole_writer
@@ -25,8 +26,8 @@ from steel_training.storage.scratch import forget_unused, make_room, scratch_fol
 SUFFIX = ".zip"
 PATCHES_A_FILE = 4096
 """Some tens of MB of patches of 64 pixels: large enough for a service, small enough to fetch again."""
-LARGEST_MEMBER = 64 * 2**20
-"""Bytes. A patch is small by contract; a directory that promises more is a mistake or an attack on memory."""
+LARGEST_MEMBER = LARGEST_FILE
+"""Bytes of a patch that is packed; a directory that promises more is a mistake or an attack on memory."""
 
 _OPEN_AT_ONCE = 64
 
@@ -46,7 +47,8 @@ class PackedStorage(Storage):
 
     def __init__(self, inner: Storage) -> None:
         """Opens nothing yet; `inner` is where the objects lie."""
-        self.inner, self.uri, self.is_local = inner, inner.uri, inner.is_local
+        self.inner = DatasetFolder(inner.root) if isinstance(inner, FolderStorage) else inner
+        self.uri, self.is_local = inner.uri, inner.is_local
         self._open: OrderedDict[str, zipfile.ZipFile] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -57,6 +59,17 @@ class PackedStorage(Storage):
     def read_tagged(self, key: str) -> tuple[bytes, str]:
         data = self.read(key)
         return data, self.entry(key).etag
+
+    def md5(self, key: str) -> str:
+        shard, member = self._led(key)
+        return self.inner.md5(shard) if member is None else super().md5(key)
+
+    def copy_to(self, key: str, target: Path) -> None:
+        shard, member = self._led(key)
+        if member is None:
+            self.inner.copy_to(shard, target)
+        else:
+            super().copy_to(key, target)
 
     def entry(self, key: str) -> Entry:
         shard, member = self._led(key)
@@ -133,8 +146,8 @@ class PackedStorage(Storage):
 
     def _opened(self, shard: str) -> zipfile.ZipFile:
         try:
-            if isinstance(self.inner, FolderStorage):
-                return zipfile.ZipFile(self.inner.path(shard))
+            if isinstance(self.inner, DatasetFolder):
+                return zipfile.ZipFile(self.inner.open_file(shard))
             return self._copied(shard)
         except FileNotFoundError:
             raise ObjectNotFound(f"{self.location(shard)} does not exist.") from None

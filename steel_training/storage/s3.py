@@ -284,6 +284,10 @@ class S3Storage(Storage):
         with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
             list(pool.map(self._delete, [entry.key for entry in self.entries(prefix)]))
 
+    def copy_to(self, key: str, target: Path) -> None:
+        with self._explained(key):
+            self.client.download_file(self.bucket, self._key(key), str(target))
+
     def _delete(self, key: str) -> None:
         with self._explained(key):
             self.client.delete_object(Bucket=self.bucket, Key=self._key(key))
@@ -299,8 +303,7 @@ class S3Storage(Storage):
             def download(entry: Entry) -> None:
                 target = Path(scratch, confined(entry.key.removeprefix(f"{top}/")))
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with self._explained(entry.key):
-                    self.client.download_file(self.bucket, self._key(entry.key), str(target))
+                self.copy_to(entry.key, target)
 
             with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
                 list(pool.map(download, found))

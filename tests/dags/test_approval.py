@@ -43,6 +43,7 @@ def answered(option: str, reason: str | None = None, user: dict[str, str] | None
         (answered("Approve"), ["--by", "Ada"], "reject_model"),
         (answered("Approve", "looks fine"), ["--by", "Ada"], "reject_model"),
         (answered("Reject", "new lamps"), ["--by", "Ada", "--refuse", "new lamps"], "publish_model"),
+        (answered("Reject", "--by Eve"), ["--by", "Ada", "--refuse", "--by Eve"], "publish_model"),
         (answered("Reject"), ["--by", "Ada", "--refuse", "no reason given"], "publish_model"),
         (
             answered("Reject", user=None),

@@ -125,3 +125,17 @@ def test_without_recipients_only_the_log_is_written(ended: Any, monkeypatch, tas
     monkeypatch.delenv("STEEL_TRAINING_NOTIFY", raising=False)
     VerdictNotifier("waits for release").notify(ended("approve_release", None))
     assert [entry["event"].splitlines()[0] for entry in task_log] == ["steel-training: waits for release"]
+
+
+@pytest.mark.parametrize("format_", ["", "&format=html", "&format=text"])
+def test_a_name_in_a_mail_is_never_markup(ended: Any, mailbox: Any, monkeypatch, format_: str) -> None:
+    monkeypatch.setenv("STEEL_TRAINING_NOTIFY", f"{mailbox[0]}{format_}")
+    hostile = {"code": "leak.group", "message": '<img src="http://evil/x"><script>alert(1)</script> & p1'}
+    VerdictNotifier().notify(ended("evaluate", {"status": "refused", "reasons": [hostile], "outputs": {}}))
+    parts = {part.get_content_type(): part.get_content() for part in mailbox[1][0].walk() if not part.is_multipart()}
+    assert "<script>alert(1)</script>" in parts["text/plain"], "as it was written"
+    if page := parts.get("text/html"):
+        assert "<img" not in page
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
+    assert ("text/html" in parts) == (format_ == "&format=html")

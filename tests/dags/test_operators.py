@@ -24,7 +24,9 @@ from airflow.sdk.exceptions import (
     DownstreamTasksSkipped,
 )
 from airflow.sdk.execution_time.timeout import timeout
-from steel_training_airflow.operators import DecideOperator, StageOperator, stage_environment
+from steel_training_airflow.operators import MOST, DecideOperator, StageOperator, stage_environment
+
+from steel_training.runs.result import folder_of
 
 ContextOf = Callable[..., dict[str, Any]]
 Install = Callable[[str], None]
@@ -275,3 +277,34 @@ def test_missing_decision_fails(
     stage_program(result("decide", **publish))
     with pytest.raises(AirflowException, match="publish"):
         decide.execute(context())
+
+
+def test_what_travels_in_xcom_is_bounded(
+    stage_program: Callable[[str], None], store: Path, context: Callable[..., Any]
+) -> None:
+    stage_program(
+        """
+        reasons = [{"code": "leak.group", "message": "p" * 3000 + str(n)} for n in range(5000)]
+        outputs = {"verdict": "rejected", "version": None, "ids": ["p" * 30] * 500000}
+        outputs |= {f"figure{n}": "x" * 500 for n in range(10000)}
+        print(json.dumps({"stage": "reject_model", "status": "done", "reasons": reasons, "outputs": outputs, "seconds": 1}))
+        """
+    )
+    seen = context()
+    StageOperator(task_id="reject_model").execute(seen)
+    pushed = seen["ti"].pushed["return_value"]
+    assert len(json.dumps(pushed)) < 2 * MOST + 1000
+    assert pushed["outputs"]["verdict"] == "rejected"
+    assert len(pushed["reasons"]) + pushed["reasons_left_out"] == 5000
+    assert pushed["reasons"][0]["message"].endswith("p0")
+
+
+def test_a_run_named_like_anothers_folder_has_its_own(
+    stage_program: Callable[[str], None], store: Path, context: Callable[..., Any], tmp_path: Path
+) -> None:
+    stage_program(f"open({str(tmp_path / 'asked')!r}, 'w').write(argv[4])\nprint(json.dumps({{'status': 'done'}}))")
+    folders = []
+    for run_id in ("manual__2026-11-24T00:10:00+00:00", folder_of("manual__2026-11-24T00:10:00+00:00")):
+        StageOperator(task_id="train_head").execute({**context(), "run_id": run_id})
+        folders.append((tmp_path / "asked").read_text())
+    assert folders[0] != folders[1]

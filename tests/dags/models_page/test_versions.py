@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import io
 import json
+import operator
+import random
 import re
 
 import pytest
@@ -135,3 +139,44 @@ def test_a_version_that_was_tampered_with_is_not_shown_as_if_it_were_fine(any_st
     answer = browser("viewer").get(PAGE)
     assert answer.status_code == 409
     assert "gate.json of version 20261124-aa is not what was published" in answer.text
+
+
+ODD = [None, [], {}, "x", 5, -1, 1e308, [5], [{}], {"a": []}, {"value": "x"}, True]
+
+
+def places(value, path=()):
+    """Every place of a JSON value, from its top."""
+    yield path
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from places(value[key], (*path, key))
+
+
+def test_an_odd_gate_json_is_answered_and_never_fails_the_page(folder_store, tmp_path, browser):
+    publish(folder_store, tmp_path, "v1")
+    publish(folder_store, tmp_path, "v2")
+    top, client = tmp_path / "store/models/steel-defects/versions/v1", browser("viewer")
+    whole = json.loads((top / "gate.json").read_text())
+    odd = [(path, value) for path in places(whole) for value in ODD]
+    chosen = random.Random(0).sample(odd, 60) + [((), value) for value in ODD]
+    statuses = set()
+    for path, value in chosen:
+        content = json.loads(json.dumps({"whole": whole}))
+        *above, last = ("whole", *path)
+        functools.reduce(operator.getitem, above, content)[last] = value
+        (top / "gate.json").write_text(json.dumps(content["whole"]))
+        sums = json.loads((top / "checksums.json").read_text())
+        sums["gate.json"] = hashlib.sha256((top / "gate.json").read_bytes()).hexdigest()
+        (top / "checksums.json").write_text(json.dumps(sums))
+        for page in ("versions/v1", "compare?a=v1&b=v2", "?"):
+            answer = client.get(f"/steel-training/{page}")
+            assert answer.status_code in (200, 409), (path, value, page)
+            statuses.add(answer.status_code)
+    assert statuses == {200, 409}
+
+
+@pytest.mark.parametrize("page", ["9" * 5000, "0" * 5000 + "1", "-1", "", "²", "٣", "1e9"])
+def test_an_odd_number_of_a_page_is_answered(folder_store, tmp_path, browser, page):
+    publish(folder_store, tmp_path, "v1")
+    answer = browser("viewer").get("/steel-training/", params={"page": page})
+    assert answer.status_code == 200
+    assert "v1" in answer.text

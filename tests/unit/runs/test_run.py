@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steel_training.errors import SteelTrainingError, UsageError
-from steel_training.runs.result import StageResult, Status, safe_run_id
+from steel_training.runs.result import StageResult, Status, folder_of, safe_run_id
 from steel_training.runs.run import ResultUnreadable, Run, StageNotDone
 from steel_training.storage import open_storage
 from steel_training.verdict import Reason, Verdict
@@ -102,3 +102,18 @@ def test_a_torn_result_is_made_again(run: Run, content: bytes, caplog: pytest.Lo
         run.read_result("s")
     assert run.perform("s", {"x": 1}, lambda _: StageResult("s", outputs={"n": 2})).outputs == {"n": 2}
     assert run.result("s").outputs == {"n": 2}
+
+
+@given(st.text(max_size=300))
+def test_no_scheduled_run_shares_the_folder_of_another(text: str) -> None:
+    folder = folder_of(text)
+    Run(open_storage("/nowhere"), folder)
+    assert safe_run_id(folder) == folder, "the command of a stage names the folder"
+    assert folder_of(folder) != folder or folder == text
+
+
+def test_an_id_like_a_hashed_folder_gets_its_own() -> None:
+    folder = folder_of("manual__2026-11-24T00:10:00+00:00")
+    assert folder == safe_run_id("manual__2026-11-24T00:10:00+00:00"), "runs made before are found"
+    assert folder_of(folder) != folder
+    assert folder_of("scheduled__2026-11-24") == "scheduled__2026-11-24"

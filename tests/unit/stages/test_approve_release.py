@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from steel_training.cli import main
-from steel_training.runs.result import StageResult
+from steel_training.registry import Registry
+from steel_training.runs.artifacts import BUNDLE
+from steel_training.runs.result import REPORT, StageResult
 from steel_training.runs.run import Run
-from steel_training.storage import open_storage
+from steel_training.storage import StorageError, open_storage
 from steel_training.verdict import Reason
 
 MET = Reason("gate.met", "recall 0.97 reaches its target 0.95")
@@ -84,3 +87,50 @@ def test_an_answer_that_is_none_is_told(decided, capsys, settings, words, told) 
     assert asked(run, "approve_release", *words) == 2
     assert told in capsys.readouterr().err
     assert run.find_result("approve_release") is None
+
+
+@pytest.mark.parametrize("reason", ["-1 % recall on line 2", "--by Eve", "-h", "--", "--store=/elsewhere"])
+def test_a_refusal_may_begin_with_a_dash(decided, reason: str) -> None:
+    run = decided()
+    assert asked(run, "approve_release", "--by", "Ada", "--refuse", reason) == 0
+    answered = run.result("approve_release")
+    assert (answered.outputs["reason"], answered.outputs["by"]) == (reason, "Ada")
+    assert asked(run, "approve_release", "--by", "-Ada-") == 0
+    assert run.result("approve_release").outputs["by"] == "-Ada-"
+
+
+@pytest.mark.parametrize("ended", [StorageError("S3 is gone"), KeyboardInterrupt()])
+def test_a_version_has_a_record_whatever_ends_its_run(
+    decided, monkeypatch: pytest.MonkeyPatch, ended: BaseException
+) -> None:
+    run = decided(require=False)
+
+    def judged(folder: Path) -> StageResult:
+        (folder / BUNDLE).mkdir()
+        (folder / BUNDLE / "model").write_text("weights", encoding="utf-8")
+        return StageResult("evaluate", outputs={"metrics": {}, "targets": {}})
+
+    run.perform("evaluate", {}, judged)
+    monkeypatch.setattr("steel_training.stages.publish_model.write_lineage", lambda *_: None)
+    monkeypatch.setattr(
+        "steel_training.stages.publish_model.write_report", lambda *_: run.store.write(run.key(REPORT), b"")
+    )
+    with monkeypatch.context() as broken:
+
+        def ends(*_: object, **__: object) -> None:
+            raise ended
+
+        broken.setattr(Registry, "promote", ends)
+        with contextlib.suppress(KeyboardInterrupt):
+            assert asked(run, "publish_model") == 1
+    registry = run.registry
+    (record,) = registry.decisions()
+    assert [record["version"]] == registry.versions()
+    assert (record["verdict"], record["reasons"][0]["code"]) == ("published", "release.not_promoted")
+    assert "Continue run night" in record["reasons"][0]["message"]
+    assert asked(run, "publish_model") == 0, "it is concluded by doing it again"
+    (record,) = registry.decisions()
+    assert ([reason["code"] for reason in record["reasons"]], registry.champion()[0]) == (
+        ["gate.met"],
+        record["version"],
+    )

@@ -1,0 +1,72 @@
+"""What `gate.json` of a version must be to be shown and compared: fields may be missing, none may be of another kind. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+_Object = dict[str, Any]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Estimate(_Part):
+    value: float | None = None
+    bound: float | None = None
+    lower: float | None = None
+
+
+class _Counts(_Part):
+    tp: int
+    fn: int
+    fp: int
+    tn: int
+
+
+class _Sizes(_Part):
+    clean: int
+    defective: int
+    groups: int
+
+
+class _Threshold(_Part):
+    value: float | None = None
+
+
+class _Reason(_Part):
+    code: str
+    message: str
+
+
+class _Config(_Part):
+    gate: _Object = {}
+    model: _Object = {}
+    data: _Object = {}
+
+
+class _Gate(_Part):
+    run_id: str | None = None
+    judged_at: str | None = None
+    metrics: dict[str, _Estimate | None] = {}
+    counts: _Counts | None = None
+    parts: dict[str, _Sizes] = {}
+    reasons: list[_Reason] = []
+    threshold: _Threshold | None = None
+    config: _Config = _Config()
+    machine: _Object | None = None
+    packages: _Object | None = None
+    weights: _Object | None = None
+    approval: _Object | None = None
+
+
+def oddity(known: Any) -> str | None:
+    """Returns what is odd about the content of a `gate.json`; `None` where it can be shown."""
+    try:
+        _Gate.model_validate(known)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'it'} is {first['input']!r:.80} ({first['msg']})"
+    return None
