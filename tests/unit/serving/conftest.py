@@ -64,6 +64,7 @@ def bomb() -> bytes:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Bundles v1 and v2 of two networks of stock layers."""
     import keras
+
     from steel_training.bundle.export import export
 
     found = {}
