@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from steel_training.runs.run import RESULT, RUNS, STAGES
+from steel_training.runs.result import RESULT, RUNS, STAGES
 from steel_training.storage import open_storage
 
 HEAVY = ("numpy", "pandas", "sklearn.ensemble", "great_expectations", "tensorflow, keras", "boto3")

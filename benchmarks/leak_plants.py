@@ -13,7 +13,7 @@ import pandas as pd
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from steel_training.data.matching.symmetries import turned
+from steel_training.data.matching.symmetries import oriented
 from steel_training.data.splits import assign_splits
 from steel_training.ingest.overlap_groups import join_photographs
 from steel_training.ingest.synthetic.sample import photograph_coil
@@ -264,8 +264,8 @@ PLANTED: dict[str, tuple[Callable[[Data, Random], Data], set[str]]] = {
     "overlap both ways, odd shifts": (copied(cut_again((9, 31), (9, 31))), {"leak.overlap"}),
     "overlap by half, JPEG 90": (copied(cut_again((0, 0), (32, 32), as_jpeg)), {"leak.overlap"}),
     "overlap by a quarter, JPEG 90": (copied(cut_again((0, 0), (48, 48), as_jpeg)), {"leak.overlap"}),
-    "turned or mirrored": (copied(lambda p, r: turned(p.pixels, int(r.integers(1, 8)))), {"leak.rotation"}),
-    "turned or mirrored, JPEG 90": (copied(lambda p, r: as_jpeg(turned(p.pixels, int(r.integers(1, 8))))), {"leak.rotation"}),
+    "turned or mirrored": (copied(lambda p, r: oriented(p.pixels, int(r.integers(1, 8)))), {"leak.rotation"}),
+    "turned or mirrored, JPEG 90": (copied(lambda p, r: as_jpeg(oriented(p.pixels, int(r.integers(1, 8))))), {"leak.rotation"}),
     "another exposure": (copied(lambda p, r: exposed(p.pixels, r)), {"leak.near_duplicate"}),
     "another exposure, JPEG 90": (copied(lambda p, r: as_jpeg(exposed(p.pixels, r))), {"leak.near_duplicate"}),
     "1 to 4 pixels away": (copied(cut_again((0, 4), (0, 4))), {"leak.near_duplicate", "leak.overlap"}),

@@ -24,8 +24,8 @@ import pandas as pd
 from leak_plants import HONEST, PLANTED, Data, Patch, Photographs, drawn
 from PIL import Image
 
-from steel_training.data.matching.keypoints import anchors_of
-from steel_training.data.matching.same_surface import common_surfaces
+from steel_training.data.matching.keypoints import keypoints_of
+from steel_training.data.matching.same_surface import same_surface_pairs
 from steel_training.data.measurements import measure
 from steel_training.leakage.baseline_check import probe_dataset
 from steel_training.leakage.capture_device import two_cameras
@@ -155,8 +155,8 @@ def published(folder: Path) -> None:
     if "leak_group" in table:
         known = table.groupby("leak_group")["split"].transform("nunique") > 1
         images = [patch.pixels for patch in data]
-        anchors = [anchors_of(image).tobytes() for image in images]
-        pairs = common_surfaces(anchors, pd.factorize(table["split"])[0], images.__getitem__)
+        anchors = [keypoints_of(image).tobytes() for image in images]
+        pairs = same_surface_pairs(anchors, pd.factorize(table["split"])[0], images.__getitem__)
         named = table.index.isin([row for pair in pairs for row in (pair.first, pair.second)])
         test = table["split"] != "train"
         print(

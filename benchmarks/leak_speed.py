@@ -22,16 +22,16 @@ from leak_plants import Data, as_jpeg, copied, cut_again, drawn
 from leak_probes import grey_of, profiled
 
 from steel_training.data.matching.candidates import candidates
-from steel_training.data.matching.keypoints import ANCHOR
-from steel_training.data.matching.same_surface import common_surfaces
-from steel_training.data.matching.symmetries import turned
+from steel_training.data.matching.keypoints import KEYPOINT
+from steel_training.data.matching.same_surface import same_surface_pairs
+from steel_training.data.matching.symmetries import oriented
 from steel_training.leakage.baseline_check import probe_dataset
 
 
 def planted(data: Data, count: int) -> tuple[Data, dict[str, range]]:
     """Returns the dataset with copies, and in which rows those of each kind stand."""
     kinds = {
-        "turned": copied(lambda patch, random: as_jpeg(turned(patch.pixels, int(random.integers(1, 8)))), count),
+        "turned": copied(lambda patch, random: as_jpeg(oriented(patch.pixels, int(random.integers(1, 8)))), count),
         "half": copied(cut_again((0, 0), (32, 32), as_jpeg), count),
     }
     rows = {}
@@ -55,10 +55,10 @@ def speed(size: int, count: int) -> str:
     data, rows = planted(drawn(0, coils=max(8, size // 107), photographs=4)[:size], count)
     (profile, anchors), measuring = timed(lambda: profiled(data))
     part = np.unique(profile["part"], return_inverse=True)[1]
-    held = np.frombuffer(b"".join(anchors), ANCHOR)
-    owner = np.repeat(np.arange(len(anchors)), [len(each) // ANCHOR.itemsize for each in anchors])
+    held = np.frombuffer(b"".join(anchors), KEYPOINT)
+    owner = np.repeat(np.arange(len(anchors)), [len(each) // KEYPOINT.itemsize for each in anchors])
     _, search = timed(lambda: candidates(held, owner, part))
-    pairs, looked = timed(lambda: list(common_surfaces(anchors, part, lambda row: grey_of(data[row]))))
+    pairs, looked = timed(lambda: list(same_surface_pairs(anchors, part, lambda row: grey_of(data[row]))))
     _, probes = timed(lambda: probe_dataset(profile, anchors, lambda row: grey_of(data[row])))
     named = {pair.second for pair in pairs}
     strange = sum(pair.second < rows["turned"].start for pair in pairs)

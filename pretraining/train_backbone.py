@@ -67,7 +67,7 @@ def build(start: str) -> tuple[Any, Any]:
     load_weights(backbone, spec, start)
     outputs = {}
     moments = []
-    for tap in (*spec.taps, "top_activation"):
+    for tap in (*spec.feature_layers, "top_activation"):
         features = backbone.get_layer(tap).output
         mean = keras.layers.GlobalAveragePooling2D(keepdims=True)(features)
         variance = keras.layers.GlobalAveragePooling2D()(keras.ops.square(features - mean))

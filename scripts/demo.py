@@ -123,7 +123,8 @@ def _follow(command: list[str], show: Show) -> int:
 def _tell(show: Show) -> bool:
     """Prints the verdict as the command line would; says whether there is one."""
     from steel_training.report.summary import conclude
-    from steel_training.runs.run import STAGES, Run, Status
+    from steel_training.runs.result import STAGES, Status
+    from steel_training.runs.run import Run
     from steel_training.storage import open_storage
     from steel_training.verdict import Verdict
 

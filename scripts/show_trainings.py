@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from steel_training.environment import Environment
-from steel_training.runs.run import RUNS
+from steel_training.runs.result import RUNS
 from steel_training.storage import Entry, Storage, StorageError, open_storage
 
 # What a stage keeps them in, and the stages that train.

@@ -23,7 +23,8 @@ from steel_training.config import load_config, settings
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.ingest.commands import datasets
 from steel_training.registry.commands import Store, models
-from steel_training.runs.run import FIRST, STAGES, Run, StageResult, Status, safe_run_id
+from steel_training.runs.result import FIRST, STAGES, StageResult, Status, safe_run_id
+from steel_training.runs.run import Run
 from steel_training.serving.commands import serving
 from steel_training.storage import open_storage
 from steel_training.training import cluster

@@ -23,6 +23,10 @@ EXIT_BLOCKED_BY_BASELINE = 5
 
 CHAMPION_MOVED = "release.champion_moved"
 """The reason of a version that was registered and not promoted, because another run had moved the champion."""
+NOT_PROMOTED = "release.not_promoted"
+"""The reason of a version that was registered by a run that ended before it could promote it."""
+OVERTAKEN = (CHAMPION_MOVED, NOT_PROMOTED)
+"""Reasons of a published version that has not become champion by its own run."""
 
 
 OVERRIDABLE = (

@@ -17,14 +17,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(_name, "1")
 
 import numpy as np
+import own_ports
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-
-import own_ports
 
 # A busy machine makes no example wrong; and the same code gets the same examples, whatever an earlier run left behind.
 settings.register_profile("check", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -113,3 +110,34 @@ def closed_port() -> Iterator[int]:
 def scratch_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps caches of tests out of the user's cache folder."""
     monkeypatch.setenv("STEEL_TRAINING_SCRATCH", str(tmp_path_factory.getbasetemp() / "scratch"))
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """The address of an S3 server of the tests' own, real over HTTP."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A bucket of that server, empty; the environment leads to it."""
+    from steel_training.storage import S3Storage
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_address,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",  # pragma: allowlist secret
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = S3Storage("steel").client
+    client.create_bucket(Bucket="steel")  # in us-east-1 S3 takes that for a bucket that is there already
+    for entry in S3Storage("steel").entries():
+        client.delete_object(Bucket="steel", Key=entry.key)
+    return "s3://steel"

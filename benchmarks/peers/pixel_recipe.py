@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from steel_training.config import Config
-from steel_training.training.preprocessing import VIEWS, resize, view
+from steel_training.training.preprocessing import AUGMENTATIONS, augment, resize
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ def train(network: Any, from_layer: str, config: Config, train: Pixels, val: Pix
     def changed(image: Any) -> Any:
         batch = resize(image[None], size)
         which = tf.random.uniform((), 0, training.views, tf.int32)
-        return tf.switch_case(which, [lambda name=name: view(batch, name) for name in VIEWS[: training.views]])[0]
+        return tf.switch_case(
+            which, [lambda name=name: augment(batch, name) for name in AUGMENTATIONS[: training.views]]
+        )[0]
 
     def batches(part: Pixels, *, shuffled: bool) -> Any:
         data = tf.data.Dataset.from_tensor_slices((part.images, part.labels))

@@ -15,7 +15,7 @@ from models_page.access import NotAllowed, NotLoggedIn, login_address
 from models_page.pages import render
 from models_page.store import StoreNotSet
 from steel_training.errors import SteelTrainingError, UsageError
-from steel_training.registry import ChampionMoved, VersionDamaged, VersionNotFound
+from steel_training.registry import ChampionMoved, PointerDamaged, VersionDamaged, VersionNotFound
 from steel_training.storage import ObjectNotFound, PathEscapes, StorageError
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ _STATUS: tuple[tuple[type[SteelTrainingError], int, str], ...] = (
     (files.TooLarge, 413, "Too large"),
     (ChampionMoved, 409, "Somebody was faster"),
     (VersionDamaged, 409, "Damaged"),
+    (PointerDamaged, 409, "Damaged"),
     (StoreNotSet, 503, "No store"),
     (StorageError, 503, "The store cannot be read"),
     (UsageError, 400, "This cannot work"),

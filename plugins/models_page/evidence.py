@@ -13,7 +13,7 @@ from steel_training.report.formatting import NAMES, bound_of, is_met, is_number,
 from steel_training.report.precision_recall import PrecisionRecall
 from steel_training.report.precision_recall import precision_recall as draw_curves
 from steel_training.report.target_chart import dots_and_bounds
-from steel_training.runs.run import REPORT, RUNS
+from steel_training.runs.result import REPORT, RUNS
 from steel_training.storage import ObjectNotFound, Storage
 
 _KINDS = {"missed": "Missed defect", "false_alarm": "False alarm"}

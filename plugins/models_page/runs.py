@@ -21,7 +21,8 @@ from models_page.pages import render
 from models_page.rows import SIGNS, measured, moment, started
 from models_page.store import open_store
 from steel_training.report.formatting import duration, headline
-from steel_training.runs.run import STAGES, Run, StageResult, safe_run_id
+from steel_training.runs.result import STAGES, StageResult, safe_run_id
+from steel_training.runs.run import ResultUnreadable, Run
 from steel_training.storage import Storage
 from steel_training.verdict import Verdict
 
@@ -130,8 +131,8 @@ def _results(store: Storage, run_id: str) -> tuple[dict[str, StageResult], list[
 
     def find(stage: str) -> StageResult | None:
         try:
-            return whole.find_result(stage)
-        except (ValueError, KeyError, TypeError):
+            return whole.read_result(stage)
+        except ResultUnreadable:
             torn.append(stage)
             return None
 

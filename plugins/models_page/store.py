@@ -8,7 +8,7 @@ from functools import lru_cache
 from steel_training.config import Config
 from steel_training.environment import Environment
 from steel_training.errors import SteelTrainingError
-from steel_training.registry import Decisions, Pointer, Registry, names
+from steel_training.registry import Decisions, Pointer, PointerDamaged, Registry, names
 from steel_training.storage import Storage, open_storage
 
 
@@ -32,8 +32,8 @@ class ModelStore:
         """Returns the champion pointer, and what is wrong with it where it cannot be read."""
         try:
             return self.registry.pointer()[0], None
-        except (ValueError, KeyError, TypeError) as error:
-            return None, f"champion.json of {self.registry.name} cannot be read ({error!r}); promote a version again."
+        except PointerDamaged as error:
+            return None, f"champion.json of {self.registry.name} cannot be read; promote a version again. {error}"
 
 
 def open_store() -> Storage:

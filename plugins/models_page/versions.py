@@ -16,7 +16,7 @@ from models_page.store import ModelStore, store_of
 from steel_training.registry import Pointer, VersionNotFound
 from steel_training.registry.text import SHOWN
 from steel_training.report.formatting import NAMES, bound_of, headline, metric, number
-from steel_training.runs.run import REPORT
+from steel_training.runs.result import REPORT
 
 router = APIRouter()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BranchMixIn, Param
 
-from steel_training.runs.run import safe_run_id
+from steel_training.runs.result import safe_run_id
 from steel_training.verdict import ALLOWED
 from steel_training_airflow.links import report_address
 from steel_training_airflow.notices import WAITS, VerdictNotifier

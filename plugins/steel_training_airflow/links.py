@@ -14,7 +14,7 @@ from airflow.sdk import BaseOperatorLink
 from airflow.sdk.configuration import conf
 
 from steel_training.environment import Environment
-from steel_training.runs.run import RUNS, Status
+from steel_training.runs.result import RUNS, Status
 from steel_training.verdict import Verdict
 
 if TYPE_CHECKING:

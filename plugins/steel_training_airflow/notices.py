@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 
 from steel_training.environment import Environment
-from steel_training.runs.run import safe_run_id, verdict_of
+from steel_training.runs.result import safe_run_id, verdict_of
 from steel_training_airflow.links import report_address
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from airflow.sdk import BaseOperator, BranchMixIn
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from steel_training.environment import Environment
-from steel_training.runs.run import Status, safe_run_id
+from steel_training.runs.result import Status, safe_run_id
 from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
 from steel_training_airflow.child import ChildProcess
 from steel_training_airflow.links import ALL, links_of

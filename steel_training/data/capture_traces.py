@@ -1,8 +1,8 @@
-"""What camera, software and file leave in a patch besides the steel: its signature.
+"""Acquisition signature of a patch: the traces that camera, software and file format leave in it.
 
-Honest defects change brightness, contrast and sharpness, so these may tell the label honestly. A signature should not: it
-looks at the frame of a patch, at what most of its pixels have in common, and at how the file was packed. Means are trimmed,
-so that a defect on a quarter of the patch leaves them alone.
+Real defects change brightness, contrast and sharpness, so these may legitimately predict the label. The signature should
+not: it is measured on the border of a patch, on what most of its pixels have in common, and on how the file was encoded.
+Means are trimmed, so that a defect that covers a quarter of the patch does not change them.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ _KEPT = 0.75
 _RINGS = 3
 _SMALLEST = 16
 _BLOCK = 8
-# So many grey values must lie between the 2nd and the 98th per cent before gaps between them mean anything.
+# Minimum range between the 2nd and the 98th percentile, grey values, for gaps in the histogram to mean anything.
 _FEWEST_GREYS = 16
 
 
 class Signature(NamedTuple):
-    """Of pixels; `None` below 16 pixels a side.
+    """Pixel statistics of one patch; all `None` below 16 pixels per side.
 
     Attributes:
-        frame: largest step in mean grey from one of the outer rings of pixels to the next, in usual steps from pixel to pixel.
-        corner: median grey of the median corner less that of the middle, in trimmed mean deviations of the patch.
-        noise: trimmed mean of second differences, grey values: what the sensor adds, and what software took away.
-        grain: `noise` in the trimmed mean of steps from pixel to pixel: 1.2 for bare noise, less the softer the picture.
-        blur: trimmed mean of steps over two pixels in those over one; 1 for noise, more the softer the picture.
-        comb: share of the grey values within the patch's range that no pixel has: a stretched histogram.
-        odd: share of pixels of odd grey value.
-        blocking: largest mean step among the eight columns and rows of a JPEG grid, in the median one.
+        frame: largest step in mean grey value between neighbouring outer rings of pixels, relative to the typical step between
+            neighbouring pixels.
+        corner: median grey value of the median corner minus that of the centre, relative to the trimmed mean deviation of the patch.
+        noise: trimmed mean of second differences, grey values: sensor noise, less what software removed.
+        grain: `noise` divided by the trimmed mean step between neighbouring pixels: 1.2 for pure noise, lower for softer images.
+        blur: trimmed mean step over two pixels divided by that over one: 1 for noise, higher for softer images.
+        comb: share of the grey values within the patch's range that no pixel has; high after histogram stretching.
+        odd: share of pixels with an odd grey value.
+        blocking: largest mean step among the eight columns or rows of the JPEG grid, relative to the median one.
     """
 
     frame: float | None = None
@@ -47,7 +48,7 @@ class Signature(NamedTuple):
 
 
 def signature_of(grey: np.ndarray) -> Signature:
-    """Returns the signature of grey values, uint8 (height, width)."""
+    """Return the signature of a grey image, uint8 (height, width)."""
     if min(grey.shape) < _SMALLEST:
         return Signature()
     values = grey.astype(np.int16)
@@ -68,17 +69,22 @@ def signature_of(grey: np.ndarray) -> Signature:
 
 
 def packing_of(image: Image.Image, size: int) -> tuple[float | None, str]:
-    """Returns the file's size in that of our own file of the same pixels, and what its JPEG tables are called.
+    """Return the relative file size and the ID of the JPEG quantisation tables.
 
-    Pixels that are hard to pack are so for both, so what is left tells of encoder, settings and what else is in the file.
+    The size is divided by that of the same pixels re-encoded here in the same format. Image content that compresses badly
+    does so in both files, so the ratio reflects encoder, settings and extra data in the file.
 
     Args:
-        image: as opened, with its format and JPEG tables.
+        image: as opened by Pillow, with its format and JPEG tables.
         size: of the file, bytes.
+
+    Returns:
+        The size ratio, `None` if the image cannot be re-encoded; and a hash of the tables, 8 hexadecimal digits, empty for
+        other formats than JPEG.
     """
     tables = getattr(image, "quantization", None)
     out, plain = io.BytesIO(), image.copy()
-    plain.info = {}  # Pillow would copy comments along
+    plain.info = {}  # otherwise Pillow copies comments
     try:
         if tables:
             plain.save(out, "JPEG", qtables=tables)
@@ -93,7 +99,7 @@ def packing_of(image: Image.Image, size: int) -> tuple[float | None, str]:
 
 
 def _trimmed(values: np.ndarray) -> float:
-    """Mean of the smallest three quarters of values that are not negative, by counting: they are few, and a sort is slow."""
+    """Mean of the smallest three quarters of non-negative integers; counts them, since sorting is slower."""
     counts = np.bincount(values.ravel())
     kept = int(_KEPT * values.size)
     below = np.cumsum(counts)
@@ -103,7 +109,7 @@ def _trimmed(values: np.ndarray) -> float:
 
 
 def _median(values: np.ndarray) -> float:
-    """Median of grey values, by counting."""
+    """Median of non-negative integers, from their counts."""
     below = np.cumsum(np.bincount(values.ravel()))
     low, high = np.searchsorted(below, ((values.size - 1) // 2, values.size // 2), side="right")
     return float(low + high) / 2
@@ -121,9 +127,9 @@ def _corner(values: np.ndarray) -> float:
     high, wide = (side // 8 for side in values.shape)
     corners = [_median(values[y, x]) for y in (np.s_[:high], np.s_[-high:]) for x in (np.s_[:wide], np.s_[-wide:])]
     middle = _median(values[2 * high : -2 * high, 2 * wide : -2 * wide])
-    # Medians of pixels and of corners: a defect in one of them, or in the middle, leaves it alone.
+    # Medians of pixels and of corners, so that a defect in one corner or in the centre has no effect.
     second, third = sorted(corners)[1:3]
-    away = np.abs(2 * values - int(2 * _median(values)))  # a median may lie between two grey values
+    away = np.abs(2 * values - int(2 * _median(values)))  # doubled: a median may lie between two grey values
     return ((second + third) / 2 - middle) / (_trimmed(away) / 2 + 1)
 
 

@@ -1,4 +1,4 @@
-"""The input contract: a folder or S3 prefix with a manifest and its patches, dated versions side by side."""
+"""The input contract: a folder or S3 prefix with a manifest and its patches, or one such folder per dated version."""
 
 from __future__ import annotations
 
@@ -18,32 +18,37 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from steel_training.data.versions import is_date, manifest_name
+from steel_training.data.versions import MANIFESTS, is_date, manifest_name
 from steel_training.errors import UsageError
 from steel_training.storage import PathEscapes, Storage, StorageError, confined, object_of, open_dataset, open_storage
 
 REQUIRED_COLUMNS = ("patch_id", "path", "label", "source_id")
 TEXT_COLUMNS = ("patch_id", "path", "source_id", "group_id", "split", "defect_type", "line")
 CLEAN, DEFECTIVE = 0, 1
+_CONTRACT_COLUMNS = (*REQUIRED_COLUMNS, "group_id", "split", "x", "y", "defect_type")
 
 _READ_AT_ONCE = 16
 
 
 class DatasetNotFound(UsageError):
-    """There is no dataset at the address, or none as of the date."""
+    """There is no dataset at the URI, or no version as of the date."""
 
 
 class ManifestUnreadable(UsageError):
-    """The manifest is there but is no table."""
+    """The manifest exists but cannot be parsed as a table."""
+
+
+class ManifestsDiffer(UsageError):
+    """One version has two manifests that say different things."""
 
 
 class OutputExists(UsageError):
-    """An ingest would write over something."""
+    """The output location of an ingest is not empty."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One version of a dataset: where it is, and its manifest as read (not yet validated)."""
+    """One version of a dataset: its storage, and its manifest as read (not yet validated)."""
 
     storage: Storage
     version: str | None
@@ -52,26 +57,27 @@ class Dataset:
 
     @property
     def uri(self) -> str:
-        """Address of this version."""
+        """URI of this version."""
         return self.storage.uri
 
 
 def find_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
-    """Finds the version of a dataset that a run is to use, and reads its manifest.
+    """Find the dataset version that a run uses, and read its manifest.
 
     Args:
-        uri: folder or S3 prefix, either of one version or of dated versions `YYYY-MM-DD/`.
-        as_of: takes the newest version not later than this date; `None` takes the newest.
+        uri: folder or S3 prefix, of either one version or several dated versions `YYYY-MM-DD/`.
+        as_of: use the newest version not later than this date; `None` uses the newest.
 
     Raises:
-        DatasetNotFound: there is no manifest there, or no version as early as the date.
-        ManifestUnreadable: the manifest is no table.
+        DatasetNotFound: there is no manifest, or every version is later than the date.
+        ManifestUnreadable: the manifest cannot be parsed as a table.
+        ManifestsDiffer: there are a CSV and a Parquet manifest, and they differ.
     """
     storage = open_dataset(uri)
     name = manifest_name(storage)
     if name is not None:
         folder = storage.uri.rstrip("/").rpartition("/")[2]
-        return Dataset(storage, folder if is_date(folder) else None, _read_manifest(storage, name), name)
+        return Dataset(storage, folder if is_date(folder) else None, _only_manifest(storage, name), name)
 
     versions = [folder for folder in storage.folders() if is_date(folder)]
     eligible = [version for version in versions if as_of is None or version <= as_of.isoformat()]
@@ -79,7 +85,7 @@ def find_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
         dated = open_dataset(storage.location(version))
         name = manifest_name(dated)
         if name is not None:
-            return Dataset(dated, version, _read_manifest(dated, name), name)
+            return Dataset(dated, version, _only_manifest(dated, name), name)
     if versions and not eligible:
         raise DatasetNotFound(
             f"{uri} has no version as of {as_of}: the earliest is {versions[0]}. "
@@ -92,11 +98,11 @@ def find_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 over the manifest and the MD5 of every file it names; of patches that are packed, of the file they are packed in.
+    """SHA-256 over the manifest and the MD5 of every file it names; for packed patches, of the pack file.
 
-    MD5 is what S3 tells in a listing (the ETag), without a file being read: the same patches have the same fingerprint
-    in a folder and on S3. Where an ETag is something else (uploads in pieces, encryption by KMS), a copy of the dataset
-    counts as changed. A file that is missing or cannot be read counts as such; validation will say so.
+    MD5 because S3 listings contain it (the ETag), so that no file is read: the same patches have the same fingerprint in a
+    folder and on S3. Where the ETag is not an MD5 (multipart uploads, KMS encryption), a copy of the dataset counts as
+    changed. Missing and unreadable files are hashed as missing; validation reports them.
     """
     total = hashlib.sha256(dataset.manifest.to_csv(index=False).encode())
     objects = sorted({object_of(str(path)) for path in dataset.manifest.get("path", ())})
@@ -121,12 +127,54 @@ def _digests(storage: Storage, paths: list[str]) -> list[str]:
 
 
 def groups_of(manifest: pd.DataFrame) -> pd.Series:
-    """What must not straddle a split: `group_id` where it is given, else `source_id`."""
+    """Return the group of every row, string: `group_id` where given, else `source_id`. A group must not straddle splits."""
     source = manifest["source_id"].astype("string")
     if "group_id" not in manifest:
         return source
     group = manifest["group_id"].astype("string")
     return group.where(group.notna() & (group.str.strip() != ""), source)
+
+
+def _only_manifest(storage: Storage, name: str) -> pd.DataFrame:
+    """Reads a version's manifest, and holds another one beside it against it."""
+    table = _read_manifest(storage, name)
+    for other in MANIFESTS:
+        if other != name and storage.exists(other):
+            difference = _difference(_as_csv(table), _as_csv(_read_manifest(storage, other)))
+            if difference is not None:
+                raise ManifestsDiffer(
+                    f"{storage.uri} has two manifests, {name} and {other}, that differ: {difference}. "
+                    "Remove the one that is out of date."
+                )
+    return table
+
+
+def _as_csv(table: pd.DataFrame) -> pd.DataFrame:
+    """The columns of the contract as text, as a CSV file would hold them: Parquet has types of its own."""
+    columns = [name for name in _CONTRACT_COLUMNS if name in table]
+    text = table[columns].astype("string").apply(lambda column: column.str.replace(r"\.0+$", "", regex=True))
+    return text.fillna("")
+
+
+def _difference(one: pd.DataFrame, other: pd.DataFrame) -> str | None:
+    if set(one) != set(other):
+        return f"only one has the column {', '.join(sorted(set(one) ^ set(other)))}"
+    if len(one) != len(other):
+        return f"{len(one):,} rows and {len(other):,}"
+    columns = list(one)
+    if "patch_id" in columns:
+        one, other = (table.sort_values(columns, ignore_index=True) for table in (one, other))
+    unlike = one.ne(other[columns])
+    rows = unlike.any(axis=1)
+    if not rows.any():
+        return None
+    where = one.index[rows][0]
+    column = unlike.columns[unlike.loc[where]][0]
+    named = one.at[where, "patch_id"] if "patch_id" in columns else f"row {where + 1}"
+    return (
+        f"{int(rows.sum()):,} of {len(one):,} rows, the first at {named}: {column} is {one.at[where, column]!r} and "
+        f"{other.at[where, column]!r}"
+    )
 
 
 def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
@@ -142,7 +190,7 @@ def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
     except (ValueError, OSError, UnicodeDecodeError) as error:
         raise ManifestUnreadable(
             f"{storage.location(name)} cannot be read as a table: {error}. "
-            f"Expected columns {', '.join(REQUIRED_COLUMNS)} and one row a patch."
+            f"Expected columns {', '.join(REQUIRED_COLUMNS)} and one row per patch."
         ) from None
     for column in TEXT_COLUMNS:
         if column in table:
@@ -152,7 +200,7 @@ def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
 
 @dataclass
 class DatasetWriter:
-    """Collects patches for a new dataset; `new_dataset` makes it whole in one step at the end."""
+    """Collects the patches of a new dataset; `new_dataset` publishes them in one step at the end."""
 
     folder: Path
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -167,13 +215,13 @@ class DatasetWriter:
         subfolder: str = "patches",
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Writes one patch as PNG and notes its row.
+        """Write one patch as PNG and add its manifest row.
 
         Args:
-            patch_id: unique; becomes the file's name.
+            patch_id: unique; used as the file name.
             pixels: uint8, (height, width) or (height, width, 3).
             label: 0 clean, 1 defective.
-            source_id: the photograph that the patch was cut from.
+            source_id: the source image that the patch was cut from.
             subfolder: folder of the file below the dataset.
             metadata: further columns, such as `group_id`, `x`, `y`, `defect_type`.
         """
@@ -187,15 +235,15 @@ class DatasetWriter:
 
 
 def new_copy(dataset: Dataset, manifest: pd.DataFrame, out: str) -> None:
-    """Writes a dataset with another manifest and the same files: all of it, or nothing when something fails on the way.
+    """Write a dataset with another manifest and the same files, atomically: all of it, or nothing on failure.
 
-    Files are copied, not linked: what is changed in one dataset must not change in the other. In a folder they keep the time
-    they were written, which the leak probes read.
+    Files are copied, not linked, so that later changes to one dataset do not affect the other. In a folder they keep their
+    modification times, which the leak probes use.
 
     Raises:
-        OutputExists: there is something at `out` already.
-        StorageError: a file cannot be read, or written.
-        PathEscapes: a path leaves the dataset.
+        OutputExists: `out` is not empty.
+        StorageError: a file cannot be read or written.
+        PathEscapes: a path points outside the dataset.
     """
     with new_folder(out, last=dataset.manifest_name) as folder:
         paths = sorted({object_of(confined(str(path))) for path in manifest["path"]})
@@ -215,14 +263,14 @@ def new_copy(dataset: Dataset, manifest: pd.DataFrame, out: str) -> None:
 
 @contextlib.contextmanager
 def new_folder(out: str, *, last: str) -> Iterator[Path]:
-    """Gives a scratch folder that becomes a new folder or S3 prefix when all went well.
+    """Yield a scratch folder that is moved to a new folder or S3 prefix if the block succeeds.
 
     Args:
-        out: where it goes; nothing may be there.
-        last: the file whose presence says that it is whole.
+        out: destination; must be empty.
+        last: the file to write last; its presence marks the folder as complete.
 
     Raises:
-        OutputExists: there is something at `out` already.
+        OutputExists: `out` is not empty.
     """
     storage = _empty(out)
     with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch:
@@ -231,7 +279,7 @@ def new_folder(out: str, *, last: str) -> Iterator[Path]:
 
 
 def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
-    """Writes a manifest as CSV or Parquet, as the name says."""
+    """Write a manifest as CSV or Parquet, depending on the suffix of `path`."""
     if path.suffix == ".parquet":
         manifest.to_parquet(path, index=False)
     else:
@@ -247,10 +295,10 @@ def _empty(out: str) -> Storage:
 
 @contextlib.contextmanager
 def new_dataset(out: str) -> Iterator[DatasetWriter]:
-    """Writes a new dataset at a folder or S3 prefix: all of it, or nothing when something fails on the way.
+    """Write a new dataset at a folder or S3 prefix, atomically: all of it, or nothing on failure.
 
     Raises:
-        OutputExists: there is something at `out` already.
+        OutputExists: `out` is not empty.
         UsageError: no patch was added.
     """
     with new_folder(out, last="manifest.csv") as folder:

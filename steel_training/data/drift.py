@@ -1,11 +1,11 @@
-"""Whether the patches of today look like those the champion learned from.
+"""Data drift: compares the distribution of a dataset with that of the champion's training dataset.
 
-Population stability index: PSI = Σ (p − q) ln(p / q) over bins, p of the champion's dataset and q of this one, read as usual in
-scoring: below 0.1 stable, up to 0.25 shifted, above it drifted (Siddiqi 2006, "Credit Risk Scorecards"). It needs no images of
-the champion's: a small summary of histograms in its bundle is enough.
+Population stability index: PSI = Σ (p − q) ln(p / q) over bins, p of the champion's dataset and q of this one, with the usual
+thresholds of credit scoring: below 0.1 stable, up to 0.25 shifted, above it drifted (Siddiqi 2006, "Credit Risk Scorecards").
+The champion's images are not needed: its bundle holds a small summary of histograms.
 
-Patches of one coil are alike, so two honest samples of few coils differ by more than their numbers of patches suggest. What they
-differ by is found by drawing whole groups, and only what exceeds it is called drift.
+Patches of one coil are similar, so two samples of few coils differ by more than their patch counts suggest. This sampling
+variation is estimated by resampling whole groups, and only what exceeds it is reported as drift.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from steel_training.data.splits import SPLITS
 SUMMARY = "profile_summary.json"
 STABLE_BELOW, DRIFTED_ABOVE = 0.1, 0.25
 WHOLE = "all"
-"""Name of the dataset as a whole, beside its parts."""
-# A tenth of the champion's patches a bin, as far as the fine bins of the summary allow.
+"""Name of the whole dataset, beside its splits."""
+# Each bin holds a tenth of the champion's patches, as far as the fine bins of the summary allow.
 _BINS = 10
 _DRAWS, _BY_CHANCE, _SEED = 400, 0.99, 20
 _FEWEST_GROUPS, _MOST_GROUPS = 5, 2000
@@ -35,13 +35,13 @@ EDGES: Mapping[str, np.ndarray] = {
     # The variance of the Laplacian spans powers of ten.
     "sharpness": np.concatenate([[0.0], np.logspace(-1, 5, 73)]),
 }
-"""Edges of the fine bins of a summary, grey values; of sharpness grey values squared. What lies outside counts in the last."""
+"""Edges of the fine bins of a summary, in grey values; sharpness in squared grey values. Outliers count in the outermost bins."""
 
 SHARES = ("class", "size", "format")
 
 
 class Reading(StrEnum):
-    """How a population stability index is read."""
+    """Interpretation of a population stability index."""
 
     STABLE = "stable"
     SHIFTED = "shifted"
@@ -50,15 +50,15 @@ class Reading(StrEnum):
 
 @dataclass(frozen=True)
 class Drift:
-    """One property of one part compared.
+    """Comparison of one property on one split.
 
     Attributes:
         name: of the property.
-        part: train, val, test, or `WHOLE`.
+        part: the split: train, val, test, or `WHOLE`.
         psi: population stability index, ≥ 0.
-        chance: what two samples of so many groups from one population stay below in 99 of 100 cases; None where there are
-            fewer than five groups to draw from.
-        reading: of `psi`; stable where chance explains it.
+        chance: 99th percentile of the index between two samples of as many groups from one population; None with fewer than
+            five groups.
+        reading: interpretation of `psi`; stable if sampling variation explains it.
     """
 
     name: str
@@ -69,22 +69,22 @@ class Drift:
 
     @property
     def beyond_chance(self) -> float:
-        """`psi` where chance does not explain it, else 0."""
+        """`psi` if it exceeds sampling variation, else 0."""
         return 0.0 if self.chance is None or self.psi <= self.chance else self.psi
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
+        """Return the fields as JSON values."""
         return {**asdict(self), "reading": str(self.reading)}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A dataset held against that of the champion.
+    """Comparison of a dataset with the champion's.
 
     Attributes:
-        champion: its version; None before the first.
-        note: why nothing could be compared; empty where it was.
-        properties: what was compared.
+        champion: its version; None if there is none yet.
+        note: why no comparison was possible; empty otherwise.
+        properties: comparisons by property and split.
     """
 
     champion: str | None
@@ -92,16 +92,16 @@ class Comparison:
     properties: tuple[Drift, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
+        """Return the fields as JSON values."""
         found = [each.as_dict() for each in self.properties]
         return {"champion": self.champion, "note": self.note, "properties": found}
 
 
 def summarise(profile: pd.DataFrame) -> dict[str, Any]:
-    """Returns what is kept of a profile: histograms and shares, a few kilobytes for any number of patches.
+    """Summarise a profile as histograms and category counts: a few kilobytes, whatever the number of patches.
 
     Args:
-        profile: one row a patch; columns brightness, contrast, sharpness, label, width, height, format and group where known.
+        profile: one row per patch; columns brightness, contrast, sharpness, label, width, height, format and group, where known.
 
     Returns:
         JSON values: `patches`, `groups`, `histograms` {property: counts between `EDGES`}, `shares` {class|size|format:
@@ -118,32 +118,32 @@ def summarise(profile: pd.DataFrame) -> dict[str, Any]:
 
 
 def compare(champion: Mapping[str, Any], profile: pd.DataFrame) -> list[Drift]:
-    """Compares a profile with the champion's summary, property by property, as a whole and by part.
+    """Compare a profile with the champion's summary, property by property, as a whole and by split.
 
-    A property that either lacks is left out, and so is a part without patches.
+    Properties that either side lacks are skipped, and so are splits without patches.
 
     Args:
-        champion: summary of the dataset the champion learned from.
-        profile: as `summarise` takes it, with the column `part` where parts are known.
+        champion: summary of the champion's training dataset.
+        profile: as for `summarise`, with the column `part` if splits are known.
     """
     groups, names = pd.factorize(_groups(profile))
     parts = {WHOLE: np.ones(len(profile), bool)}
     if "part" in profile:
         of_part = profile["part"].astype("string").fillna("").to_numpy(str)
         parts |= {part: of_part == part for part in SPLITS}
-    drawn = _Groups(groups, len(names), _champion_groups(champion, len(profile), len(names)))
+    groups_here = _Groups(groups, len(names), _champion_groups(champion, len(profile), len(names)))
     return [
         drift
         for name, before, bins in _comparable(champion, profile)
         for part, rows in parts.items()
-        if (drift := drawn.compare(name, part, before, np.where(rows, bins, -1), bins)) is not None
+        if (drift := groups_here.compare(name, part, before, np.where(rows, bins, -1), bins)) is not None
     ]
 
 
 def population_stability(before: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """Returns the population stability index of counts (..., bins) against counts (..., bins), float (...).
+    """Return the population stability index of counts (..., bins) relative to counts (..., bins), float (...).
 
-    Half a patch is added to every bin: an empty one would make the index infinite. No side may add up to 0.
+    Half a patch is added to every bin, since an empty bin would make the index infinite. Neither side may sum to 0.
     """
     p, q = (
         (counts + 0.5) / (counts.sum(axis=-1, keepdims=True) + 0.5 * counts.shape[-1])
@@ -153,7 +153,7 @@ def population_stability(before: np.ndarray, now: np.ndarray) -> np.ndarray:
 
 
 def reading_of(psi: float) -> Reading:
-    """Reads an index; what is no number is no stability."""
+    """Classify an index; NaN counts as drifted."""
     if psi < STABLE_BELOW:
         return Reading.STABLE
     return Reading.SHIFTED if psi <= DRIFTED_ABOVE else Reading.DRIFTED
@@ -161,7 +161,7 @@ def reading_of(psi: float) -> Reading:
 
 @dataclass(frozen=True)
 class _Groups:
-    """The groups that stand for the population: which rows are theirs (n,), how many, and how many the champion had."""
+    """The groups that represent the population: group of each row (n,), number of groups, and number in the champion's dataset."""
 
     of_row: np.ndarray
     number: int
@@ -170,7 +170,7 @@ class _Groups:
     def compare(
         self, name: str, part: str, before: np.ndarray, part_bins: np.ndarray, bins: np.ndarray
     ) -> Drift | None:
-        """Compares one property: the champion's counts (bins,), the bins of the part's rows and of all rows, −1 for none."""
+        """Compare one property: the champion's counts (bins,), the bins of the split's rows and of all rows, −1 for unknown."""
         inside = part_bins >= 0
         if not inside.any():
             return None
@@ -181,17 +181,17 @@ class _Groups:
         return Drift(name, part, psi, chance, Reading.STABLE if explained else reading_of(psi))
 
     def _chance(self, width: int, bins: np.ndarray, drawn: int) -> float | None:
-        """The index between samples of as many whole groups as the champion had, and as the part has, of all groups here."""
+        """Upper quantile of the index between resamples of all groups here: as many as the champion had, and as the split has."""
         known = (bins >= 0) & (self.of_row >= 0)
         if self.number < _FEWEST_GROUPS:
             return None
         counts = np.bincount(self.of_row[known] * width + bins[known], minlength=self.number * width)
         counts = counts.reshape(self.number, width).astype(float)
         random = np.random.default_rng(_SEED)
-        if self.number > _MOST_GROUPS:  # so many stand for all of them well enough, and drawing stays cheap
+        if self.number > _MOST_GROUPS:  # a random subset is representative enough, and keeps resampling cheap
             counts = counts[random.choice(self.number, _MOST_GROUPS, replace=False)]
         even = np.full(len(counts), 1 / len(counts))
-        # One group fewer than there are: drawing with replacement understates what so few groups differ by (Rao and Wu 1988).
+        # One group fewer than there are: resampling with replacement understates the variation of few groups (Rao and Wu 1988).
         sides = [random.multinomial(max(1, size - 1), even, _DRAWS) @ counts for size in (self.of_champion, drawn)]
         filled = (sides[0].sum(axis=1) > 0) & (sides[1].sum(axis=1) > 0)
         if not filled.any():
@@ -200,7 +200,7 @@ class _Groups:
 
 
 def _comparable(champion: Mapping[str, Any], profile: pd.DataFrame) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Gives each property that both know: its name, the champion's counts (bins,), and the bin of every row (n,), −1 for none."""
+    """Yield each property known on both sides: name, the champion's counts (bins,), and the bin of every row (n,), −1 for unknown."""
     for name, edges in EDGES.items():
         before = np.asarray(champion.get("histograms", {}).get(name, ()), float)
         bins = _bins(profile, name, edges)
@@ -218,14 +218,14 @@ def _comparable(champion: Mapping[str, Any], profile: pd.DataFrame) -> Iterator[
 
 
 def _champion_groups(champion: Mapping[str, Any], patches: int, groups: int) -> int:
-    """Its number of groups; of a summary that does not tell it, as many as its patches would have here."""
-    told = champion.get("groups")
+    """Number of groups in the summary; if it lacks that, estimated from its patches at the group size found here."""
+    recorded = champion.get("groups")
     estimated = round(champion.get("patches", 0) * groups / max(1, patches))
-    return max(1, int(told) if told else estimated)
+    return max(1, int(recorded) if recorded else estimated)
 
 
 def _bins(profile: pd.DataFrame, name: str, edges: np.ndarray) -> np.ndarray:
-    """The fine bin of every row (n,), −1 where the value is unknown; what lies outside is in the first or last bin."""
+    """Fine bin of every row, int (n,); −1 if the value is unknown. Outliers fall in the first or last bin."""
     column = profile[name] if name in profile else pd.Series(np.nan, index=profile.index)
     values = pd.to_numeric(column, errors="coerce").to_numpy(float)
     found = np.searchsorted(edges, np.clip(values, edges[0], edges[-1]), side="right") - 1
@@ -233,7 +233,7 @@ def _bins(profile: pd.DataFrame, name: str, edges: np.ndarray) -> np.ndarray:
 
 
 def _values(profile: pd.DataFrame, name: str) -> pd.Series:
-    """The value of a share for every row (n,), strings; NA where unknown."""
+    """Category of every row (n,), strings; NA if unknown."""
     if name == "size":
         if not {"width", "height"} <= set(profile):
             return pd.Series(pd.NA, index=profile.index, dtype="string")
@@ -246,12 +246,12 @@ def _values(profile: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _groups(profile: pd.DataFrame) -> pd.Series:
-    """The group of every row; a row without one stands for itself."""
+    """Group of every row (n,), strings; a row without a group forms its own."""
     rows = pd.Series(profile.index, index=profile.index).astype("string")
     return profile["group"].astype("string").fillna("row " + rows) if "group" in profile else rows
 
 
 def _coarse(counts: np.ndarray) -> np.ndarray:
-    """Returns where coarse bins start, so that each holds about a tenth of the counts."""
+    """Return the first fine bin of every coarse bin, so that each holds about a tenth of the counts."""
     reached = np.floor(np.cumsum(counts) / counts.sum() * _BINS * (1 - 1e-12))
     return np.append(0, np.flatnonzero(np.diff(reached) > 0) + 1)

@@ -1,4 +1,4 @@
-"""Patches as arrays: one way to decode an image, and a reader that keeps order while it decodes in parallel."""
+"""Decoding of patches: the one image decoder, and a reader that decodes in parallel and keeps the order."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from PIL import Image, UnidentifiedImageError
 from steel_training.errors import SteelTrainingError
 from steel_training.storage import Storage
 
-# A patch is small by contract; a header that promises more is a mistake or an attack on memory.
+# Patches are small by contract; a larger header is a mistake or a decompression bomb.
 MAX_SIDE = 2048
 GREY_AND_RGB = frozenset({"L", "RGB"})
 _THREADS = 8
 
 
 class ImageUnreadable(SteelTrainingError):
-    """A file is no image that the contract allows."""
+    """A file is not an image that the input contract allows."""
 
 
 def open_image(data: bytes) -> Image.Image:
-    """Decodes a PNG, JPEG, BMP or TIFF file completely.
+    """Decode a PNG, JPEG, BMP or TIFF file completely.
 
     Raises:
-        ImageUnreadable: truncated, no image, of another format, or larger than `MAX_SIDE` pixels a side.
+        ImageUnreadable: truncated, not an image, of another format, or larger than `MAX_SIDE` pixels per side.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "BMP", "TIFF"))
         if max(image.size) > MAX_SIDE:
-            raise ImageUnreadable(f"{image.width}×{image.height} pixels; at most {MAX_SIDE} a side are read")
+            raise ImageUnreadable(f"{image.width}×{image.height} pixels; at most {MAX_SIDE} per side are read")
         image.load()
     except UnidentifiedImageError:
-        raise ImageUnreadable(f"no PNG, JPEG, BMP or TIFF ({len(data):,} bytes)") from None
+        raise ImageUnreadable(f"not a PNG, JPEG, BMP or TIFF image ({len(data):,} bytes)") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise ImageUnreadable(str(error) or type(error).__name__) from None
     return image
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Returns an image file as uint8 RGB of shape (height, width, 3); grey is repeated over the channels.
+    """Decode an image file to uint8 RGB (height, width, 3); grey is repeated over the channels.
 
     Raises:
-        ImageUnreadable: see `open_image`; also when the mode is neither 8-bit grey nor RGB.
+        ImageUnreadable: see `open_image`; also if the mode is neither 8-bit grey nor RGB.
     """
     return _rgb(open_image(data))
 
@@ -57,7 +57,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 
 def without_tiff(data: bytes) -> bytes:
-    """Returns an image file as a published model takes it: TIFF, which TensorFlow does not read, as PNG of its pixels.
+    """Return an image file in a format that a published model reads: TIFF, which TensorFlow cannot decode, becomes PNG.
 
     Raises:
         ImageUnreadable: see `decode`.
@@ -68,17 +68,17 @@ def without_tiff(data: bytes) -> bytes:
 
 
 def as_png(pixels: np.ndarray) -> bytes:
-    """Encodes uint8 pixels (height, width, 3) as PNG."""
+    """Encode uint8 pixels (height, width, 3) as PNG."""
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, format="PNG")
     return data.getvalue()
 
 
 def read_batches(storage: Storage, paths: Sequence[str], batch_size: int) -> Iterator[np.ndarray]:
-    """Yields patches in order as uint8 arrays (n, height, width, 3), n ≤ batch_size.
+    """Yield patches in order as uint8 arrays (n, height, width, 3), n ≤ batch_size.
 
-    Decoding runs in threads (Pillow lets go of the interpreter lock), at most two batches ahead: memory stays bounded
-    however large the dataset is.
+    Decoding runs in threads (Pillow releases the interpreter lock), at most two batches ahead, so that memory use does not
+    depend on the size of the dataset.
 
     Raises:
         ImageUnreadable: a patch cannot be decoded; the message names it.

@@ -1,4 +1,4 @@
-"""What one image file says of itself: decoded once, measured, hashed. Light to import, because every worker does."""
+"""Measurements and hashes of one image file, from a single decode. Light to import, since every worker process imports it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from steel_training.data.capture_traces import packing_of, signature_of
 from steel_training.data.images import GREY_AND_RGB, ImageUnreadable, open_image
-from steel_training.data.matching.keypoints import anchors_of
+from steel_training.data.matching.keypoints import keypoints_of
 from steel_training.storage import ObjectNotFound, PackDamaged, PathEscapes, Storage, StorageError, open_dataset
 
 LEAVES_DATASET = "leaves the dataset"
@@ -21,17 +21,17 @@ MISSING_FILE = "missing file"
 NO_PATH = "no path"
 UNREADABLE_FILE = "cannot be read"
 
-# Grey values (standard deviation). Below it a patch is blank, and blank patches are alike without being copies.
+# Grey values (standard deviation). Below it a patch is blank, and blank patches are identical without being copies.
 BLANK = 0.5
-# An S3 object takes tens of milliseconds, nearly all of it waiting.
+# Reading an S3 object takes tens of milliseconds, nearly all of it latency.
 _READS_AT_ONCE_ON_S3 = 16
 _EIGHT_BIT = GREY_AND_RGB | {"1", "P", "PA", "LA", "La", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
-_Packed = bytes  # of which `Measures` has a column of that name
+_Packed = bytes  # an alias, since `Measures` has a field named bytes
 _GREYS = np.arange(256, dtype=np.float64)
 
 
 class Measures(NamedTuple):
-    """The measured columns of a patch. Whatever cannot be measured is `None`.
+    """The measured columns of one patch; `None` for what cannot be measured.
 
     Attributes:
         bytes: size of the file.
@@ -39,27 +39,27 @@ class Measures(NamedTuple):
         mode: Pillow's name of the pixel format: L is 8-bit grey, RGB 8-bit colour, I;16 16-bit grey.
         width: pixels.
         height: pixels.
-        decode_error: why the file is no image; empty when it is one, or when it was not opened at all.
+        decode_error: why the file could not be decoded; empty if it was, or if it was not opened at all.
         brightness: mean grey value, 0–255.
         contrast: standard deviation of the grey values.
-        sharpness: variance of the Laplacian of the grey values (Pech-Pacheco et al. 2000); 0 below 3 pixels a side.
-        dark: grey value that 1 % of the pixels do not exceed.
-        bright: grey value that 99 % of the pixels do not exceed.
+        sharpness: variance of the Laplacian of the grey values (Pech-Pacheco et al. 2000); 0 below 3 pixels per side.
+        dark: 1st percentile of the grey values.
+        bright: 99th percentile of the grey values.
         file_hash: BLAKE2b of the bytes, 32 hexadecimal digits.
-        pixel_hash: BLAKE2b of size and RGB pixels: the same for every lossless file of the same pixels, grey or RGB.
-        path_problem: why the file was not opened; empty when it was.
-        packing: size of the file in that of our own file of the same pixels (`capture_traces`).
-        jpeg_tables: what the quantisation tables of a JPEG file are called; empty for other formats.
-        tint: mean of red less mean of blue, grey values; 0 for grey images.
-        frame: this and the next seven are of `leakage.signature.Signature`.
-        corner: corners against the middle.
+        pixel_hash: BLAKE2b of size and RGB pixels: equal for all lossless files of the same pixels, grey or RGB.
+        path_problem: why the file was not opened; empty if it was.
+        packing: file size relative to a re-encoding of the same pixels (`capture_traces.packing_of`).
+        jpeg_tables: hash of the quantisation tables of a JPEG file; empty for other formats.
+        tint: mean of red minus mean of blue, grey values; 0 for grey images.
+        frame: this and the next seven are fields of `capture_traces.Signature`.
+        corner: brightness of the corners relative to the centre.
         noise: of the sensor.
-        grain: the same, against all steps from pixel to pixel.
+        grain: noise relative to the steps between neighbouring pixels.
         blur: of lens and software.
         comb: gaps in the histogram.
         odd: share of odd grey values.
         blocking: of JPEG.
-        anchors: what the patch is found again by (`matching.keypoints`), a few kilobytes.
+        anchors: keypoints of the patch (`matching.keypoints.KEYPOINT` as bytes), a few kilobytes.
     """
 
     bytes: int | None = None
@@ -91,7 +91,7 @@ class Measures(NamedTuple):
 
 
 def measure_files(storage: Storage, paths: Sequence[str | None]) -> list[Measures]:
-    """Measures files in order, reading several at a time where reading means waiting for a network.
+    """Measure files in order; several at a time on S3, where reading is bound by latency.
 
     Raises:
         StorageError: the storage itself cannot be reached.
@@ -103,21 +103,21 @@ def measure_files(storage: Storage, paths: Sequence[str | None]) -> list[Measure
 
 
 def measure_files_at(uri: str, paths: Sequence[str | None]) -> list[Measures]:
-    """Is `measure_files` for a worker process, which opens the storage itself: an S3 client cannot be sent there."""
+    """`measure_files` for a worker process, which opens the storage itself, since an S3 client cannot be pickled."""
     return measure_files(_opened(uri), paths)
 
 
 @cache
 def _opened(uri: str) -> Storage:
-    """A worker process keeps one storage, and with it one S3 client."""
+    """Open the storage once per worker process, and with it one S3 client."""
     return open_dataset(uri)
 
 
 def measure_file(storage: Storage, path: str | None) -> Measures:
-    """Reads and measures one file. A path that leaves the storage is not opened.
+    """Read and measure one file. A path that points outside the storage is not opened.
 
     Raises:
-        StorageError: the storage itself cannot be reached; of a folder, a file that cannot be read is a value instead.
+        StorageError: S3 cannot be reached; in a folder an unreadable file is reported in `path_problem` instead.
     """
     if path is None or not path.strip():
         return Measures(path_problem=NO_PATH)
@@ -137,7 +137,7 @@ def measure_file(storage: Storage, path: str | None) -> Measures:
 
 
 def measure(data: bytes) -> Measures:
-    """Measures one image file; never raises, whatever the bytes are."""
+    """Measure one image file; never raises, whatever the bytes are."""
     file_hash = hashlib.blake2b(data, digest_size=16).hexdigest()
     try:
         image = open_image(data)
@@ -145,7 +145,7 @@ def measure(data: bytes) -> Measures:
     except ImageUnreadable as error:
         reason = str(error)
     except Exception as error:
-        # Pillow's decoders raise what they please on mutilated files: struct.error, KeyError, zlib.error, …
+        # Pillow's decoders raise all kinds of errors on corrupt files: struct.error, KeyError, zlib.error, …
         reason = f"{type(error).__name__}: {error}"
     return Measures(bytes=len(data), file_hash=file_hash, decode_error=reason)
 
@@ -155,7 +155,7 @@ def _measure_image(image: Image.Image, file_size: int) -> Measures:
     if image.mode in _EIGHT_BIT:
         pixels = image.convert("RGB").tobytes()
     else:
-        # Pillow clips 16-bit and float pixels on conversion, which would make unlike images alike.
+        # Pillow clips 16-bit and float pixels on conversion, which would give different images the same hash.
         pixels = f"{image.mode} ".encode() + np.asarray(image).tobytes()
     size = f"{image.width}x{image.height} ".encode()
     packing, jpeg_tables = packing_of(image, file_size)
@@ -177,12 +177,12 @@ def _measure_image(image: Image.Image, file_size: int) -> Measures:
         jpeg_tables=jpeg_tables,
         tint=_tint(image),
         **signature_of(grey)._asdict(),
-        anchors=anchors_of(grey).tobytes(),
+        anchors=keypoints_of(grey).tobytes(),
     )
 
 
 def grey_of(image: Image.Image) -> np.ndarray:
-    """Returns the grey values of an image of any mode, uint8 (height, width); deeper pixels are scaled."""
+    """Return the grey values of an image of any mode, uint8 (height, width); deeper pixels are scaled."""
     if image.mode == "L":
         return np.asarray(image)
     if image.mode in _EIGHT_BIT:

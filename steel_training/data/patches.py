@@ -1,4 +1,4 @@
-"""The patches of one part, and what a patch is known by."""
+"""The patches of one split, and the digest that identifies a patch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ DIGEST = 16
 
 @dataclass(frozen=True)
 class PatchSet:
-    """The patches of one part, in a fixed order.
+    """The patches of one split, in a fixed order.
 
     Attributes:
-        storage: where the dataset lies.
+        storage: of the dataset.
         paths: files relative to it.
         labels: int, (n,), 0 clean and 1 defective.
-        fingerprint: of the dataset version: while it stays, so does every pixel.
+        fingerprint: of the dataset version; equal fingerprints mean equal pixels.
     """
 
     storage: Storage
@@ -32,7 +32,7 @@ class PatchSet:
         return len(self.paths)
 
     def identity(self) -> str:
-        """Names these patches of this dataset version, whatever the labels."""
+        """Return an ID of these patches of this dataset version, independent of the labels; 32 hexadecimal digits."""
         total = hashlib.sha256(f"{self.fingerprint}\0{len(self.paths)}".encode())
         for path in self.paths:
             total.update(f"\0{path}".encode())
@@ -40,7 +40,7 @@ class PatchSet:
 
 
 def pixel_digest(pixels: np.ndarray) -> bytes:
-    """What a patch is known by, whatever its file or name: a hash of its pixels (height, width, 3), `DIGEST` bytes."""
+    """Return a hash of the pixels (height, width, 3), `DIGEST` bytes: identifies a patch whatever its file or name."""
     total = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=DIGEST)
     total.update(np.ascontiguousarray(pixels).data)
     return total.digest()

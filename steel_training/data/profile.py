@@ -1,7 +1,8 @@
-"""Statistics and hashes of every patch: what validation, the leak probes and the report know of a dataset's files.
+"""Statistics and hashes of every patch: the profile that validation, the leak probes and the report use.
 
-Small datasets are measured in this process; from `_PROCESSES_FROM` patches on, starting others costs less than it saves. Memory does not grow with the dataset but for its table: a worker holds one chunk of paths and one
-image a thread, and a few chunks are under way at a time.
+Small datasets are measured in this process; from `_PROCESSES_FROM` patches on, worker processes pay off. Apart from the
+resulting table, memory does not grow with the dataset: a worker holds one chunk of paths and one image per thread, and only
+a few chunks are in flight.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _DTYPES = {
     "anchors": "object",
 }
 _CHUNK, _CHUNK_OF_A_THREAD = 256, 32
-# Starting workers costs about a second, in which this process measures 500 patches.
+# Starting workers takes about a second, in which this process measures 500 patches.
 _PROCESSES_FROM = 1_000
 _CHUNKS_AHEAD = 3
 _SECONDS_BETWEEN_REPORTS = 1.0
@@ -40,7 +41,7 @@ _Paths = list[str | None]
 
 
 class ProfileFailed(SteelTrainingError):
-    """A worker died; no profile is returned."""
+    """A worker process died; no profile is returned."""
 
 
 def profile_patches(
@@ -50,17 +51,17 @@ def profile_patches(
     progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
-    """Measures every patch. Bad rows and files become values, never errors: judging them is validation's work.
+    """Measure every patch. Bad rows and files become values, never errors: validation judges them.
 
     Args:
-        dataset_storage: where the paths lead. A path that leaves it is not opened.
-        patches: one row a patch; `path` may be missing, null or wrong.
-        progress: called about once a second, and at the end, with patches done and in all.
-        workers: processes; `None` for one a core.
+        dataset_storage: root of the paths. A path that points outside it is not opened.
+        patches: one row per patch; `path` may be missing, null or wrong.
+        progress: called about once a second, and at the end, with the number of patches done and in total.
+        workers: number of processes; `None` for one per core.
 
     Returns:
-        `patches`, its index kept, with the columns of `Measures` and `modified` (seconds since 1970, as the storage tells),
-        which replace columns of the same name.
+        `patches` with its index, and the columns of `Measures` and `modified` (seconds since 1970, from the storage), which
+        replace columns of the same name.
 
     Raises:
         StorageError: the storage itself cannot be reached.
@@ -86,15 +87,15 @@ def profile_patches(
 def _measured(
     storage: Storage, paths: _Paths, workers: int, progress: Callable[[int, int], None] | None
 ) -> Iterator[pd.DataFrame]:
-    """Yields one table a chunk, in order."""
+    """Yield one table per chunk, in order."""
     pool: Executor
     work: Callable[[_Paths], list[Measures]]
     if len(paths) >= _PROCESSES_FROM and workers > 1:
-        # Spawned, not forked: a fork copies locks that other threads of this process may hold.
+        # Spawned, not forked: a fork copies locks that other threads may hold.
         pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
         work, size = partial(measure_files_at, storage.uri), _CHUNK
     else:
-        # Many small NumPy calls: two threads that share one interpreter are slower than one.
+        # Many small NumPy calls: two threads that share one interpreter lock are slower than one.
         pool = ThreadPoolExecutor(1)
         work, size = partial(measure_files, storage), _CHUNK_OF_A_THREAD
     chunks = (paths[start : start + size] for start in range(0, len(paths), size))

@@ -1,6 +1,6 @@
-"""Dated versions of a dataset: which there are, and which of them a watcher has not seen as they are now.
+"""Dated versions of a dataset: listing them, and finding those that are new or changed.
 
-Read by whoever only waits for data, so that nothing is imported here that reads patches.
+Imported by sensors that only wait for data, so this module imports nothing that reads patches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ASKED_AT_ONCE = 16
 
 
 def is_date(name: str) -> bool:
-    """Says whether a folder's name is that of a dated version, `YYYY-MM-DD`."""
+    """Return whether a folder name is that of a dated version, `YYYY-MM-DD`."""
     if not _DATED.fullmatch(name):
         return False
     with contextlib.suppress(ValueError):
@@ -30,21 +30,21 @@ def is_date(name: str) -> bool:
 
 
 def manifest_name(version: Storage) -> str | None:
-    """Returns the file name of a version's manifest; `None` where there is none (yet)."""
+    """Return the file name of a version's manifest; `None` if there is none (yet)."""
     return next((name for name in MANIFESTS if version.exists(name)), None)
 
 
 def dated_versions(uri: str) -> dict[str, str]:
-    """Returns the dated versions below a dataset, each with a tag that changes when its manifest does.
+    """Return the dated versions of a dataset, each with a tag that changes when its manifest does.
 
-    A version without a manifest is still being written and is not there yet: every writer of ours writes it last.
+    A version without a manifest is still being written and is left out: all our writers write the manifest last.
     A relabelled version has a new manifest, so it counts as changed.
 
     Args:
-        uri: folder or `s3://` prefix that holds `YYYY-MM-DD/`.
+        uri: folder or `s3://` prefix that contains `YYYY-MM-DD/`.
 
     Raises:
-        StorageError: it cannot be reached.
+        StorageError: the storage cannot be reached.
     """
     storage = open_storage(uri)
     folders = [name for name in storage.folders() if is_date(name)]
@@ -61,11 +61,11 @@ def dated_versions(uri: str) -> dict[str, str]:
 
 
 def unseen(now: Mapping[str, str], before: Mapping[str, str], seen: Mapping[str, str]) -> list[str]:
-    """Returns the versions to tell of, oldest first: new or changed since `seen`, and at rest since the look `before`.
+    """Return the versions to report, oldest first: new or changed since `seen`, and unchanged since the previous poll.
 
     Args:
-        now: of this look, from `dated_versions`.
-        before: of the look before; a manifest that changed in between may still be in the hands of its writer.
-        seen: those told of, as they were.
+        now: tags of this poll, from `dated_versions`.
+        before: tags of the previous poll; a manifest that changed in between may still be written to.
+        seen: tags of the versions that were already reported.
     """
     return sorted(name for name, tag in now.items() if seen.get(name) != tag and before.get(name) == tag)

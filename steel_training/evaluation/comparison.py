@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from steel_training.evaluation.confidence import Resamples, lower_quantile, resampled_areas
-from steel_training.evaluation.metrics import Estimate, auc, average_precision, count
+from steel_training.evaluation.metrics import Estimate, auc, average_precision, count, finite_or_nan
 
 COMPARED = ("recall", "f2", "auc")
+MEASURED = ("auc", "average_precision", "recall", "f2", "precision")
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A model on a part: its scores (n,), and its own operating threshold."""
+class ScoredModel:
+    """A model on a split: its scores (n,), and its own operating threshold."""
 
     scores: np.ndarray
     threshold: float
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Another model's figures, and ours less theirs with a one-sided lower bound."""
-
-    theirs: dict[str, float]
-    difference: dict[str, Estimate]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values, None for what is not finite."""
-        figures = {name: value if np.isfinite(value) else None for name, value in self.theirs.items()}
-        return {**figures, "difference": {name: each.as_dict() for name, each in self.difference.items()}}
-
-
-@dataclass(frozen=True)
-class AreaAhead:
-    """By how much our area under the ROC curve exceeds another's on the same patches.
+class AucDifference:
+    """By how much the area under the ROC curve of the judged model exceeds a reference model's on the same patches.
 
     Attributes:
         ours: area of the judged model.
-        theirs: of the other.
+        theirs: of the reference model.
         value: the difference.
         low: lower end of its two-sided interval.
         high: upper end.
@@ -58,8 +47,44 @@ class AreaAhead:
         """Returns the fields as JSON values, None for what is not finite."""
         return {name: value if np.isfinite(value) else None for name, value in asdict(self).items()}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float | None]) -> AucDifference:
+        """Reads a difference back, NaN for None."""
+        return cls(**{each.name: finite_or_nan(values[each.name]) for each in fields(cls)})
 
-def area_ahead(
+
+@dataclass(frozen=True)
+class Comparison:
+    """The judged model against a reference model on the same patches, paired by group.
+
+    Attributes:
+        metrics: of the reference model, by name; NaN where it has none.
+        difference: the judged model's metrics less the reference model's, with a one-sided lower bound.
+        on_validation: the same for the area under the ROC curve on validation, where it was compared.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    difference: Mapping[str, Estimate] = field(default_factory=dict)
+    on_validation: AucDifference | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the fields as JSON values, None for what is not finite."""
+        metrics = {name: value if np.isfinite(value) else None for name, value in self.metrics.items()}
+        validation = {"on_validation": self.on_validation.as_dict()} if self.on_validation else {}
+        return {**metrics, "difference": {name: each.as_dict() for name, each in self.difference.items()}, **validation}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
+        """Reads a comparison back, NaN for None; other keys are ignored."""
+        validation = values.get("on_validation")
+        return cls(
+            metrics={name: finite_or_nan(values[name]) for name in MEASURED if name in values},
+            difference={name: Estimate.from_dict(each) for name, each in values["difference"].items()},
+            on_validation=AucDifference.from_dict(validation) if validation else None,
+        )
+
+
+def auc_difference(
     labels: np.ndarray,
     groups: np.ndarray,
     ours: np.ndarray,
@@ -68,7 +93,7 @@ def area_ahead(
     confidence: float,
     resamples: int,
     seed: int,
-) -> AreaAhead:
+) -> AucDifference:
     """Compares the areas under the ROC curve of two models: no threshold is in play. Both see the same resamples of groups.
 
     Args:
@@ -85,14 +110,14 @@ def area_ahead(
     samples = resampled_areas(labels, ours, drawn)[0] - resampled_areas(labels, theirs, drawn)[0]
     each_side = (1 + confidence) / 2
     low, high = lower_quantile(samples, each_side), -lower_quantile(-samples, each_side)
-    return AreaAhead(mine, other, mine - other, low, high, confidence)
+    return AucDifference(mine, other, mine - other, low, high, confidence)
 
 
 def compare(
     labels: np.ndarray,
     groups: np.ndarray,
-    ours: Contender,
-    theirs: Contender,
+    ours: ScoredModel,
+    theirs: ScoredModel,
     *,
     confidence: float,
     resamples: int,
@@ -112,7 +137,7 @@ def compare(
         seed: of the resampling.
     """
     drawn = Resamples.by_group(groups, resamples, seed)
-    mine, other = _figures(labels, ours), _figures(labels, theirs)
+    mine, other = _metrics(labels, ours), _metrics(labels, theirs)
     my_samples, other_samples = _samples(labels, ours, drawn), _samples(labels, theirs, drawn)
     difference = {
         name: Estimate(mine[name] - other[name], lower_quantile(my_samples[name] - other_samples[name], confidence))
@@ -121,7 +146,7 @@ def compare(
     return Comparison(other, difference)
 
 
-def _figures(labels: np.ndarray, model: Contender) -> dict[str, float]:
+def _metrics(labels: np.ndarray, model: ScoredModel) -> dict[str, float]:
     found = count(labels, model.scores, model.threshold)
     return {
         "auc": auc(labels, model.scores),
@@ -132,7 +157,7 @@ def _figures(labels: np.ndarray, model: Contender) -> dict[str, float]:
     }
 
 
-def _samples(labels: np.ndarray, model: Contender, drawn: Resamples) -> dict[str, np.ndarray]:
+def _samples(labels: np.ndarray, model: ScoredModel, drawn: Resamples) -> dict[str, np.ndarray]:
     called, defective = model.scores >= model.threshold, labels == 1
     tp, fn = drawn.totals(called & defective), drawn.totals(~called & defective)
     fp = drawn.totals(called & ~defective)

@@ -18,7 +18,7 @@ ASSUMED_CORRELATION = 0.2
 ASSUMED_WEIGHT = 20
 """The number of misses from which on the part's own correlation counts for more than the assumed one."""
 
-MOST_NEEDED = 1_000_000
+MAX_DEFECTS = 1_000_000
 _BLOCK = 64
 
 
@@ -124,8 +124,8 @@ def share_bound(successes: np.ndarray, trials: np.ndarray, confidence: float) ->
     groups = (trials > 0).sum(-1)
     few = t.ppf(confidence, np.maximum(total - 1, 1)) / t.ppf(confidence, np.maximum(groups - 1, 1))
     with np.errstate(invalid="ignore", divide="ignore"):
-        worth = total * few**2 / design_effect(successes, trials)
-        return clopper_pearson(found / total * worth, worth, confidence)
+        effective_size = total * few**2 / design_effect(successes, trials)
+        return clopper_pearson(found / total * effective_size, effective_size, confidence)
 
 
 def resampled_shares(successes: np.ndarray, trials: np.ndarray, draws: np.ndarray, confidence: float) -> np.ndarray:
@@ -183,7 +183,7 @@ def resampled_areas(labels: np.ndarray, scores: np.ndarray, resamples: Resamples
     return np.concatenate(areas), np.concatenate(precisions)
 
 
-def flawless_needed(target: float, confidence: float) -> int | None:
+def min_defects_zero_misses(target: float, confidence: float) -> int | None:
     """How many defects, all of them found, prove a recall: the smallest n with target^n ≤ 1 − confidence.
 
     Returns:
@@ -218,7 +218,7 @@ def defects_needed(recall: float, target: float, confidence: float, effect: floa
     low, high = 0, 1
     while not proves(high):
         low, high = high, 2 * high
-        if high > MOST_NEEDED:
+        if high > MAX_DEFECTS:
             return None
     while high - low > 1:
         middle = (low + high) // 2

@@ -53,16 +53,18 @@ def estimates(
     }
 
 
-def proportions(labels: np.ndarray, called: np.ndarray, drawn: Resamples, confidence: float) -> dict[str, Estimate]:
+def proportions(
+    labels: np.ndarray, predicted_positive: np.ndarray, drawn: Resamples, confidence: float
+) -> dict[str, Estimate]:
     """Returns recall, precision, specificity and false alarms per 1,000 clean patches of decisions, with bounds.
 
     Args:
         labels: int (n,).
-        called: bool (n,), called defective.
+        predicted_positive: bool (n,).
         drawn: resamples of the groups of the same patches.
         confidence: one-sided.
     """
-    outcomes = _outcomes(labels, called)
+    outcomes = _outcomes(labels, predicted_positive)
     tp, fn, fp, tn = (drawn.per_group(rows) for rows in outcomes)
     found = Counts(*(int(np.sum(rows)) for rows in outcomes))
 
@@ -81,7 +83,7 @@ def proportions(labels: np.ndarray, called: np.ndarray, drawn: Resamples, confid
 def precision_at(
     prevalence: float,
     labels: np.ndarray,
-    called: np.ndarray,
+    predicted_positive: np.ndarray,
     drawn: Resamples,
     confidence: float,
 ) -> Estimate:
@@ -93,12 +95,12 @@ def precision_at(
     Args:
         prevalence: π, share of defective patches on the line.
         labels: int (n,).
-        called: bool (n,), called defective.
+        predicted_positive: bool (n,).
         drawn: resamples of the groups of the same patches.
         confidence: one-sided.
     """
-    tp, fn, fp, tn = (drawn.totals(rows) for rows in _outcomes(labels, called))
-    shares = proportions(labels, called, drawn, confidence)
+    tp, fn, fp, tn = (drawn.totals(rows) for rows in _outcomes(labels, predicted_positive))
+    shares = proportions(labels, predicted_positive, drawn, confidence)
     recall, specificity = shares["recall"], shares["specificity"]
 
     def precision(found: np.ndarray | float, passed: np.ndarray | float) -> np.ndarray:
@@ -112,6 +114,13 @@ def precision_at(
     return Estimate(float(precision(recall.value, specificity.value)), float(np.fmin(resampled, exact)))
 
 
-def _outcomes(labels: np.ndarray, called: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _outcomes(
+    labels: np.ndarray, predicted_positive: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     defective = labels == 1
-    return called & defective, ~called & defective, called & ~defective, ~called & ~defective
+    return (
+        predicted_positive & defective,
+        ~predicted_positive & defective,
+        predicted_positive & ~defective,
+        ~predicted_positive & ~defective,
+    )

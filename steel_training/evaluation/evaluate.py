@@ -10,7 +10,7 @@ import pandas as pd
 
 from steel_training.config import JUDGED, Config
 from steel_training.evaluation.calibration import Calibration, calibration, probability, shift_of
-from steel_training.evaluation.comparison import AreaAhead, Comparison, Contender, area_ahead, compare
+from steel_training.evaluation.comparison import AucDifference, Comparison, ScoredModel, auc_difference, compare
 from steel_training.evaluation.confidence import Resamples, design_effect
 from steel_training.evaluation.estimates import estimates, precision_at
 from steel_training.evaluation.images import by_source
@@ -64,14 +64,14 @@ class Judgement:
     def as_dict(self, config: Config) -> dict[str, Any]:
         """Returns what the stage `evaluate` tells of the model, as JSON values."""
         weakest = worst(self.slices)
-        photographs = self.sources.counts
+        sources = self.sources.counts
         return {
             "threshold": {**self.threshold.as_dict(), "margin": config.threshold.margin},
             "review": self.review.as_dict() if self.review else None,
             **self.patches.as_dict(),
             "sources": {
-                "sources": sum(photographs.as_dict().values()),
-                "defective": photographs.tp + photographs.fn,
+                "sources": sum(sources.as_dict().values()),
+                "defective": sources.tp + sources.fn,
                 **self.sources.as_dict(),
             },
             "targets": {name: getattr(config.gate, name) for name in JUDGED},
@@ -123,18 +123,16 @@ def judge(
             "to 1. Look at the pixels of those patches, and train again at a lower rate.",
         )
     bounds: dict[str, Any] = {"confidence": gate.confidence, "resamples": gate.resamples, "seed": config.data.seed}
-    called, drawn = scores >= threshold.value, Resamples.by_group(groups, gate.resamples, config.data.seed)
+    predicted_positive, drawn = scores >= threshold.value, Resamples.by_group(groups, gate.resamples, config.data.seed)
     defects = drawn.per_group(labels == 1)
-    effect = float(design_effect(drawn.per_group(called & (labels == 1)), defects)) if labels.any() else 1.0
-    photographs = by_source(labels, scores, groups, rows["source_id"].to_numpy(str))
+    effect = float(design_effect(drawn.per_group(predicted_positive & (labels == 1)), defects)) if labels.any() else 1.0
+    sources = by_source(labels, scores, groups, rows["source_id"].to_numpy(str))
     return Judgement(
         threshold=threshold,
         review=_reviewed(config, val, test, threshold.value) if config.threshold.review else None,
         patches=Tally(count(labels, scores, threshold.value), estimates(*test, groups, threshold.value, **bounds)),
-        sources=Tally(
-            count(photographs[0], photographs[1], threshold.value), estimates(*photographs, threshold.value, **bounds)
-        ),
-        precision_on_line=precision_at(config.data.prevalence, labels, called, drawn, gate.confidence)
+        sources=Tally(count(sources[0], sources[1], threshold.value), estimates(*sources, threshold.value, **bounds)),
+        precision_on_line=precision_at(config.data.prevalence, labels, predicted_positive, drawn, gate.confidence)
         if config.data.prevalence
         else None,
         calibration=calibration(labels, probabilities(config, scores), shift_of(config.training.class_weights)),
@@ -142,7 +140,7 @@ def judge(
             rows,
             slice_columns(rows, config.slices.columns),
             labels,
-            called,
+            predicted_positive,
             groups,
             min_defects=config.slices.min_defects,
             **bounds,
@@ -156,8 +154,8 @@ def probabilities(config: Config, scores: np.ndarray) -> np.ndarray:
     return probability(scores, shift_of(config.training.class_weights))
 
 
-def against(
-    config: Config, labels: np.ndarray, groups: np.ndarray, *, ours: Contender, theirs: Contender
+def compare_on_test(
+    config: Config, labels: np.ndarray, groups: np.ndarray, *, ours: ScoredModel, theirs: ScoredModel
 ) -> Comparison:
     """Compares two models on the test part, paired by group."""
     gate = config.gate
@@ -166,12 +164,12 @@ def against(
     )
 
 
-def ahead_on_validation(
+def compare_on_validation(
     config: Config, labels: np.ndarray, groups: np.ndarray, ours: np.ndarray, theirs: np.ndarray
-) -> AreaAhead:
+) -> AucDifference:
     """Compares the areas of two models on validation: scores (n,) of ours and theirs, paired by group."""
     gate = config.gate
-    return area_ahead(
+    return auc_difference(
         labels, groups, ours, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed
     )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from steel_training.config import JUDGED, GateConfig
-from steel_training.evaluation.comparison import AreaAhead
-from steel_training.evaluation.confidence import defects_needed, flawless_needed
+from steel_training.evaluation.comparison import Comparison
+from steel_training.evaluation.confidence import defects_needed, min_defects_zero_misses
 from steel_training.evaluation.metrics import Counts, Estimate
+from steel_training.evaluation.slices import Slice
 from steel_training.verdict import Reason
 
 _ROUNDING = 1e-12
@@ -32,32 +33,6 @@ _ADVICE = {
 
 
 @dataclass(frozen=True)
-class Rival:
-    """Another model on the same test patches, and the judged model's metrics less its own, paired by group.
-
-    `on_validation` is the same for the area under the ROC curve on the validation part, where that was compared.
-    """
-
-    name: str
-    recall: float = math.nan
-    f2: float = math.nan
-    auc: float = math.nan
-    difference: Mapping[str, Estimate] = field(default_factory=dict)
-    on_validation: AreaAhead | None = None
-
-
-@dataclass(frozen=True)
-class SliceRecall:
-    """Recall on one value of a column of the manifest, and whether there are enough defects to judge it."""
-
-    column: str
-    value: str
-    defects: int
-    supported: bool
-    recall: Estimate
-
-
-@dataclass(frozen=True)
 class Support:
     """How much the test part can show: its defects, and how many of them are worth one independent one (≥ 1)."""
 
@@ -77,11 +52,11 @@ def decide(
     metrics: Mapping[str, Estimate],
     gate: GateConfig,
     *,
-    baseline: Rival | None,
-    champion: Rival | None,
+    baseline: Comparison | None,
+    champion: tuple[str, Comparison] | None,
     counts: Counts,
     support: Support,
-    slices: Sequence[SliceRecall] = (),
+    slices: Sequence[Slice] = (),
 ) -> Decision:
     """Judges a model on its test part.
 
@@ -89,9 +64,10 @@ def decide(
 
     Args:
         metrics: `recall`, `f2`, `precision` and `auc` on the test part.
-        gate: targets, and whether the estimate or its bound is judged; the same goes for rivals and slices.
+        gate: targets, and whether the estimate or its bound is judged; the same goes for comparisons and slices.
         baseline: the baseline CNN; the model must separate the classes better.
-        champion: the published model at its own threshold; `None` for the first model.
+        champion: version of the published model, and how the judged model compares with it, each at its own threshold; `None`
+            for the first model.
         counts: of the test part. Who tells the classes apart hardly better than by calling all of them one is refused,
             whatever the targets.
         support: how much the test part can show; with too few defects nothing is published, whatever the evidence.
@@ -115,7 +91,7 @@ def decide(
     if baseline is not None:
         against += _below_baseline(metrics.get("auc"), baseline, gate)
     if champion is not None:
-        against += _below_champion(metrics, champion, gate)
+        against += _below_champion(metrics, *champion, gate)
     if against:
         return Decision(False, tuple(against))
     return Decision(True, tuple(_met(name, metrics[name], target, gate) for name, target in targets.items()))
@@ -182,7 +158,7 @@ def _too_few_defects(recall: Estimate | None, gate: GateConfig, support: Support
     if gate.recall is None:
         return []
     claim = f"recall ≥ {gate.recall:.2f} at {gate.confidence:.0%} confidence"
-    needed = flawless_needed(gate.recall, gate.confidence)
+    needed = min_defects_zero_misses(gate.recall, gate.confidence)
     if needed is not None and support.defects < needed:
         message = (
             f"The test part holds {support.defects} defects; a model that misses none needs {needed} to show {claim}. "
@@ -209,7 +185,7 @@ def _too_few_defects(recall: Estimate | None, gate: GateConfig, support: Support
     return [Reason("gate.not_enough_evidence", found + advice)]
 
 
-def _weak_slices(slices: Sequence[SliceRecall], target: float, gate: GateConfig) -> list[Reason]:
+def _weak_slices(slices: Sequence[Slice], target: float, gate: GateConfig) -> list[Reason]:
     supported = [each for each in slices if each.supported]
     if not supported:
         message = (
@@ -229,19 +205,20 @@ def _weak_slices(slices: Sequence[SliceRecall], target: float, gate: GateConfig)
     ]
 
 
-def _below_baseline(auc: Estimate | None, baseline: Rival, gate: GateConfig) -> list[Reason]:
+def _below_baseline(auc: Estimate | None, baseline: Comparison, gate: GateConfig) -> list[Reason]:
     """The pretrained backbone must beat the small network on validation and on the test part; a tie is no win."""
     ahead, validation = _judged(baseline.difference.get("auc"), gate), baseline.on_validation
     against = []
     if not ahead > 0:
         ours = auc.value if auc is not None else math.nan
+        theirs = baseline.metrics.get("auc", math.nan)
         against.append(
-            f"AUC {_shown(ours)} is not shown to be above the {_shown(baseline.auc)} of the {baseline.name} on the same test "
+            f"AUC {_shown(ours)} is not shown to be above the {_shown(theirs)} of the baseline CNN on the same test "
             f"patches ({_kind(gate)}difference {_shown(ahead)}, must exceed 0)"
         )
     if validation is not None and not validation.value > 0:
         against.append(
-            f"AUC {_shown(validation.ours)} on validation is not above the {_shown(validation.theirs)} of the {baseline.name} "
+            f"AUC {_shown(validation.ours)} on validation is not above the {_shown(validation.theirs)} of the baseline CNN "
             f"(difference {_shown(validation.value)}, {validation.confidence:.0%} interval {_shown(validation.low)} to "
             f"{_shown(validation.high)}; must exceed 0)"
         )
@@ -249,17 +226,20 @@ def _below_baseline(auc: Estimate | None, baseline: Rival, gate: GateConfig) -> 
     return [Reason("gate.below_baseline", f"{found}: {advice}") for found in against]
 
 
-def _below_champion(metrics: Mapping[str, Estimate], champion: Rival, gate: GateConfig) -> list[Reason]:
+def _below_champion(
+    metrics: Mapping[str, Estimate], version: str, champion: Comparison, gate: GateConfig
+) -> list[Reason]:
     against = []
     for name in ("recall", "f2"):
         ahead = _judged(champion.difference.get(name), gate)
         if ahead >= -gate.champion_tolerance - _ROUNDING:
             continue
         ours = metrics[name].value if name in metrics else math.nan
+        theirs = champion.metrics.get(name, math.nan)
         against.append(
             Reason(
                 "gate.below_champion",
-                f"{name} {_shown(ours)} against the {_shown(getattr(champion, name))} of champion {champion.name} on the "
+                f"{name} {_shown(ours)} against the {_shown(theirs)} of champion {version} on the "
                 f"same patches: the {_kind(gate)}difference is {_shown(ahead)}, at least {-gate.champion_tolerance:g} is "
                 "asked for (gate.champion_tolerance); the champion keeps serving.",
             )

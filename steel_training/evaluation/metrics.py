@@ -6,6 +6,7 @@ twenty is defective, a model that finds nothing is 95 % accurate.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -65,16 +66,26 @@ class Estimate:
         """Returns the fields as JSON values, None for what is not finite."""
         return {name: float(v) if np.isfinite(v) else None for name, v in asdict(self).items()}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float | None]) -> Estimate:
+        """Reads an estimate back, NaN for None."""
+        return cls(finite_or_nan(values["value"]), finite_or_nan(values["bound"]))
+
+
+def finite_or_nan(value: float | None) -> float:
+    """Returns a number as JSON holds it: None stands for one that was not finite."""
+    return float("nan") if value is None else float(value)
+
 
 def count(labels: np.ndarray, scores: np.ndarray, threshold: float) -> Counts:
     """Counts decisions `score >= threshold` against labels (n,), 0 clean and 1 defective."""
-    called = scores >= threshold
+    predicted_positive = scores >= threshold
     defective = labels == 1
     return Counts(
-        tp=int(np.sum(called & defective)),
-        fn=int(np.sum(~called & defective)),
-        fp=int(np.sum(called & ~defective)),
-        tn=int(np.sum(~called & ~defective)),
+        tp=int(np.sum(predicted_positive & defective)),
+        fn=int(np.sum(~predicted_positive & defective)),
+        fp=int(np.sum(predicted_positive & ~defective)),
+        tn=int(np.sum(~predicted_positive & ~defective)),
     )
 
 
@@ -96,9 +107,9 @@ def sweep(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarra
     ranked, hit = scores[order], labels[order] == 1
     last = np.append(np.diff(ranked) != 0, True)
     tp = np.cumsum(hit)[last]
-    called = (np.arange(len(scores)) + 1)[last]
+    predicted_positive = (np.arange(len(scores)) + 1)[last]
     defects = hit.sum()
-    return ranked[last], tp / defects, tp / called, 5 * tp / (4 * defects + called)
+    return ranked[last], tp / defects, tp / predicted_positive, 5 * tp / (4 * defects + predicted_positive)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -64,7 +64,7 @@ def choose_band(
     """
     defects = int(np.sum(labels == 1))
     thresholds, recalls, precisions, _ = sweep(labels, scores)
-    alarms = np.maximum(recalls * defects / np.maximum(precisions, 1e-12), 1.0)
+    predicted_positive = np.maximum(recalls * defects / np.maximum(precisions, 1e-12), 1.0)
     notes = []
     leaves = (standard_errors_above(recalls, recall, defects) >= margin) & (recalls >= recall - 1e-12)
     low = min(float(thresholds[leaves].max()), threshold) if leaves.any() else NOTHING_PASSES
@@ -74,7 +74,9 @@ def choose_band(
             f"nothing passes without a look: {defects} defects of validation cannot show a recall of {recall:g}"
             + (f" with the margin; about {needed} would" if needed is not None else "")
         )
-    sure = (standard_errors_above(precisions, precision, alarms) >= margin) & (precisions >= precision - 1e-12)
+    sure = (standard_errors_above(precisions, precision, predicted_positive) >= margin) & (
+        precisions >= precision - 1e-12
+    )
     sure &= thresholds >= threshold  # precision may fall again above a threshold that had it
     high = float(thresholds[sure].min()) if sure.any() else NOTHING_IS_REJECTED
     if not sure.any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,20 @@ class Slice:
             "precision": self.precision.as_dict(),
             "false_alarms_per_1000": self.false_alarms_per_1000.as_dict(),
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Slice:
+        """Reads a slice back."""
+        return cls(
+            column=values["column"],
+            value=values["value"],
+            patches=values["patches"],
+            defects=values["defects"],
+            supported=values["supported"],
+            recall=Estimate.from_dict(values["recall"]),
+            precision=Estimate.from_dict(values["precision"]),
+            false_alarms_per_1000=Estimate.from_dict(values["false_alarms_per_1000"]),
+        )
 
 
 def slice_columns(patches: pd.DataFrame, named: Sequence[str]) -> list[str]:

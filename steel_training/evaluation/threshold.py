@@ -74,9 +74,10 @@ def choose_threshold(
     defects = int(np.sum(labels == 1))
     _check(labels, scores, defects, recall)
     thresholds, recalls, precisions, f2 = sweep(labels, scores)
-    alarms = np.maximum(recalls * defects / np.maximum(precisions, 1e-12), 1.0)
+    predicted_positive = np.maximum(recalls * defects / np.maximum(precisions, 1e-12), 1.0)
     room = np.minimum(
-        standard_errors_above(recalls, recall, defects), standard_errors_above(precisions, precision, alarms)
+        standard_errors_above(recalls, recall, defects),
+        standard_errors_above(precisions, precision, predicted_positive),
     )
     enough = recalls >= recall - 1e-12
     if (room >= margin).any():
@@ -98,7 +99,7 @@ def choose_threshold(
     )
 
 
-def resolving(recall: float) -> int:
+def min_defects_to_resolve(recall: float) -> int:
     """How many defects can tell a recall from a lower one: with fewer than 1/(1 − recall), one miss already fails it.
 
     20 for 0.95. No number resolves a recall of 1, and none is asked for.
@@ -125,10 +126,10 @@ def _check(labels: np.ndarray, scores: np.ndarray, defects: int, recall: float) 
             f"All {len(scores)} validation scores are the same ({float(scores[0]):.4f}); the model has collapsed. "
             "Check labels and learning rates.",
         )
-    if defects < resolving(recall):
+    if defects < min_defects_to_resolve(recall):
         raise NoOperatingThreshold(
             "gate.not_enough_evidence",
-            f"Validation holds {defects} defects; with fewer than {resolving(recall)} a single miss already fails the "
+            f"Validation holds {defects} defects; with fewer than {min_defects_to_resolve(recall)} a single miss already fails the "
             f"recall target of {recall:.2f}, and no threshold can be chosen for it. Add defective patches, or raise "
             "data.val_share.",
         )

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from steel_training.data.images import MAX_SIDE
-from steel_training.data.matching.keypoints import anchors_of
-from steel_training.data.matching.same_surface import one_surface_groups
+from steel_training.data.matching.keypoints import keypoints_of
+from steel_training.data.matching.same_surface import same_surface_groups
 from steel_training.data.measurements import grey_of
 from steel_training.ingest.source_images import image_files
 from steel_training.ingest.tiling import Progress
@@ -44,7 +44,7 @@ def join_photographs(images: str, *, piece: int = 64, progress: Progress | None 
         grey = read(number)
         for y, x in _places(grey.shape, piece):
             places.append((number, y, x))
-            anchors.append(anchors_of(_piece(grey, y, x, piece)).tobytes())
+            anchors.append(keypoints_of(_piece(grey, y, x, piece)).tobytes())
         if progress:
             progress(number + 1, len(names))
 
@@ -52,7 +52,7 @@ def join_photographs(images: str, *, piece: int = 64, progress: Progress | None 
         number, y, x = places[row]
         return _piece(read(number), y, x, piece)
 
-    groups = one_surface_groups(anchors, np.array([number for number, _, _ in places], int), pixels)
+    groups = same_surface_groups(anchors, np.array([number for number, _, _ in places], int), pixels)
     return pd.DataFrame({"source_id": names, "group_id": [names[group] for group in groups]})
 
 

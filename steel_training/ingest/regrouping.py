@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from steel_training.data.dataset import Dataset, find_dataset, groups_of, new_copy
 from steel_training.data.images import open_image
-from steel_training.data.matching.same_surface import one_surface_groups
+from steel_training.data.matching.same_surface import same_surface_groups
 from steel_training.data.measurements import BLANK, grey_of, measure_file
 from steel_training.data.splits import SPLITS, CannotSplit, assign_splits
 from steel_training.errors import UsageError
@@ -137,7 +137,7 @@ def _by_steel(dataset: Dataset, manifest: pd.DataFrame, known: np.ndarray, progr
             f"{len(unread):,} of {len(paths):,} patches cannot be read: {', '.join(unread[:5])}. Add the files, or remove the rows."
         )
     read = lru_cache(maxsize=512)(lambda row: grey_of(open_image(dataset.storage.read(str(paths[row])))))
-    surfaces = one_surface_groups([each.anchors for each in measured], known, read)
+    surfaces = same_surface_groups([each.anchors for each in measured], known, read)
     # Blank patches are alike without being copies.
     hashes = [each.pixel_hash if (each.contrast or 0.0) >= BLANK else None for each in measured]
     return _joined(surfaces[known], pd.Series(hashes, dtype="string"))

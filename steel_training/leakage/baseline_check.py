@@ -17,7 +17,7 @@ from steel_training.evaluation.metrics import auc, average_precision, sweep
 from steel_training.leakage import Probe
 from steel_training.leakage.capture_device import two_cameras
 from steel_training.leakage.coordinates import coordinates
-from steel_training.leakage.distribution_shift import parts_differ
+from steel_training.leakage.distribution_shift import splits_differ
 from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
 from steel_training.leakage.file_metadata import file_metadata
 from steel_training.leakage.file_modified import file_modified
@@ -38,7 +38,7 @@ LEARNING_PROBES = (
     names,
     pixel_property,
     two_cameras,
-    parts_differ,
+    splits_differ,
     group_effect,
     shuffled_labels,
 )

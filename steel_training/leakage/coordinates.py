@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from steel_training.leakage.probe import Probe
-from steel_training.leakage.separability import TooFewGroups, tell
+from steel_training.leakage.separability import TooFewGroups, separability
 
-CODE, TOLD = "leak.coordinates", 0.9
+CODE, LIMIT = "leak.coordinates", 0.9
 _NEEDED = ("source_id", "x", "y", "width", "height")
 # Side of the squares that JPEG packs: where a cut lies among them can be seen in the pixels.
 GRID = 8
-_NAMED = 10
+_MAX_NAMED = 10
 
 
 def coordinates(profile: pd.DataFrame) -> Probe:
@@ -31,7 +31,7 @@ def coordinates(profile: pd.DataFrame) -> Probe:
     known = profile[["source_id"]].join(numbers)[numbers.notna().all(axis=1) & profile["source_id"].notna()]
     pairs = list(_overlapping(known, profile["part"]))
     if pairs:
-        rows = [_row(profile, *pair) for pair in pairs[:_NAMED]]
+        rows = [_row(profile, *pair) for pair in pairs[:_MAX_NAMED]]
         named = ", ".join(f"{row['first']} and {row['second']}" for row in rows[:3])
         message = (
             f"{len(pairs):,} patches overlap with one of another part by their coordinates: {named}. Overlapping cuts of a "
@@ -46,28 +46,28 @@ def coordinates(profile: pd.DataFrame) -> Probe:
     label, group = labels[rows_told].to_numpy(int), profile.loc[rows_told, "group"].to_numpy(str)
     phases = (cut % GRID).astype(int).astype("string")
     try:
-        grid = tell(phases, label, group)
-        place = tell(cut, label, group)
+        grid = separability(phases, label, group)
+        place = separability(cut, label, group)
     except TooFewGroups as error:
         return Probe.unjudged(CODE, str(error))
-    if grid.bound >= TOLD:
+    if grid.bound >= LIMIT:
         message = (
             f"Where patches lie on a grid of {GRID} pixels tells the label with an AUC of {grid.auc:.3f}, at least "
-            f"{grid.bound:.3f} (limit {TOLD}): clean and defective patches were cut in two ways. Cut both on one grid."
+            f"{grid.bound:.3f} (limit {LIMIT}): clean and defective patches were cut in two ways. Cut both on one grid."
         )
-        return Probe(CODE, False, grid.bound, TOLD, message, {"usual place on the grid": _usual(phases, label)})
-    found = place.bound >= TOLD
-    message = f"The place in the photograph tells the label with an AUC of {place.auc:.3f}, at least {place.bound:.3f} (limit {TOLD})"
+        return Probe(CODE, False, grid.bound, LIMIT, message, {"usual place on the grid": _usual(phases, label)})
+    found = place.bound >= LIMIT
+    message = f"The place in the photograph tells the label with an AUC of {place.auc:.3f}, at least {place.bound:.3f} (limit {LIMIT})"
     advice = ". Defects may lie there honestly; look whether clean patches were left out there." if found else "."
     evidence = {"usual place in the photograph": _usual(cut.astype(int).astype("string"), label)} if found else {}
-    return Probe(CODE, not found, place.bound, TOLD, message + advice, evidence, decisive=not found)
+    return Probe(CODE, not found, place.bound, LIMIT, message + advice, evidence, decisive=not found)
 
 
 def _overlapping(cuts: pd.DataFrame, part: pd.Series) -> Iterator[tuple[int, int]]:
     """Yields, for every patch that overlaps with one of another part, both their rows. Photographs in one part cost nothing."""
     parts = part[cuts.index].astype("string").fillna("")
-    torn = parts.groupby(cuts["source_id"].astype("string")).transform("nunique") > 1
-    for _, rows in cuts[torn].groupby(cuts["source_id"].astype("string")[torn]):
+    straddling = parts.groupby(cuts["source_id"].astype("string")).transform("nunique") > 1
+    for _, rows in cuts[straddling].groupby(cuts["source_id"].astype("string")[straddling]):
         left, top = rows["x"].to_numpy(), rows["y"].to_numpy()
         right, bottom = left + rows["width"].to_numpy(), top + rows["height"].to_numpy()
         side = parts[rows.index].to_numpy(str)

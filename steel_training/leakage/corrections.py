@@ -25,12 +25,12 @@ def with_fixes(probes: Sequence[Probe], dataset: str) -> list[Probe]:
         probes: what was found.
         dataset: URI of the dataset version that raised it.
     """
-    torn = [probe.code for probe in probes if _is_torn(probe)]
+    straddling = [probe.code for probe in probes if _straddles_split(probe)]
     if any(probe.evidence.get("unnamed") for probe in probes):  # which `split` refuses
         return list(probes)
-    by = "steel" if BY_STEEL & set(torn) else "source_id"
+    by = "steel" if BY_STEEL & set(straddling) else "source_id"
     command = shlex.join(["steel-training", "split", dataset, copy_of(dataset), "--group-by", by])
-    return [replace(probe, fix=command) if probe.code in torn else probe for probe in probes]
+    return [replace(probe, fix=command) if probe.code in straddling else probe for probe in probes]
 
 
 def copy_of(dataset: str) -> str:
@@ -48,7 +48,7 @@ def copy_of(dataset: str) -> str:
     return f"{above}/{name}-regrouped"
 
 
-def _is_torn(probe: Probe) -> bool:
+def _straddles_split(probe: Probe) -> bool:
     """Whether what belongs together stands in two parts, which is what a split decides."""
     if probe.passed or probe.code not in BY_IDS | BY_STEEL:
         return False

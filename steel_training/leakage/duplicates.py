@@ -7,7 +7,7 @@ import pandas as pd
 from steel_training.data.measurements import BLANK
 from steel_training.leakage.probe import Probe
 
-_NAMED = 10
+_MAX_NAMED = 10
 
 
 def identical_pixels(profile: pd.DataFrame) -> Probe:
@@ -16,7 +16,7 @@ def identical_pixels(profile: pd.DataFrame) -> Probe:
     False alarms: none, since blank patches do not count. Detection: every copy that no pixel of was changed.
     """
     doubled = _twins_that_differ(profile, "part")
-    ids = [str(name) for name in doubled["patch_id"].head(_NAMED)]
+    ids = [str(name) for name in doubled["patch_id"].head(_MAX_NAMED)]
     if not ids:
         return Probe("leak.duplicate", True, 0, 0, "No image stands in two parts.")
     return Probe(
@@ -34,28 +34,28 @@ def contradicting_labels(profile: pd.DataFrame) -> Probe:
 
     False alarms: none, since blank patches do not count. Detection: every such pair.
     """
-    torn = _twins_that_differ(profile, "label")
-    ids = [str(name) for name in torn["patch_id"].head(_NAMED)]
+    straddling = _twins_that_differ(profile, "label")
+    ids = [str(name) for name in straddling["patch_id"].head(_MAX_NAMED)]
     if not ids:
         return Probe("leak.contradiction", True, 0, 0, "No image bears both labels.")
     return Probe(
         "leak.contradiction",
         False,
-        len(torn),
+        len(straddling),
         0,
-        f"{len(torn)} patches have an identical twin of the other label: {', '.join(ids)}. Decide which label is right, and keep one of each.",
-        {"pairs": _side_by_side(torn, "label")},
+        f"{len(straddling)} patches have an identical twin of the other label: {', '.join(ids)}. Decide which label is right, and keep one of each.",
+        {"pairs": _side_by_side(straddling, "label")},
     )
 
 
-def _telling(profile: pd.DataFrame) -> pd.DataFrame:
+def _informative(profile: pd.DataFrame) -> pd.DataFrame:
     known = profile[profile["pixel_hash"].notna() & (profile["pixel_hash"] != "")]
     return known[~(known["contrast"] < BLANK)]
 
 
 def _twins_that_differ(profile: pd.DataFrame, column: str) -> pd.DataFrame:
     """Returns the patches whose pixels stand elsewhere too, with another value of the column; twins side by side."""
-    known = _telling(profile)
+    known = _informative(profile)
     values = known.groupby("pixel_hash")[column].nunique()
     return known[known["pixel_hash"].isin(values[values > 1].index)].sort_values("pixel_hash")
 
@@ -73,6 +73,6 @@ def _side_by_side(twins: pd.DataFrame, column: str) -> list[dict[str, object]]:
                 "groups": [str(one["group"]), str(other["group"])],
             }
         )
-        if len(rows) == _NAMED:
+        if len(rows) == _MAX_NAMED:
             break
     return rows

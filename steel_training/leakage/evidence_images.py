@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from steel_training.data.images import as_png
-from steel_training.leakage.patch_pairs import Frame, Pair, Side, named_pairs, torn_pairs
+from steel_training.leakage.patch_pairs import Frame, Pair, Side, named_pairs, straddling_pairs
 from steel_training.leakage.probe import Probe
 from steel_training.leakage.typical_pairs import typical_pairs
 
@@ -58,7 +58,7 @@ class Shown:
         return cls(values["code"], values["how"], values["told"], (Side(**one), Side(**other)), (first, second), frames)
 
 
-def keep_pictures(folder: Path, probes: Sequence[Probe], profile: pd.DataFrame, pixels: Pixels) -> None:
+def write_pair_images(folder: Path, probes: Sequence[Probe], profile: pd.DataFrame, pixels: Pixels) -> None:
     """Writes `evidence/` with pairs of patches for every alarm and warning that can be shown.
 
     Args:
@@ -88,7 +88,7 @@ def keep_pictures(folder: Path, probes: Sequence[Probe], profile: pd.DataFrame, 
         (made / INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
-def read_pictures(folder: Path) -> list[Shown]:
+def read_pair_images(folder: Path) -> list[Shown]:
     """Returns what `keep_pictures` left in the folder of a stage; empty where it left nothing."""
     path = folder / FOLDER / INDEX
     if not path.is_file():
@@ -100,7 +100,7 @@ def _pairs(probe: Probe, profile: pd.DataFrame) -> Iterator[Pair]:
     if "pairs" in probe.evidence:
         yield from named_pairs(probe.evidence["pairs"], profile, probe.code)
     elif "groups" in probe.evidence:
-        yield from torn_pairs(probe.evidence["groups"], profile)
+        yield from straddling_pairs(probe.evidence["groups"], profile)
     else:
         yield from typical_pairs(probe.evidence, profile)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from steel_training.leakage.probe import Probe
-from steel_training.leakage.separability import TooFewGroups, tell
+from steel_training.leakage.separability import TooFewGroups, separability
 
-CODE, TOLD = "leak.file_metadata", 0.9
-_OF_FILES = ("format", "mode", "jpeg_tables", "packing", "width", "height")
+CODE, LIMIT = "leak.file_metadata", 0.9
+_FILE_PROPERTIES = ("format", "mode", "jpeg_tables", "packing", "width", "height")
 
 
 def file_metadata(profile: pd.DataFrame) -> Probe:
@@ -17,21 +17,21 @@ def file_metadata(profile: pd.DataFrame) -> Probe:
     Plain size in bytes is no evidence: a defect makes a patch harder to pack. Bytes are held against our own file of the
     same pixels instead. Rates: `docs/leakage.md`.
     """
-    files = profile[list(_OF_FILES)]
+    files = profile[list(_FILE_PROPERTIES)]
     if not (files.astype("string").fillna("").nunique() > 1).any():
-        return Probe(CODE, True, 0.5, TOLD, "All files are of one kind.")
+        return Probe(CODE, True, 0.5, LIMIT, "All files are of one kind.")
     try:
-        told = tell(files, profile["label"].to_numpy(int), profile["group"].to_numpy(str), alone=True)
+        told = separability(files, profile["label"].to_numpy(int), profile["group"].to_numpy(str), alone=True)
     except TooFewGroups as error:
         return Probe.unjudged(CODE, str(error))
     alone = {name: _kinds(profile, name) for name in ("format", "mode", "jpeg_tables") if profile[name].nunique() > 1}
-    found = told.bound >= TOLD
+    found = told.bound >= LIMIT
     return Probe(
         CODE,
         not found,
         told.bound,
-        TOLD,
-        f"How the files were made tells the label with an AUC of {told.auc:.3f}, at least {told.bound:.3f} (limit {TOLD})"
+        LIMIT,
+        f"How the files were made tells the label with an AUC of {told.auc:.3f}, at least {told.bound:.3f} (limit {LIMIT})"
         + (
             ": clean and defective patches were stored in different ways, and a network can see that. "
             "Store all of them in one way, from the same kind of source."

@@ -7,10 +7,10 @@ import pandas as pd
 
 from steel_training.leakage.pixel_property import BRIGHTNESS, SIGNATURE
 from steel_training.leakage.probe import Probe
-from steel_training.leakage.separability import Told, TooFewGroups, tell
+from steel_training.leakage.separability import Separability, TooFewGroups, separability
 
 SHUFFLED, EFFECT = "leak.shuffled_labels", "leak.group_effect"
-CHANCE, FLATTERY = 0.7, 0.05
+CHANCE, MAX_GAIN = 0.7, 0.05
 _SHUFFLES = 5
 
 
@@ -23,7 +23,7 @@ def shuffled_labels(profile: pd.DataFrame) -> Probe:
     areas = []
     for seed in range(_SHUFFLES):
         try:
-            areas.append(_tell(profile, _shuffled(labels, groups, seed), groups).auc)
+            areas.append(_separability(profile, _shuffled(labels, groups, seed), groups).auc)
         except TooFewGroups as error:
             return Probe.unjudged(SHUFFLED, str(error))
     told = float(np.mean(areas))
@@ -39,18 +39,21 @@ def group_effect(profile: pd.DataFrame) -> Probe:
     """Compares folds drawn at random with folds of whole groups; only warns, since it says what a split is worth."""
     labels, groups = profile["label"].to_numpy(int), profile["group"].to_numpy(str)
     try:
-        by_group, at_random = _tell(profile, labels, groups), _tell(profile, labels, np.arange(len(labels)))
+        by_group, at_random = (
+            _separability(profile, labels, groups),
+            _separability(profile, labels, np.arange(len(labels))),
+        )
     except TooFewGroups as error:
         return Probe.unjudged(EFFECT, str(error))
     gain = at_random.auc - by_group.auc
-    found = gain > FLATTERY
-    message = f"Split at random, patches are told with an AUC of {at_random.auc:.3f}; split by group, {by_group.auc:.3f} (limit: {FLATTERY} apart)"
+    found = gain > MAX_GAIN
+    message = f"Split at random, patches are told with an AUC of {at_random.auc:.3f}; split by group, {by_group.auc:.3f} (limit: {MAX_GAIN} apart)"
     advice = ": patches of one group are alike, and only a split by group is honest here. Keep group_id as coarse as it is." if found else "."  # fmt: skip
-    return Probe(EFFECT, not found, gain, FLATTERY, message + advice, decisive=False)
+    return Probe(EFFECT, not found, gain, MAX_GAIN, message + advice, decisive=False)
 
 
-def _tell(profile: pd.DataFrame, labels: np.ndarray, groups: np.ndarray) -> Told:
-    return tell(profile[[*BRIGHTNESS, *SIGNATURE]], labels, groups)
+def _separability(profile: pd.DataFrame, labels: np.ndarray, groups: np.ndarray) -> Separability:
+    return separability(profile[[*BRIGHTNESS, *SIGNATURE]], labels, groups)
 
 
 def _shuffled(labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:

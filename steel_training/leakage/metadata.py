@@ -6,9 +6,9 @@ import pandas as pd
 
 from steel_training.data.measurements import Measures
 from steel_training.leakage.probe import Probe
-from steel_training.leakage.separability import TooFewGroups, tell
+from steel_training.leakage.separability import TooFewGroups, separability
 
-COLUMN, NAME, TOLD = "leak.manifest_column", "leak.name", 0.9
+COLUMN, NAME, LIMIT = "leak.manifest_column", "leak.name", 0.9
 
 # Part of the contract: what they tell of the label, they may, or another probe asks.
 _CONTRACT = {
@@ -34,19 +34,19 @@ def manifest_columns(profile: pd.DataFrame) -> Probe:
         if values.nunique(dropna=False) < 2:
             continue
         try:
-            told[name] = tell(values.to_frame(), labels, groups)
+            told[name] = separability(values.to_frame(), labels, groups)
         except TooFewGroups as error:
             return Probe.unjudged(COLUMN, str(error))
     if not told:
-        return Probe(COLUMN, True, 0.5, TOLD, "The manifest has no further columns that vary.")
-    telling = sorted((name for name in told if told[name].bound >= TOLD), key=lambda name: -told[name].bound)
+        return Probe(COLUMN, True, 0.5, LIMIT, "The manifest has no further columns that vary.")
+    telling = sorted((name for name in told if told[name].bound >= LIMIT), key=lambda name: -told[name].bound)
     taken = [name for name in telling if not _of_patches(profile, name)]
     worst = max(told, key=lambda name: told[name].bound)
     if not telling:
-        message = f"No further column tells the label: the most is '{worst}', with an AUC of at least {told[worst].bound:.3f} (limit {TOLD})."
-        return Probe(COLUMN, True, told[worst].bound, TOLD, message)
+        message = f"No further column tells the label: the most is '{worst}', with an AUC of at least {told[worst].bound:.3f} (limit {LIMIT})."
+        return Probe(COLUMN, True, told[worst].bound, LIMIT, message)
     named = (taken or telling)[0]
-    message = f"The column '{named}' tells the label with an AUC of {told[named].auc:.3f}, at least {told[named].bound:.3f} (limit {TOLD})"
+    message = f"The column '{named}' tells the label with an AUC of {told[named].auc:.3f}, at least {told[named].bound:.3f} (limit {LIMIT})"
     advice = (
         ": clean and defective patches come from different lines, days or cameras. Take both from the same ones."
         if taken
@@ -55,7 +55,7 @@ def manifest_columns(profile: pd.DataFrame) -> Probe:
     evidence = {
         "columns": {name: {"auc": round(told[name].auc, 4), "bound": round(told[name].bound, 4)} for name in telling}
     }
-    return Probe(COLUMN, False, told[named].bound, TOLD, message + advice, evidence, decisive=bool(taken))
+    return Probe(COLUMN, False, told[named].bound, LIMIT, message + advice, evidence, decisive=bool(taken))
 
 
 def names(profile: pd.DataFrame) -> Probe:
@@ -70,11 +70,11 @@ def names(profile: pd.DataFrame) -> Probe:
         }
     )
     try:
-        told = tell(patterns, profile["label"].to_numpy(int), profile["group"].to_numpy(str))
+        told = separability(patterns, profile["label"].to_numpy(int), profile["group"].to_numpy(str))
     except TooFewGroups as error:
         return Probe.unjudged(NAME, str(error))
-    found = told.bound >= TOLD
-    message = f"File names tell the label with an AUC of {told.auc:.3f}, at least {told.bound:.3f} (limit {TOLD})"
+    found = told.bound >= LIMIT
+    message = f"File names tell the label with an AUC of {told.auc:.3f}, at least {told.bound:.3f} (limit {LIMIT})"
     advice = ". No network sees a name, but look whether clean and defective patches were made alike." if found else "."
     usual = (
         (patterns["folder"] + patterns["pattern"])
@@ -82,7 +82,7 @@ def names(profile: pd.DataFrame) -> Probe:
         .agg(lambda its: its.mode().iloc[0])
     )
     evidence = {"usual name": {f"label {label}": str(name) for label, name in usual.items()}} if found else {}
-    return Probe(NAME, not found, told.bound, TOLD, message + advice, evidence, decisive=False)
+    return Probe(NAME, not found, told.bound, LIMIT, message + advice, evidence, decisive=False)
 
 
 def _as_values(column: pd.Series) -> pd.Series:

@@ -7,16 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from steel_training.data.matching.same_surface import LOOKED_AT, Common, Pixels, common_surfaces
+from steel_training.data.matching.same_surface import MAX_CANDIDATES, MatchedPair, Pixels, same_surface_pairs
 from steel_training.data.matching.symmetries import NAMES, SAME
 from steel_training.leakage.probe import Probe
 
-_NAMED = 10
+_MAX_NAMED = 10
 # Common to nearly the last pixel, as it is: not another cut but the same one again.
 _WHOLE = 0.85
 
 
-_SAID = {
+_WORDING = {
     "leak.overlap": ("overlap", "Overlapping cuts of a photograph belong in one part"),
     "leak.rotation": ("are turned or mirrored copies", "Copies of a photograph belong in one part"),
     "leak.near_duplicate": (
@@ -35,31 +35,31 @@ def same_surface(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels:
         pixels: reads a patch again; called for candidate pairs only.
     """
     found = list(_common(profile, anchors, pixels))
-    return [_verdict(code, [pair for pair in found if _code_of(pair) == code], profile) for code in _SAID]
+    return [_verdict(code, [pair for pair in found if _code_of(pair) == code], profile) for code in _WORDING]
 
 
-def _code_of(pair: Common) -> str:
+def _code_of(pair: MatchedPair) -> str:
     """Returns the reason code of how two patches came to show the same steel."""
-    if pair.turn != SAME:
+    if pair.orientation != SAME:
         return "leak.rotation"
-    return "leak.near_duplicate" if pair.lies.common >= _WHOLE else "leak.overlap"
+    return "leak.near_duplicate" if pair.registration.common >= _WHOLE else "leak.overlap"
 
 
-def _common(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> Iterator[Common]:
+def _common(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> Iterator[MatchedPair]:
     hashes = profile["pixel_hash"].fillna("").to_numpy(str)
-    part = pd.factorize(profile["part"])[0]
-    for pair in common_surfaces(anchors, part, pixels):
+    split = pd.factorize(profile["part"])[0]
+    for pair in same_surface_pairs(anchors, split, pixels):
         if hashes[pair.first] != hashes[pair.second]:  # those are named by `identical_pixels`
             yield pair
 
 
-def _verdict(code: str, pairs: list[Common], profile: pd.DataFrame) -> Probe:
-    how, advice = _SAID[code]
+def _verdict(code: str, pairs: list[MatchedPair], profile: pd.DataFrame) -> Probe:
+    how, advice = _WORDING[code]
     if not pairs:
         return Probe(code, True, 0, 0, f"No two patches of different parts {how}.")
-    rows = [_row(pair, profile) for pair in sorted(pairs, key=lambda pair: -pair.lies.score)[:_NAMED]]
+    rows = [_row(pair, profile) for pair in sorted(pairs, key=lambda pair: -pair.registration.score)[:_MAX_NAMED]]
     named = ", ".join(f"{row['first']} and {row['second']}" for row in rows[:3])
-    many = "At least " if len(pairs) >= LOOKED_AT // 2 else ""
+    many = "At least " if len(pairs) >= MAX_CANDIDATES // 2 else ""
     return Probe(
         code,
         False,
@@ -71,16 +71,16 @@ def _verdict(code: str, pairs: list[Common], profile: pd.DataFrame) -> Probe:
     )
 
 
-def _row(pair: Common, profile: pd.DataFrame) -> dict[str, Any]:
+def _row(pair: MatchedPair, profile: pd.DataFrame) -> dict[str, Any]:
     one, other = profile.iloc[pair.first], profile.iloc[pair.second]
     return {
         "first": str(one["patch_id"]),
         "second": str(other["patch_id"]),
         "parts": [str(one["part"]), str(other["part"])],
         "groups": [str(one["group"]), str(other["group"])],
-        "turn": NAMES[pair.turn],
-        "shift": list(pair.lies.shift),
-        "common": round(pair.lies.common, 3),
-        "correlation": round(pair.lies.correlation, 3),
-        "score": round(pair.lies.score, 1),
+        "turn": NAMES[pair.orientation],
+        "shift": list(pair.registration.shift),
+        "common": round(pair.registration.common, 3),
+        "correlation": round(pair.registration.correlation, 3),
+        "score": round(pair.registration.score, 1),
     }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from steel_training.data.matching.symmetries import NAMES, SAME, turned
+from steel_training.data.matching.symmetries import NAMES, SAME, oriented
 
 _LABELS = {0: "clean", 1: "defective"}
 # Of the smaller patch. What shares more is one cut again: a frame around all of it shows nothing.
@@ -57,7 +57,7 @@ class Pair:
     second: Side
     how: str
     told: str = "part"
-    turn: int = SAME
+    orientation: int = SAME
     shift: tuple[int, int] | None = None
 
     def frames(self, first: tuple[int, int], second: tuple[int, int]) -> tuple[Frame, Frame] | None:
@@ -69,7 +69,7 @@ class Pair:
         """
         if self.shift is None:
             return None
-        places = turned(np.arange(first[0] * first[1]).reshape(first), self.turn)
+        places = oriented(np.arange(first[0] * first[1]).reshape(first), self.orientation)
         y, x = self.shift
         (top, bottom), (left, right) = (
             (max(at, 0), min(at + one, other)) for at, one, other in zip((y, x), places.shape, second, strict=True)
@@ -101,13 +101,13 @@ def named_pairs(pairs: Sequence[Mapping[str, Any]], profile: pd.DataFrame, code:
     for pair in pairs:
         if pair["first"] in row_of and pair["second"] in row_of:
             first, second = (side_of(profile, int(row_of[pair[side]])) for side in ("first", "second"))
-            turn = NAMES.index(pair.get("turn", NAMES[SAME]))
+            orientation = NAMES.index(pair.get("turn", NAMES[SAME]))
             shift = tuple(pair["shift"]) if "shift" in pair else None
             told = "label" if first.part == second.part else "part"
-            yield Pair(first, second, _how(pair, code, first.label != second.label), told, turn, shift)
+            yield Pair(first, second, _how(pair, code, first.label != second.label), told, orientation, shift)
 
 
-def torn_pairs(groups: Sequence[str], profile: pd.DataFrame) -> Iterator[Pair]:
+def straddling_pairs(groups: Sequence[str], profile: pd.DataFrame) -> Iterator[Pair]:
     """Yields, of each group that stands in two parts, a patch of one and a patch of another."""
     for name in groups:
         for column in ("group", "source_id"):
@@ -125,6 +125,6 @@ def _how(pair: Mapping[str, Any], code: str, contradict: bool) -> str:
         if code == "leak.coordinates":
             return "cut from one photograph, at places that overlap"
         return "the same pixels" + (", and both labels" if contradict else "")
-    turn = pair.get("turn", NAMES[SAME])
-    seen = "the same steel" if turn == NAMES[SAME] else f"the same steel, {turn}"
+    orientation = pair.get("turn", NAMES[SAME])
+    seen = "the same steel" if orientation == NAMES[SAME] else f"the same steel, {orientation}"
     return f"{seen}: {pair['common']:.0%} of it in both, correlation {pair['correlation']:.2f}"

@@ -7,12 +7,12 @@ import pandas as pd
 from steel_training.data.capture_traces import Signature
 from steel_training.evaluation.metrics import auc
 from steel_training.leakage.probe import Probe
-from steel_training.leakage.separability import TooFewGroups, tell
+from steel_training.leakage.separability import TooFewGroups, separability
 
 CODE = "leak.pixel_property"
 SIGNATURE = (*Signature._fields, "tint")
 BRIGHTNESS = ("brightness", "contrast", "sharpness", "dark", "bright")
-TOLD_BY_SIGNATURE, TOLD_BY_ALL = 0.95, 0.985
+SIGNATURE_LIMIT, COMBINED_LIMIT = 0.95, 0.985
 """Honest defects reach 0.86 and 0.93 on what was measured (docs/leakage.md)."""
 
 
@@ -23,28 +23,30 @@ def pixel_property(profile: pd.DataFrame) -> Probe:
     """
     labels, groups = profile["label"].to_numpy(int), profile["group"].to_numpy(str)
     try:
-        alone = tell(profile[list(SIGNATURE)], labels, groups, alone=True)
-        both = tell(profile[[*SIGNATURE, *BRIGHTNESS]], labels, groups)
+        alone = separability(profile[list(SIGNATURE)], labels, groups, alone=True)
+        both = separability(profile[[*SIGNATURE, *BRIGHTNESS]], labels, groups)
     except TooFewGroups as error:
         return Probe.unjudged(CODE, str(error))
-    by_signature = alone.bound >= TOLD_BY_SIGNATURE
-    found, told, limit = (both, "Brightness, contrast and the like tell", TOLD_BY_ALL)
-    if by_signature or both.bound < TOLD_BY_ALL:
+    by_signature = alone.bound >= SIGNATURE_LIMIT
+    found, told, limit = (both, "Brightness, contrast and the like tell", COMBINED_LIMIT)
+    if by_signature or both.bound < COMBINED_LIMIT:
         found, told, limit = (
             alone,
             "Frame, noise, blur or another trace of camera and software tells",
-            TOLD_BY_SIGNATURE,
+            SIGNATURE_LIMIT,
         )
     passed = found.bound < limit
     message = f"{told} the label with an AUC of {found.auc:.3f}, at least {found.bound:.3f} (limit {limit})"
     if passed:
         return Probe(CODE, True, found.bound, limit, message + ".")
-    names = ranked(profile, [*SIGNATURE, *BRIGHTNESS])
+    names = rank_properties(profile, [*SIGNATURE, *BRIGHTNESS])
     advice = f": most of all '{next(iter(names))}'. Compare how clean and defective patches were photographed, cut and stored."
     return Probe(CODE, False, found.bound, limit, message + advice, {"properties": names})
 
 
-def ranked(profile: pd.DataFrame, names: list[str], *, label: str = "label", most: int = 5) -> dict[str, float]:
+def rank_properties(
+    profile: pd.DataFrame, names: list[str], *, label: str = "label", most: int = 5
+) -> dict[str, float]:
     """Returns the AUC of single properties, those that tell most first; below 0.5 counts as above."""
     labels = profile[label].to_numpy(int)
     found = {}

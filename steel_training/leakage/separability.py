@@ -26,7 +26,7 @@ _FEWEST_PATCHES = 20
 
 
 @dataclass(frozen=True)
-class Told:
+class Separability:
     """What properties say of a label.
 
     Attributes:
@@ -46,9 +46,9 @@ class TooFewGroups(SteelTrainingError):
     """A class stands in too few groups to learn from some and judge on others."""
 
 
-def tell(
+def separability(
     properties: pd.DataFrame, labels: np.ndarray, groups: np.ndarray, *, alone: bool = False, seed: int = 0
-) -> Told:
+) -> Separability:
     """Learns labels from properties, group by group left out (gradient-boosted trees), and judges the scores.
 
     Args:
@@ -92,7 +92,9 @@ def tell(
     draws = Resamples.by_group(groups, _RESAMPLES, seed)
     judged_scores = [scores, *(_singly(values, labels) if alone else ())]
     told = [
-        Told(auc(labels, each), lower_quantile(resampled_areas(labels, each, draws)[0], _CONFIDENCE), each, rows)
+        Separability(
+            auc(labels, each), lower_quantile(resampled_areas(labels, each, draws)[0], _CONFIDENCE), each, rows
+        )
         for each in judged_scores
     ]
     return max(told, key=lambda each: each.bound)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from steel_training.leakage.probe import Probe
 
-_NAMED = 10
+_MAX_NAMED = 10
 
 
 def shared_groups(profile: pd.DataFrame) -> Probe:
@@ -23,7 +23,7 @@ def shared_groups(profile: pd.DataFrame) -> Probe:
     found = len(straddling) + len(unnamed)
     if not found:
         return Probe("leak.group", True, 0, 0, "No coil, tile or photograph stands in two parts.")
-    names = ", ".join(straddling[:_NAMED]) or "rows without source_id"
+    names = ", ".join(straddling[:_MAX_NAMED]) or "rows without source_id"
     return Probe(
         "leak.group",
         False,
@@ -31,5 +31,5 @@ def shared_groups(profile: pd.DataFrame) -> Probe:
         0,
         f"{len(straddling)} groups or photographs stand in two parts and {len(unnamed)} patches name no photograph: {names}. "
         "Give every patch its source_id (and group_id), and drop the split column or cut it by group.",
-        {"groups": straddling[:_NAMED], "unnamed": unnamed[:_NAMED]},
+        {"groups": straddling[:_MAX_NAMED], "unnamed": unnamed[:_MAX_NAMED]},
     )

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from steel_training.evaluation.comparison import area_ahead
-from steel_training.leakage.pixel_property import BRIGHTNESS, SIGNATURE, ranked
+from steel_training.evaluation.comparison import auc_difference
+from steel_training.leakage.pixel_property import BRIGHTNESS, SIGNATURE, rank_properties
 from steel_training.leakage.probe import Probe
 
 CODE = "leak.simple_cue"
@@ -29,8 +29,8 @@ def simple_cue(profile: pd.DataFrame, scores: np.ndarray) -> Probe:
     """
     names = [*BRIGHTNESS, *SIGNATURE]
     values = profile[names].astype("float64").to_numpy()
-    labels, part = profile["label"].to_numpy(int), profile["part"].to_numpy(str)
-    train, val = part == "train", part == "val"
+    labels, split = profile["label"].to_numpy(int), profile["part"].to_numpy(str)
+    train, val = split == "train", split == "val"
     known = np.isfinite(values[train]).any(axis=0)  # the trees fail on a property that nobody has
     if not known.any():
         return Probe.unjudged(CODE, "no property of the pixels could be measured")
@@ -39,13 +39,13 @@ def simple_cue(profile: pd.DataFrame, scores: np.ndarray) -> Probe:
         trees = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=8, random_state=_SEED)
         told = trees.fit(values[train][:, known], labels[train]).predict_proba(values[val][:, known])[:, 1]
     groups = profile["group"].to_numpy(str)[val]
-    found = area_ahead(labels[val], groups, told, scores, confidence=_CONFIDENCE, resamples=_RESAMPLES, seed=_SEED)
+    found = auc_difference(labels[val], groups, told, scores, confidence=_CONFIDENCE, resamples=_RESAMPLES, seed=_SEED)
     message = (
         f"Brightness, sharpness, noise and the like tell validation with an AUC of {found.ours:.3f}, the baseline CNN with "
         f"{found.theirs:.3f}: {found.value:+.3f}, {_CONFIDENCE:.0%} interval {found.low:+.3f} to {found.high:+.3f}"
     )
     if not found.low > AHEAD:
         return Probe(CODE, True, found.low, AHEAD, message + ".", decisive=False)
-    most = ranked(profile, names)
+    most = rank_properties(profile, names)
     advice = f". Most of all '{next(iter(most))}' does: look whether that is the defect, or how it was photographed."
     return Probe(CODE, False, found.low, AHEAD, message + advice, {"properties": most}, decisive=False)

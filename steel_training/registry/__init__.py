@@ -3,10 +3,18 @@
 A version never changes: its checksums are written last, removed first, and checked by whoever reads it.
 """
 
-from steel_training.registry.decisions import Decisions, Unreadable, Verdicts
-from steel_training.registry.errors import ChampionMoved, ModelNameRefused, VersionDamaged, VersionNotFound
+from steel_training.registry.decisions import Decisions
+from steel_training.registry.errors import (
+    ChampionMoved,
+    ModelNameRefused,
+    PointerDamaged,
+    VersionBeingPublished,
+    VersionDamaged,
+    VersionNotFound,
+)
 from steel_training.registry.model_registry import MARKER, Registry, names
 from steel_training.registry.pointer import Pointer
+from steel_training.registry.record import Unreadable, Verdicts
 
 __all__ = [
     "MARKER",
@@ -14,9 +22,11 @@ __all__ = [
     "Decisions",
     "ModelNameRefused",
     "Pointer",
+    "PointerDamaged",
     "Registry",
     "Unreadable",
     "Verdicts",
+    "VersionBeingPublished",
     "VersionDamaged",
     "VersionNotFound",
     "names",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from typing import Annotated
 
 import typer
 
 from steel_training.config import Config
+from steel_training.registry.errors import PointerDamaged
 from steel_training.registry.model_registry import Registry
 from steel_training.registry.text import comparison, listing, summary
 from steel_training.storage import open_storage
@@ -18,6 +20,8 @@ Name = Annotated[str, typer.Option(help="model name in the registry")]
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="of the model, as `models list` shows it")]
 
 DEFAULT_NAME = Config().model.name
+
+log = logging.getLogger(__name__)
 
 models = typer.Typer(help="Published versions and the champion.", rich_markup_mode=None)
 
@@ -35,7 +39,12 @@ def registry_at(store: str, name: str) -> Registry:
 def list_verdicts(store: Store, name: Name = DEFAULT_NAME) -> int:
     """Every verdict, newest last, and the champion."""
     registry = registry_at(store, name)
-    _say(listing(registry.decisions(), registry.versions(), registry.champion()[0]))
+    verdicts = registry.verdicts()
+    try:
+        champion, problem = registry.champion()[0], None
+    except PointerDamaged as error:
+        champion, problem = None, str(error)
+    _say(listing(verdicts.found[::-1], registry.versions(), champion, unreadable=verdicts.unreadable, problem=problem))
     return 0
 
 
@@ -49,7 +58,12 @@ def show(
     """One version: figures, origin, and how to make it again."""
     registry = registry_at(store, name)
     known = registry.metadata(version)
-    _say(json.dumps(known, indent=2) if as_json else summary(version, known, registry.champion()[0]))
+    try:
+        champion = registry.champion()[0]
+    except PointerDamaged as error:
+        log.warning("%s", error)
+        champion = None
+    _say(json.dumps(known, indent=2) if as_json else summary(version, known, champion))
     return 0
 
 

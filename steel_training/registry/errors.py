@@ -17,5 +17,21 @@ class VersionDamaged(SteelTrainingError):
     """A file of a version is not what was published."""
 
 
+class VersionBeingPublished(SteelTrainingError):
+    """Another run publishes the same version, with other content, at this moment."""
+
+
 class ChampionMoved(SteelTrainingError):
     """Another run moved the champion pointer since it was read."""
+
+
+class PointerDamaged(SteelTrainingError):
+    """What lies where the champion pointer should is none.
+
+    Attributes:
+        tag: of what lies there, which a conditional write that mends it needs.
+    """
+
+    def __init__(self, message: str, tag: str) -> None:
+        super().__init__(message)
+        self.tag = tag

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from steel_training.errors import UsageError
-from steel_training.registry.errors import ChampionMoved, ModelNameRefused, VersionDamaged, VersionNotFound
-from steel_training.registry.pointer import Pointer, surplus
-from steel_training.storage import ConditionFailed, Entry, ObjectNotFound, Storage, confined, schema
-from steel_training.verdict import Reason, Verdict
+from steel_training.registry.errors import (
+    ChampionMoved,
+    ModelNameRefused,
+    PointerDamaged,
+    VersionBeingPublished,
+    VersionDamaged,
+    VersionNotFound,
+)
+from steel_training.registry.pointer import REMEMBERED, Pointer, surplus
+from steel_training.registry.record import RecordRefused, Unreadable, Verdicts, by_time, checked
+from steel_training.storage import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined, schema
+from steel_training.verdict import OVERTAKEN, Reason, Verdict
+
+log = logging.getLogger(__name__)
 
 MARKER = "checksums.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # as of the setting model.name
@@ -55,52 +66,84 @@ class Registry:
         return sorted(found, key=lambda version: (self._judged_at(version), version))
 
     def champion(self) -> tuple[str | None, str | None]:
-        """Returns the champion's version and the tag of the pointer; both None before the first."""
+        """Returns the champion's version and the tag of the pointer; both None before the first.
+
+        Raises:
+            PointerDamaged: what lies there is no pointer.
+        """
         pointer, tag = self.pointer()
         return (pointer.version if pointer else None), tag
 
     def pointer(self) -> tuple[Pointer | None, str | None]:
-        """Returns the pointer and the tag that a conditional write of it needs; both None before the first champion."""
+        """Returns the pointer and the tag that a conditional write of it needs; both None before the first champion.
+
+        Raises:
+            PointerDamaged: what lies there is no pointer.
+            WrittenByNewer: a later version of this program wrote it.
+        """
+        key = self._key(_POINTER)
         try:
-            data, tag = self.store.read_tagged(self._key(_POINTER))
+            data, tag = self.store.read_tagged(key)
         except ObjectNotFound:
             return None, None
-        return Pointer.from_dict(json.loads(data)), tag
+        try:
+            return Pointer.from_dict(json.loads(data)), tag
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PointerDamaged(
+                f"{self.store.location(key)} is damaged ({len(data):,} bytes: {error!r:.120}), so nobody can say which version is "
+                f"the champion. Say it: steel-training models promote VERSION --store {self.store.uri} "
+                "(or models rollback, to the champion before the last that is on record).",
+                tag,
+            ) from error
 
     def publish(self, bundle: Path, version: str) -> None:
         """Stores a bundle as an immutable version, checksums last; the same bundle again is no error.
 
+        Of several that publish one version at once, one does; the others are told so, unless theirs is the same bundle.
+
         Raises:
-            VersionDamaged: the version is there with other content.
+            VersionDamaged: the version is there with other content, or its checksums cannot be read.
+            VersionBeingPublished: another run is about to publish it with other content.
         """
         sums = {
             path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(bundle.rglob("*"))
             if path.is_file() and path.name != MARKER
         }
-        key = self._key("versions", version)
-        try:
-            if self.store.read_json(f"{key}/{MARKER}") != sums:
-                raise VersionDamaged(
-                    f"Version {version} is published already with other content; versions never change."
-                )
-        except ObjectNotFound:
+        if not self.holds(version):
             (bundle / MARKER).write_text(json.dumps(sums, indent=2), encoding="utf-8")
-            self.store.put_folder(bundle, key, last=MARKER)
+            try:
+                self.store.put_folder(bundle, self._key("versions", version), last=MARKER, if_absent=True)
+            except ConditionFailed as error:
+                if not self.holds(version):
+                    raise VersionBeingPublished(
+                        f"Another run is publishing version {version} of {self.name} with other content; this one's was not "
+                        f"published. {error}"
+                    ) from error
+            else:
+                return
+        if self._checksums(version) != sums:
+            raise VersionDamaged(f"Version {version} is published already with other content; versions never change.")
 
     def promote(self, version: str, *, expected: str | object | None = ...) -> str | None:
         """Moves the champion pointer to a version, after a look at its checksums; returns the champion before it.
 
         Args:
             version: to serve from now on.
-            expected: the champion that the version was judged against; left out, whichever there is.
+            expected: the champion that the version was judged against; left out, whichever there is, and a damaged pointer is
+                replaced by a whole one.
 
         Raises:
             VersionNotFound: there is no such version.
             VersionDamaged: it is not what was published; nothing was changed.
             ChampionMoved: the champion is another than expected; nothing was changed.
+            PointerDamaged: nobody can say whether the champion is the expected one; nothing was changed.
         """
-        pointer, tag = self.pointer()
+        pointer, tag, damaged = self._pointer_to_mend(strict=expected is not ...)
+        if damaged:
+            self._must_serve(version, None)
+            self._move(Pointer(version, _now(), tuple(v for v in self._on_record() if v != version)), tag)
+            return None
         if pointer is not None and pointer.version == version:
             return pointer.previous
         current = pointer.version if pointer else None
@@ -116,6 +159,8 @@ class Registry:
     def rollback(self, *, expected: str | object | None = ...) -> tuple[str, str]:
         """Moves the pointer back to the champion before, and once more to the one before that; returns (from, to).
 
+        Where the pointer is damaged, the succession is that of the records.
+
         Args:
             expected: the champion to go back from; left out, whichever there is.
 
@@ -123,8 +168,11 @@ class Registry:
             VersionNotFound: no earlier champion is left.
             VersionDamaged: the earlier champion is not what was published; nothing was changed.
             ChampionMoved: another run moved it meanwhile.
+            PointerDamaged: nobody can say whether the champion is the expected one; nothing was changed.
         """
-        pointer, tag = self.pointer()
+        pointer, tag, damaged = self._pointer_to_mend(strict=expected is not ...)
+        if damaged and (known := self._on_record()):
+            pointer = Pointer(known[-1], _now(), known[:-1])
         current = pointer.version if pointer else None
         if expected is not ... and current != expected:
             raise ChampionMoved(f"The champion is {current}, not {expected} any more; nothing was changed.")
@@ -257,15 +305,31 @@ class Registry:
         self.store.write_json(key, decision)
 
     def decisions(self) -> list[dict[str, Any]]:
-        """Returns every verdict, oldest first.
+        """Returns every verdict that can be read, oldest first; the log names the others.
 
         Raises:
             WrittenByNewer: a later version of this program wrote one.
         """
-        found = [self.store.read_json(entry.key) for entry in self.store.entries(self._key("decisions"))]
-        for each in found:
-            schema.readable(each, f"The verdict of run {each.get('run_id')}")
-        return sorted(found, key=lambda decision: (decision["decided_at"], decision["run_id"]))
+        verdicts = self.verdicts()
+        for each in verdicts.unreadable:
+            log.warning("%s is no verdict (%s); it is passed over", self.store.location(each.key), each.why)
+        return verdicts.found[::-1]
+
+    def verdicts(self) -> Verdicts:
+        """Returns every verdict, newest first, and the records that are none.
+
+        Raises:
+            WrittenByNewer: a later version of this program wrote one.
+        """
+        found, unreadable = [], []
+        for entry in self.decision_entries():
+            try:
+                found.append(checked(self.store.read_json(entry.key)))
+            except ObjectNotFound:
+                continue  # removed since the listing
+            except (ValueError, RecordRefused) as error:
+                unreadable.append(Unreadable(entry.key, str(error)))
+        return Verdicts(sorted(found, key=by_time, reverse=True), unreadable)
 
     def decision_entries(self) -> list[Entry]:
         """Returns where the verdicts lie, with tags that change when one is replaced; nothing is read."""
@@ -289,8 +353,11 @@ class Registry:
             record = json.loads(self.store.read(key))
         except (ObjectNotFound, ValueError):
             return set()
-        named = [*record.get("replaced", ()), record.get("version")] if isinstance(record, dict) else []
-        return {str(version) for version in named if version}
+        if not isinstance(record, dict):
+            return set()
+        replaced = record.get("replaced")
+        named = [*(replaced if isinstance(replaced, list) else ()), record.get("version")]
+        return {version for version in named if isinstance(version, str) and version}
 
     def _judged_at(self, version: str) -> str:
         """Returns when a version was judged, or the day that its name begins with; empty where neither is known."""
@@ -337,13 +404,53 @@ class Registry:
         if pointer is not None and version in pointer.retired:
             raise VersionNotFound(f"Version {version} of {self.name} is being removed by a prune; name another.")
 
+    def _pointer_to_mend(self, *, strict: bool) -> tuple[Pointer | None, str | None, bool]:
+        """Returns pointer, tag, and whether what lies there is damaged; `strict` raises `PointerDamaged` instead."""
+        try:
+            return *self.pointer(), False
+        except PointerDamaged as error:
+            if strict:
+                raise
+            log.warning("%s", error)
+            return None, error.tag, True
+
+    def _on_record(self) -> tuple[str, ...]:
+        """Returns the versions that became champion as far as the verdicts tell, oldest first, of those that are whole."""
+        whole = set(self.versions())
+        told = [
+            decision["version"]
+            for decision in self.decisions()
+            if decision["verdict"] == Verdict.PUBLISHED
+            and decision.get("version") in whole
+            and decision.get("promote", True)
+            and all(reason["code"] not in OVERTAKEN for reason in decision.get("reasons", ()))
+        ]
+        return tuple(told)[-REMEMBERED:]
+
     def _move(self, pointer: Pointer, tag: str | None) -> None:
         try:
             self.store.write_json(self._key(_POINTER), pointer.as_dict(), if_absent=tag is None, if_match=tag)
-        except ConditionFailed:
+        except StorageError as error:
+            if self._has_moved(pointer, error):
+                return
+            if not isinstance(error, ConditionFailed):
+                raise
             raise ChampionMoved(
                 f"Another run moved the champion of {self.name} at the same moment; nothing was changed. Run again."
             ) from None
+
+    def _has_moved(self, pointer: Pointer, failed: StorageError) -> bool:
+        """Says whether a move was made in spite of a write that failed: its answer may have been lost on the way."""
+        try:
+            now, _ = self.pointer()
+        except PointerDamaged:
+            return False
+        except StorageError as error:
+            raise StorageError(
+                f"{failed} Whether the champion of {self.name} was moved to {pointer.version} cannot be told, as the pointer "
+                f"cannot be read now. Look before you move it again: steel-training models list --store {self.store.uri}"
+            ) from error
+        return now == pointer
 
 
 def _now() -> str:

@@ -74,11 +74,16 @@ class Pointer:
 
         Raises:
             WrittenByNewer: a later version of this program wrote it.
+            KeyError: `version` or `moved_at` is missing.
+            TypeError: a value is of another kind than is written.
         """
         schema.readable(values, "The champion pointer")
         before = values.get("previous")
         history = values.get("history", [before] if before else [])
-        return cls(values["version"], values["moved_at"], tuple(history), tuple(values.get("retired", ())))
+        found = cls(values["version"], values["moved_at"], tuple(history), tuple(values.get("retired", ())))
+        if not all(isinstance(name, str) for name in (found.version, found.moved_at, *found.history, *found.retired)):
+            raise TypeError("a version or time in it is no text")
+        return found
 
 
 def surplus(versions: Collection[str], pointer: Pointer, keep: int) -> list[str]:

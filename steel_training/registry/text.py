@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from steel_training.registry.record import Unreadable
+
 SHOWN = {"recall": "recall", "precision": "precision", "f2": "F2", "auc": "AUC"}
 _NONE = "–"
 
 
-def listing(decisions: Sequence[Mapping[str, Any]], versions: Sequence[str], champion: str | None) -> str:
-    """Returns one line a verdict, newest last, and one for each version whose verdict is not recorded.
+def listing(
+    decisions: Sequence[Mapping[str, Any]],
+    versions: Sequence[str],
+    champion: str | None,
+    *,
+    unreadable: Sequence[Unreadable] = (),
+    problem: str | None = None,
+) -> str:
+    """Returns one line a verdict, newest last, and one for each version or record of which the verdict is not known.
 
     Args:
         decisions: as `Registry.decisions` returns them, oldest first.
         versions: that the registry holds; a published version that is not among them was pruned.
         champion: is marked.
+        unreadable: records that are none.
+        problem: why nobody can say which version is the champion.
     """
     rows = [("", "version", "verdict", *SHOWN.values(), "day", "dataset", "run")]
     for decision in decisions:
@@ -35,7 +46,9 @@ def listing(decisions: Sequence[Mapping[str, Any]], versions: Sequence[str], cha
             )
         )
     decided = {decision.get("version") for decision in decisions}
-    replacing = {version: decision["run_id"] for decision in decisions for version in decision.get("replaced", ())}
+    replacing = {
+        version: decision["run_id"] for decision in decisions for version in map(str, decision.get("replaced", ()))
+    }
     for version in versions:
         if version not in decided:
             mark = "*" if version == champion else ""
@@ -44,7 +57,8 @@ def listing(decisions: Sequence[Mapping[str, Any]], versions: Sequence[str], cha
     told = _aligned(rows) if len(rows) > 1 else "no verdicts yet"
     if any(decision.get("allowed") for decision in decisions):
         told += "\n! an alarm of the baseline check was allowed by name: models show VERSION tells which"
-    return f"{told}\nchampion: {champion or 'none yet'}"
+    told += "".join(f"\nunreadable: {each.key} ({each.why})" for each in unreadable)
+    return f"{told}\nchampion: {f'unknown. {problem}' if problem else champion or 'none yet'}"
 
 
 def summary(version: str, known: Mapping[str, Any], champion: str | None) -> str:
@@ -149,13 +163,17 @@ def _dataset(decision: Mapping[str, Any]) -> str:
 
 
 def _value(metrics: Mapping[str, Any], name: str) -> float | None:
-    found: float | None = (metrics.get(name) or {}).get("value")
-    return found
+    return _of(metrics, name, "value")
 
 
 def _bound(metrics: Mapping[str, Any], name: str) -> float | None:
-    found: float | None = (metrics.get(name) or {}).get("bound")
-    return found
+    return _of(metrics, name, "bound")
+
+
+def _of(metrics: Mapping[str, Any], name: str, part: str) -> float | None:
+    estimate = metrics.get(name)
+    found = estimate.get(part) if isinstance(estimate, Mapping) else None
+    return found if isinstance(found, int | float) else None
 
 
 def _sizes(part: Mapping[str, int] | None) -> str:

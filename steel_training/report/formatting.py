@@ -17,6 +17,7 @@ NAMES = {
 }
 
 FOUND = {
+    "data.label_contradicts_defect_type": "Labels contradict defect_type",
     "data.disjoint_groups": "A group or source image is in more than one split",
     "data.duplicate_content": "The same image is in more than one split, or has both labels",
     "leak.group": "A group or source image is in more than one split",

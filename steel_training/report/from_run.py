@@ -16,7 +16,8 @@ from steel_training.report.page import render
 from steel_training.report.record import Mistake, RunRecord
 from steel_training.runs.artifacts import PROFILE, SCORES
 from steel_training.runs.lineage import reproduce
-from steel_training.runs.run import REPORT, STAGES, Run, Status
+from steel_training.runs.result import REPORT, STAGES, Status
+from steel_training.runs.run import Run
 from steel_training.training import explanations
 from steel_training.verdict import Reason, Verdict
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from steel_training.leakage.evidence_images import FOLDER, Shown, read_pictures
+from steel_training.leakage.evidence_images import FOLDER, Shown, read_pair_images
 from steel_training.report.blocks import (
     Block,
     Code,
@@ -34,7 +34,7 @@ Evidence = Sequence[tuple[str, SideBySide]]
 
 def pairs_in(folder: Path) -> list[tuple[str, SideBySide]]:
     """Returns the pairs that a stage wrote to its folder, each with the code of its probe."""
-    return [(shown.code, _side_by_side(folder, shown)) for shown in read_pictures(folder)]
+    return [(shown.code, _side_by_side(folder, shown)) for shown in read_pair_images(folder)]
 
 
 def probes(outputs: Mapping[str, Any], pairs: Evidence = (), explained: Collection[str] = ()) -> list[Section]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from steel_training.report.blocks import Picture, SideBySide
-from steel_training.runs.run import StageResult
+from steel_training.runs.result import StageResult
 from steel_training.verdict import Reason, Verdict
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from steel_training.report.terminal import summary
-from steel_training.runs.run import REPORT, Run, StageResult
+from steel_training.runs.result import REPORT, StageResult
+from steel_training.runs.run import Run
 from steel_training.verdict import Reason, Verdict
 
 

@@ -9,165 +9,116 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from steel_training.config import Config
 from steel_training.errors import SteelTrainingError, UsageError
-from steel_training.storage import ObjectNotFound, Storage, schema
-from steel_training.verdict import Reason, Verdict
-
-RESULT = "result.json"
-RUNS = "runs"
-REPORT = "report.html"
-
-STAGES = (
-    "resolve_dataset",
-    "profile_patches",
-    "validate_patches",
-    "check_baseline",
-    "train_head",
-    "fine_tune",
-    "evaluate",
-    "verify_bundle",
-    "decide",
-    "approve_release",
-    "publish_model",
-    "reject_model",
+from steel_training.registry import Registry
+from steel_training.runs.resolved import ResolvedDataset
+from steel_training.runs.result import (
+    FIRST,
+    RESULT,
+    RUNS,
+    SAFE_ID,
+    StageResult,
+    Status,
+    digest_of,
 )
-"""In order. `approve_release` is done where a person must release the model; of the last two a run does one."""
+from steel_training.storage import ObjectNotFound, Storage, open_dataset
 
-FIRST = STAGES[0]
-"""The stage that says what a run is made from; asked for something else, the run begins anew."""
+log = logging.getLogger(__name__)
 
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+Outputs = TypeVar("Outputs")
 
 
 class StageNotDone(UsageError):
     """A stage was asked for before the one it builds on."""
 
 
-class Status(StrEnum):
-    """How a stage ended: the line goes on, stops here (the data, or the model, is refused), or has nothing to do."""
-
-    DONE = "done"
-    BLOCKED = "blocked"
-    REFUSED = "refused"
-    UNCHANGED = "unchanged"
-
-
-def verdict_of(status: str | None, outputs: Mapping[str, Any]) -> Verdict | None:
-    """Returns the verdict with which a stage ends the run; `None` where the run goes on.
-
-    Args:
-        status: of the stage, also as text from a result file; `None` where the stage left no result.
-        outputs: of the stage; those of a stage that decides have a `verdict`.
-    """
-    if status in _ENDS:
-        return _ENDS[Status(status)]
-    found = outputs.get("verdict")
-    return Verdict(found) if found is not None else None
-
-
-_ENDS = {
-    Status.BLOCKED: Verdict.BLOCKED,
-    Status.REFUSED: Verdict.REJECTED,
-    Status.UNCHANGED: Verdict.UNCHANGED,
-}
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """What a stage leaves for the next ones: small JSON, the rest are files in its folder."""
-
-    stage: str
-    status: Status = Status.DONE
-    reasons: tuple[Reason, ...] = ()
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    inputs: str = ""
-    seconds: float = 0.0
-    finished_at: str = ""
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """The verdict that the run ends with here; `None` where it goes on."""
-        return verdict_of(self.status, self.outputs)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the content of `result.json`."""
-        return {
-            schema.KEY: schema.SCHEMA,
-            "stage": self.stage,
-            "status": str(self.status),
-            "reasons": [reason.as_dict() for reason in self.reasons],
-            "outputs": dict(self.outputs),
-            "inputs": self.inputs,
-            "seconds": self.seconds,
-            "finished_at": self.finished_at,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> StageResult:
-        """Reads `result.json` back.
-
-        Raises:
-            WrittenByNewer: a later version of this program wrote it.
-        """
-        schema.readable(values, f"The result of {values.get('stage')}")
-        return cls(
-            stage=values["stage"],
-            status=Status(values["status"]),
-            reasons=tuple(Reason.from_dict(reason) for reason in values["reasons"]),
-            outputs=values["outputs"],
-            inputs=values["inputs"],
-            seconds=values["seconds"],
-            finished_at=values["finished_at"],
-        )
-
-
-def safe_run_id(text: str) -> str:
-    """Turns any run id, such as Airflow's `manual__2026-11-24T00:10:00+00:00`, into a folder name.
-
-    Ids that are folder names already stay as they are; others keep their readable part and get a hash, so that two
-    ids never share a folder.
-    """
-    if _SAFE.fullmatch(text):
-        return text
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:150] or "run"
-    return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def digest_of(stage: str, inputs: Mapping[str, Any]) -> str:
-    """Hashes a stage's name and inputs (JSON values): what a result, or a part of one, is known by."""
-    return hashlib.sha256(json.dumps([stage, inputs], sort_keys=True).encode()).hexdigest()
+class ResultUnreadable(SteelTrainingError):
+    """What lies where a stage's result should is none."""
 
 
 class Run:
-    """A run's folder in the store."""
+    """A run's folder in the store, and what the run knows of itself once its dataset is resolved."""
 
     def __init__(self, store: Storage, run_id: str) -> None:
-        if not _SAFE.fullmatch(run_id):
+        if not SAFE_ID.fullmatch(run_id):
             raise UsageError(f"The run id {run_id!r} is no folder name; use letters, digits, '.', '_' and '-'.")
         self.store = store
         self.run_id = run_id
+        self._resolved: tuple[StageResult, ResolvedDataset] | None = None
+
+    @property
+    def resolved(self) -> ResolvedDataset:
+        """What the run is made from; read once.
+
+        Raises:
+            StageNotDone: `resolve_dataset` has not finished.
+        """
+        return self._first()[1]
+
+    @property
+    def config(self) -> Config:
+        """The configuration that the run was asked for."""
+        return self.resolved.config
+
+    @property
+    def dataset(self) -> Storage:
+        """The dataset version that the run uses."""
+        return open_dataset(self.resolved.dataset)
+
+    @property
+    def registry(self) -> Registry:
+        """The registry that the run publishes to."""
+        return Registry(self.store, self.config.model.name)
+
+    @property
+    def version(self) -> str:
+        """The version that this run's model is registered under: the day, and a hash of what it was made from."""
+        first = self._first()[0]
+        tag = hashlib.sha256(f"{self.run_id}\0{first.inputs}\0{first.finished_at}".encode()).hexdigest()[:8]
+        return f"{first.finished_at[:10].replace('-', '')}-{tag}"
+
+    def _first(self) -> tuple[StageResult, ResolvedDataset]:
+        if self._resolved is None:
+            first = self.result(FIRST)
+            self._resolved = first, ResolvedDataset.model_validate(first.outputs)
+        return self._resolved
 
     def key(self, *parts: str) -> str:
         """Returns the store's key of something in this run."""
         return "/".join((RUNS, self.run_id, *parts))
 
     def find_result(self, stage: str) -> StageResult | None:
-        """Returns the stage's result, or `None` where it has not finished."""
+        """Returns the stage's result, or `None` where it has not finished; one that is torn counts as none, and is logged."""
         try:
-            return StageResult.from_dict(self.store.read_json(self.key(stage, RESULT)))
+            return self.read_result(stage)
+        except ResultUnreadable as error:
+            log.warning("%s The stage counts as not finished.", error)
+            return None
+
+    def read_result(self, stage: str) -> StageResult | None:
+        """Returns the stage's result, or `None` where there is none.
+
+        Raises:
+            ResultUnreadable: what lies there is none.
+            WrittenByNewer: a later version of this program wrote it.
+        """
+        key = self.key(stage, RESULT)
+        try:
+            return StageResult.from_dict(self.store.read_json(key))
         except ObjectNotFound:
             return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ResultUnreadable(f"{self.store.location(key)} is damaged ({error}).") from error
 
     def result(self, stage: str) -> StageResult:
         """Returns the stage's result.
@@ -182,6 +133,18 @@ class Run:
                 f"Do it first: steel-training {stage} --run-id {self.run_id} --store {self.store.uri}"
             )
         return found
+
+    def outputs(self, stage: str, read: Callable[[Mapping[str, Any]], Outputs]) -> Outputs:
+        """Returns what a stage left for later ones, typed.
+
+        Args:
+            stage: its name.
+            read: makes it from JSON, such as `Decided.from_dict`.
+
+        Raises:
+            StageNotDone: it has not finished in this run.
+        """
+        return read(self.result(stage).outputs)
 
     def after(self, stage: str) -> dict[str, Any]:
         """Returns what a stage's inputs are when it builds on another one: that stage's result.
@@ -198,6 +161,7 @@ class Run:
 
     def clear(self) -> None:
         """Removes all that the run made."""
+        self._resolved = None
         self.store.remove_folder(self.key(), first=f"{FIRST}/{RESULT}")
 
     def folder(self, stage: str) -> AbstractContextManager[Path]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from steel_training.runs.run import STAGES, Run, StageResult
+from steel_training.runs.result import STAGES, StageResult
+from steel_training.runs.run import Run
 
 
 def perform(stage: str, run: Run, *request: Any) -> StageResult:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from steel_training.report import write_report
-from steel_training.runs.artifacts import registry_of
 from steel_training.runs.lineage import facts
-from steel_training.runs.run import Run, StageResult, Status
+from steel_training.runs.result import StageResult, Status
+from steel_training.runs.run import Run
 
 
 def may_end(run: Run, result: StageResult) -> StageResult:
     """Returns the result; where it blocks the run or refuses its model, after report and record were left."""
     if result.status in (Status.BLOCKED, Status.REFUSED) and (verdict := result.verdict) is not None:
         write_report(run, verdict, result.reasons, None)
-        registry_of(run).record(run.run_id, verdict, result.reasons, facts(run, None))
+        run.registry.record(run.run_id, verdict, result.reasons, facts(run, None))
     return result

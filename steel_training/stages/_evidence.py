@@ -15,7 +15,7 @@ from steel_training.data.measurements import grey_of
 from steel_training.leakage import Probe
 from steel_training.leakage.corrections import with_fixes
 from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
-from steel_training.leakage.evidence_images import Pixels, keep_pictures
+from steel_training.leakage.evidence_images import Pixels, write_pair_images
 from steel_training.leakage.shared_groups import shared_groups
 from steel_training.report.leakage_sections import add_to_data_docs
 from steel_training.storage import Storage
@@ -63,5 +63,5 @@ def leave_evidence(folder: Path, probes: Sequence[Probe], profile: pd.DataFrame,
     Returns:
         Path of the first page of the Data Docs, below the folder.
     """
-    keep_pictures(folder, probes, profile, pixels)
+    write_pair_images(folder, probes, profile, pixels)
     return add_to_data_docs(folder / DOCS, [probe.as_dict() for probe in probes], folder)

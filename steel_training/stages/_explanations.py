@@ -37,7 +37,7 @@ def keep_evidence(run: Run, network: Any, test: PatchSet, threshold: float, fold
     table = scores[scores["part"] == TEST].drop(columns=_OF_THE_MANIFEST[1:], errors="ignore")
     table = table.merge(known, on="patch_id", how="left", validate="one_to_one")
     try:
-        heat_maps.keep_attention(network, test, table, threshold, folder / explanations.FOLDER)
+        heat_maps.keep_heat_maps(network, test, table, threshold, folder / explanations.FOLDER)
     except heat_maps.NothingToExplain as error:  # pictures explain a verdict; they are no part of it
         log.warning("no heat maps: %s", error)
     summary = drift.summarise(table_of(run, "profile_patches", PROFILE))

@@ -14,7 +14,7 @@ from steel_training.bundle.lite import CHECKED_PATCHES, REPRESENTATIVE_PATCHES, 
 from steel_training.data.images import read_batches, without_tiff
 from steel_training.data.patches import PatchSet
 from steel_training.data.splits import TEST, TRAIN, VAL
-from steel_training.runs.artifacts import patch_sets, version_of
+from steel_training.runs.artifacts import patch_sets
 from steel_training.runs.run import Run
 from steel_training.training.preprocessing import resize
 from steel_training.training.scoring import score
@@ -32,7 +32,7 @@ def export_bundle(run: Run, network: Any, folder: Path, *, threshold: float, sco
     """
     folder.mkdir()
     size = int(network.input_shape[1])
-    export(network, folder, threshold=threshold, input_size=size, version=version_of(run))
+    export(network, folder, threshold=threshold, input_size=size, version=run.version)
     parts = patch_sets(run)
     test, val = parts[TEST], parts[VAL]
     chosen = choose_golden(test.labels, scores[TEST], threshold)

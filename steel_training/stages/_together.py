@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.training import cluster
 from steel_training.training.strategy import explained
 
@@ -32,4 +33,4 @@ def perform_together(
         return found
     with tempfile.TemporaryDirectory(prefix=f"steel-training-{stage}-") as scratch:
         explained_work(Path(scratch))
-    return cluster.of_chief(lambda: run.find_done(stage, inputs))
+    return cluster.wait_for_chief(lambda: run.find_done(stage, inputs))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steel_training.errors import UsageError
-from steel_training.runs.artifacts import config_of
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.outputs import Approval, Decided
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.verdict import Reason
 
 
@@ -59,9 +60,9 @@ def approve_release(run: Run, answer: Answer) -> StageResult:
         UsageError: the name or the reason is empty.
     """
     decided = run.result("decide")
-    if not decided.outputs["publish"]:
+    if not Decided.from_dict(decided.outputs).publish:
         raise NothingToAnswer(f"Run {run.run_id} does not meet its targets; a person cannot release it.")
-    if not config_of(run).publish.require_approval:
+    if not run.config.publish.require_approval:
         raise NothingToAnswer(f"Run {run.run_id} was not asked to wait for a person (publish.require_approval).")
     if not answer.by.strip():
         raise UsageError("An answer needs a name: --by NAME.")
@@ -80,7 +81,7 @@ def approve_release(run: Run, answer: Answer) -> StageResult:
         return StageResult(
             "approve_release",
             reasons=reasons,
-            outputs={"approved": answer.refused is None, "by": answer.by, "reason": answer.refused},
+            outputs=Approval(answer.refused is None, answer.by, answer.refused).to_dict(),
         )
 
     said = {"by": answer.by, "refused": answer.refused}
@@ -94,8 +95,8 @@ def released(run: Run) -> Release:
         WaitsForAnswer: a person is asked for and has not answered.
     """
     decided = run.result("decide")
-    publish = bool(decided.outputs["publish"])
-    if not publish or not config_of(run).publish.require_approval:
+    publish = Decided.from_dict(decided.outputs).publish
+    if not publish or not run.config.publish.require_approval:
         return Release(publish, decided.reasons, "decide")
     answered = run.find_result("approve_release")
     if answered is None or answered.finished_at < decided.finished_at:
@@ -104,4 +105,4 @@ def released(run: Run) -> Release:
             f"  steel-training approve_release --run-id {run.run_id} --store {run.store.uri} --by NAME\n"
             "or refuse it with --refuse REASON; then do publish_model or reject_model, or the same 'run' again."
         )
-    return Release(bool(answered.outputs["approved"]), answered.reasons, "approve_release")
+    return Release(Approval.from_dict(answered.outputs).approved, answered.reasons, "approve_release")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,10 @@ from steel_training.leakage import Probe, baseline_check
 from steel_training.leakage.corrections import with_fixes
 from steel_training.leakage.overriding import override
 from steel_training.leakage.simple_cue import simple_cue
-from steel_training.runs.artifacts import (
-    ANCHORS,
-    BASELINE,
-    PROFILE,
-    config_of,
-    dataset_of,
-    groups_in,
-    patch_sets,
-    table_of,
-    unfinished_of,
-)
-from steel_training.runs.run import Run, StageResult, Status
+from steel_training.runs.artifacts import ANCHORS, BASELINE, PROFILE, groups_in, patch_sets, table_of, unfinished_of
+from steel_training.runs.outputs import CheckedBaseline
+from steel_training.runs.result import StageResult, Status
+from steel_training.runs.run import Run
 from steel_training.stages._ending import may_end
 from steel_training.stages._evidence import leave_evidence, reader_of
 from steel_training.training.model_trainer import BaselineCNN, ModelTrainer
@@ -44,26 +36,27 @@ def check_baseline(run: Run) -> StageResult:
     unfinished = unfinished_of(run, "check_baseline", inputs)
 
     def work(folder: Path) -> StageResult:
-        config = config_of(run)
+        config = run.config
         profile = table_of(run, "profile_patches", PROFILE)
         anchors = table_of(run, "profile_patches", ANCHORS)["anchors"]
-        storage = dataset_of(run)
+        storage = run.dataset
 
         pixels = reader_of(storage, profile)
         found = with_fixes(baseline_check.probe_dataset(profile, list(anchors), pixels), storage.uri)
         probes = override(found, config.baseline.allow)
-        metrics: dict[str, Any] = {}
+        metrics: Mapping[str, Any] = {}
+        training: Mapping[str, Any] = {}
         if not any(probe.blocks for probe in probes):
-            tried, metrics = _try_network(run, config, profile, folder, probes, unfinished)
+            tried, metrics, training = _try_network(run, config, profile, folder, probes, unfinished)
             probes += override(tried, config.baseline.allow)
         for code in set(config.baseline.allow) - {probe.code for probe in probes if probe.allowed}:
             log.info("baseline.allow names %s, which raised no alarm that blocks", code)
         reasons = tuple(probe.reason for probe in probes if probe.blocks)
-        outputs = {"probes": [probe.as_dict() for probe in probes], "metrics": {}, **metrics}
         with run.folder("validate_patches") as validated:
             shutil.copytree(validated / DOCS, folder / DOCS)
-        outputs["data_docs"] = leave_evidence(folder, probes, profile, pixels)
-        return StageResult("check_baseline", Status.BLOCKED if reasons else Status.DONE, reasons, outputs)
+        data_docs = leave_evidence(folder, probes, profile, pixels)
+        checked = CheckedBaseline([probe.as_dict() for probe in probes], data_docs, metrics, training)
+        return StageResult("check_baseline", Status.BLOCKED if reasons else Status.DONE, reasons, checked.to_dict())
 
     result = run.perform("check_baseline", inputs, work)
     unfinished.remove()
@@ -72,8 +65,8 @@ def check_baseline(run: Run) -> StageResult:
 
 def _try_network(
     run: Run, config: Config, profile: pd.DataFrame, folder: Path, probes: Sequence[Probe], unfinished: Unfinished
-) -> tuple[list[Probe], dict[str, Any]]:
-    """Trains the baseline CNN; returns what its training and its scores say, and its figures."""
+) -> tuple[list[Probe], Mapping[str, Any], Mapping[str, Any]]:
+    """Trains the baseline CNN; returns what its training and its scores show, its metrics on validation, and its history."""
     parts = patch_sets(run)
     # The trainer sets the seed, and the network's first weights are to come from it.
     trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)
@@ -87,4 +80,4 @@ def _try_network(
         *baseline_check.collapse(parts[VAL].labels, scores, groups_in(run, VAL)),
         simple_cue(profile, scores),
     ]
-    return tried, {"metrics": baseline_check.baseline_metrics(parts[VAL].labels, scores), **trained.as_dict()}
+    return tried, baseline_check.baseline_metrics(parts[VAL].labels, scores), trained.as_dict()

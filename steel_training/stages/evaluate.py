@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +15,20 @@ from steel_training.bundle.layout import KERAS_MODEL, THRESHOLD
 from steel_training.config import JUDGED
 from steel_training.data.patches import PatchSet
 from steel_training.data.splits import TEST, VAL
-from steel_training.evaluation.comparison import Contender
+from steel_training.evaluation.comparison import Comparison, ScoredModel
 from steel_training.evaluation.evaluate import (
-    against,
-    ahead_on_validation,
+    compare_on_test,
+    compare_on_validation,
     curves,
     judge,
     operating_threshold,
     probabilities,
 )
 from steel_training.evaluation.threshold import NoOperatingThreshold
-from steel_training.runs.artifacts import (
-    BASELINE,
-    BUNDLE,
-    MODEL,
-    PATCHES,
-    SCORES,
-    config_of,
-    groups_in,
-    patch_sets,
-    registry_of,
-    table_of,
-    version_of,
-)
-from steel_training.runs.run import Run, StageResult, Status
+from steel_training.runs.artifacts import BASELINE, BUNDLE, MODEL, PATCHES, SCORES, groups_in, patch_sets, table_of
+from steel_training.runs.outputs import Ended
+from steel_training.runs.result import StageResult, Status
+from steel_training.runs.run import Run
 from steel_training.stages._ending import may_end
 from steel_training.stages._explanations import keep_evidence
 from steel_training.stages._export import export_bundle
@@ -53,7 +44,7 @@ def evaluate(run: Run) -> StageResult:
     champion_version = _champion_to_meet(run)
 
     def work(folder: Path) -> StageResult:
-        config, parts = config_of(run), patch_sets(run)
+        config, parts = run.config, patch_sets(run)
         with run.folder("fine_tune") as tuned:
             network = keras.models.load_model(tuned / MODEL, compile=False, safe_mode=True)
         scores = {part: score(network, parts[part]) for part in (VAL, TEST)}
@@ -73,12 +64,13 @@ def evaluate(run: Run) -> StageResult:
             small = keras.models.load_model(checked / BASELINE, compile=False, safe_mode=True)
         small_scores = score(small, parts[VAL])
         small_threshold = operating_threshold(config, parts[VAL].labels, small_scores).value
-        validation = ahead_on_validation(config, val[0], groups_in(run, VAL), val[1], small_scores)
-        ours = Contender(scores[TEST], judged.threshold.value)
+        validation = compare_on_validation(config, val[0], groups_in(run, VAL), val[1], small_scores)
+        ours = ScoredModel(scores[TEST], judged.threshold.value)
 
-        def compared(theirs: Contender) -> dict[str, Any]:
-            return against(config, parts[TEST].labels, groups, ours=ours, theirs=theirs).as_dict()
+        def compared(theirs: ScoredModel) -> Comparison:
+            return compare_on_test(config, parts[TEST].labels, groups, ours=ours, theirs=theirs)
 
+        baseline = compared(ScoredModel(score(small, parts[TEST]), small_threshold))
         (folder / "curves.json").write_text(json.dumps(curves(val, test)), encoding="utf-8")
 
         export_bundle(run, network, folder / BUNDLE, threshold=judged.threshold.value, scores=scores)
@@ -87,15 +79,12 @@ def evaluate(run: Run) -> StageResult:
             "evaluate",
             outputs={
                 **judged.as_dict(config),
-                "baseline": {
-                    **compared(Contender(score(small, parts[TEST]), small_threshold)),
-                    "on_validation": validation.as_dict(),
-                },
+                "baseline": replace(baseline, on_validation=validation).as_dict(),
                 "champion": _champion_on(run, champion_version, parts[TEST], compared),
                 "patches": len(parts[TEST]),
                 "defects": int(parts[TEST].labels.sum()),
                 "groups": len(set(groups)),
-                "version": version_of(run),
+                "version": run.version,
             },
         )
 
@@ -108,8 +97,8 @@ def _champion_to_meet(run: Run) -> str | None:
     A run that is started again after it has published would otherwise meet itself, or a later one, and its figures would no
     longer be those of the version, which never change.
     """
-    registry, judged = registry_of(run), run.find_result("evaluate")
-    if judged is not None and registry.holds(version_of(run)):
+    registry, judged = run.registry, run.find_result("evaluate")
+    if judged is not None and registry.holds(run.version):
         met = judged.outputs["champion"]
         return met["version"] if met else None
     return registry.champion()[0]
@@ -117,22 +106,19 @@ def _champion_to_meet(run: Run) -> str | None:
 
 def _refusal(run: Run, code: str, message: str, champion: str | None) -> StageResult:
     outputs = {
-        "verdict": str(Verdict.REJECTED),
-        "version": None,
-        "champion": champion,
-        "previous_champion": champion,
+        **Ended(Verdict.REJECTED, None, champion, champion).to_dict(),
         "metrics": {},
-        "targets": {name: getattr(config_of(run).gate, name) for name in JUDGED},
+        "targets": {name: getattr(run.config.gate, name) for name in JUDGED},
     }
     return StageResult("evaluate", Status.REFUSED, (Reason(code, message),), outputs)
 
 
 def _champion_on(
-    run: Run, version: str | None, test: PatchSet, compared: Callable[[Contender], dict[str, Any]]
+    run: Run, version: str | None, test: PatchSet, compared: Callable[[ScoredModel], Comparison]
 ) -> dict[str, Any] | None:
     if version is None:
         return None
-    with registry_of(run).bundle(version) as (_, folder):
+    with run.registry.bundle(version) as (_, folder):
         network = keras.models.load_model(folder / KERAS_MODEL, compile=False, safe_mode=True)
         threshold = json.loads((folder / THRESHOLD).read_text(encoding="utf-8"))["threshold"]
-    return {"version": version, **compared(Contender(score(network, test), threshold))}
+    return {"version": version, **compared(ScoredModel(score(network, test), threshold)).as_dict()}

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from steel_training.data.splits import TRAIN, VAL
 from steel_training.runs import provenance
-from steel_training.runs.artifacts import MODEL, config_of, patch_sets, unfinished_of
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.artifacts import MODEL, patch_sets, unfinished_of
+from steel_training.runs.outputs import Trained
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.stages._together import perform_together
 from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel
-from steel_training.training.weights_source import LoadedWeights
 
 
 def fine_tune(run: Run) -> StageResult:
@@ -19,8 +20,8 @@ def fine_tune(run: Run) -> StageResult:
     unfinished = unfinished_of(run, "fine_tune", inputs)
 
     def work(folder: Path) -> StageResult:
-        config, parts = config_of(run), patch_sets(run)
-        weights = LoadedWeights(**run.result("train_head").outputs["weights"])
+        config, parts = run.config, patch_sets(run)
+        weights = run.outputs("train_head", Trained.from_dict).weights
         trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)
         with run.folder("train_head") as head:
             model = TransferLearningModel.load(head / MODEL, config.model, weights)
@@ -28,7 +29,7 @@ def fine_tune(run: Run) -> StageResult:
         model.scoring_model(flips=config.model.flips).save(folder / MODEL)
         return StageResult(
             "fine_tune",
-            outputs={"weights": weights.as_dict(), "machine": provenance.machine(), **training.as_dict()},
+            outputs=Trained(weights, training.as_dict(), provenance.machine()).to_dict(),
         )
 
     result = perform_together(run, "fine_tune", inputs, work)

@@ -8,12 +8,16 @@ from pathlib import Path
 from steel_training.errors import SteelTrainingError
 from steel_training.registry import ChampionMoved
 from steel_training.report import write_report
-from steel_training.runs.artifacts import BUNDLE, config_of, registry_of, version_of
+from steel_training.runs.artifacts import BUNDLE
 from steel_training.runs.lineage import facts, write_lineage
-from steel_training.runs.run import REPORT, Run, StageResult
+from steel_training.runs.outputs import Decided, Ended
+from steel_training.runs.result import REPORT, StageResult
+from steel_training.runs.run import Run
 from steel_training.stages.approve_release import released
 from steel_training.storage.scratch import scratch_folder
-from steel_training.verdict import CHAMPION_MOVED, Reason, Verdict
+from steel_training.verdict import CHAMPION_MOVED, NOT_PROMOTED, Reason, Verdict
+
+_NOT_PROMOTED = "The version is registered, and its run ended before it was made champion. Continue run {} to do so, or promote the version."
 
 
 def publish_model(run: Run) -> StageResult:
@@ -23,12 +27,8 @@ def publish_model(run: Run) -> StageResult:
         raise SteelTrainingError(f"Run {run.run_id} was decided against; do reject_model instead of publish_model.")
 
     def work(_: Path) -> StageResult:
-        registry, version, config = registry_of(run), version_of(run), config_of(run)
-        outputs = {
-            "verdict": str(Verdict.PUBLISHED),
-            "version": version,
-            "previous_champion": decided.outputs["champion"],
-        }
+        registry, version, config = run.registry, run.version, run.config
+        champion = Decided.from_dict(decided.outputs).champion
         write_report(run, Verdict.PUBLISHED, decided.reasons, version)
         with run.folder("evaluate") as evaluated:
             made = scratch_folder() / "publishing" / f"{run.run_id}-{version}"
@@ -40,16 +40,20 @@ def publish_model(run: Run) -> StageResult:
                 registry.publish(made, version)
             finally:
                 shutil.rmtree(made, ignore_errors=True)
-        outputs["champion"] = version if config.publish.promote else decided.outputs["champion"]
         if config.publish.promote:
+            # The record comes first: whatever ends this run now, whoever finds the version finds why it does not serve.
+            _record(run, version, Reason(NOT_PROMOTED, _NOT_PROMOTED.format(run.run_id)), *decided.reasons)
             try:
-                registry.promote(version, expected=decided.outputs["champion"])
+                registry.promote(version, expected=champion)
             except ChampionMoved as moved:
-                # The version is there, and whoever looks for it must find why it does not serve.
-                reasons = (Reason(CHAMPION_MOVED, str(moved)), *decided.reasons)
-                registry.record(run.run_id, Verdict.PUBLISHED, reasons, facts(run, version))
+                _record(run, version, Reason(CHAMPION_MOVED, str(moved)), *decided.reasons)
                 raise
-        registry.record(run.run_id, Verdict.PUBLISHED, decided.reasons, facts(run, version))
-        return StageResult("publish_model", reasons=decided.reasons, outputs=outputs)
+        _record(run, version, *decided.reasons)
+        ended = Ended(Verdict.PUBLISHED, version, version if config.publish.promote else champion, champion)
+        return StageResult("publish_model", reasons=decided.reasons, outputs=ended.to_dict())
 
     return run.perform("publish_model", run.after(release.stage), work)
+
+
+def _record(run: Run, version: str, *reasons: Reason) -> None:
+    run.registry.record(run.run_id, Verdict.PUBLISHED, reasons, facts(run, version))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from steel_training.errors import SteelTrainingError
 from steel_training.report import write_report
-from steel_training.runs.artifacts import registry_of
 from steel_training.runs.lineage import facts
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.outputs import Decided, Ended
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.stages.approve_release import released
 from steel_training.verdict import Verdict
 
@@ -21,14 +22,9 @@ def reject_model(run: Run) -> StageResult:
 
     def work(_: Path) -> StageResult:
         write_report(run, Verdict.REJECTED, release.reasons, None)
-        registry_of(run).record(run.run_id, Verdict.REJECTED, release.reasons, facts(run, None))
-        champion = decided.outputs["champion"]
-        outputs = {
-            "verdict": str(Verdict.REJECTED),
-            "version": None,
-            "champion": champion,
-            "previous_champion": champion,
-        }
-        return StageResult("reject_model", reasons=release.reasons, outputs=outputs)
+        run.registry.record(run.run_id, Verdict.REJECTED, release.reasons, facts(run, None))
+        champion = Decided.from_dict(decided.outputs).champion
+        ended = Ended(Verdict.REJECTED, None, champion, champion)
+        return StageResult("reject_model", reasons=release.reasons, outputs=ended.to_dict())
 
     return run.perform("reject_model", run.after(release.stage), work)

@@ -18,10 +18,12 @@ from steel_training.evaluation.slices import slice_columns
 from steel_training.registry import Registry
 from steel_training.runs import provenance
 from steel_training.runs.artifacts import PATCHES
-from steel_training.runs.run import Run, StageResult, Status
+from steel_training.runs.resolved import ResolvedDataset
+from steel_training.runs.result import StageResult, Status
+from steel_training.runs.run import Run
 from steel_training.storage.roots import require_below_roots
 from steel_training.training.weights_source import WORDS, check_weights
-from steel_training.verdict import CHAMPION_MOVED, Reason
+from steel_training.verdict import OVERTAKEN, Reason
 
 log = logging.getLogger(__name__)
 
@@ -67,23 +69,27 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
         previous = None if config.publish.force else _same_as_last(run, request.config, identity)
         if previous is not None:
             log.info("nothing changed since run %s (%s)", previous["run_id"], previous["verdict"])
+        resolved = ResolvedDataset(
+            dataset=dataset.uri,
+            version=dataset.version,
+            fingerprint=identity["fingerprint"],
+            config=config,
+            code=identity["code"],
+            patches=len(patches),
+            groups=int(patches["group"].nunique()),
+            parts=_parts(patches) if problem is None else {},
+            split_problem=problem,
+            logical_date=request.as_of.isoformat() if request.as_of else None,
+            previous=previous,
+            # Named once: a run that is continued is held to the champion that it began with.
+            champion=Registry(run.store, config.model.name).champion()[0],
+            packages=provenance.package_versions(),
+        )
         return StageResult(
             "resolve_dataset",
             status=Status.UNCHANGED if previous else Status.DONE,
-            reasons=tuple(Reason.from_dict(reason) for reason in previous["reasons"]) if previous else (),
-            outputs={
-                **identity,
-                "version": dataset.version,
-                "patches": len(patches),
-                "groups": int(patches["group"].nunique()),
-                "parts": _parts(patches) if problem is None else {},
-                "split_problem": problem,
-                "logical_date": request.as_of.isoformat() if request.as_of else None,
-                "previous": previous,
-                # Named once: a run that is continued is held to the champion that it began with.
-                "champion": Registry(run.store, request.config.model.name).champion()[0],
-                "packages": provenance.package_versions(),
-            },
+            reasons=tuple(Reason.from_dict(reason) for reason in previous.get("reasons", ())) if previous else (),
+            outputs=resolved.to_dict(),
         )
 
     return run.perform("resolve_dataset", identity, work)
@@ -96,8 +102,8 @@ def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict
     backfilled run has nothing to add to any verdict on the same data.
     """
     others = [each for each in Registry(run.store, config.model.name).decisions() if each["run_id"] != run.run_id]
-    # Whoever was overtaken is told to run again.
-    others = [each for each in others if all(reason["code"] != CHAMPION_MOVED for reason in each["reasons"])]
+    # Whoever was overtaken is told to run again; who ended before a promotion has none to stand on.
+    others = [each for each in others if all(reason["code"] not in OVERTAKEN for reason in each.get("reasons", ()))]
     if config.publish.promote:
         others = [each for each in others if each.get("promote", True)][-1:]
     wanted = (identity["fingerprint"], config.fingerprint(), identity["code"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from steel_training.data.splits import TRAIN, VAL
-from steel_training.runs.artifacts import MODEL, config_of, patch_sets, unfinished_of
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.artifacts import MODEL, patch_sets, unfinished_of
+from steel_training.runs.outputs import Trained
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.stages._together import perform_together
-from steel_training.training.input_check import check_received
+from steel_training.training.input_check import check_input_normalisation
 from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel
 
 
@@ -18,13 +20,13 @@ def train_head(run: Run) -> StageResult:
     unfinished = unfinished_of(run, "train_head", inputs)
 
     def work(folder: Path) -> StageResult:
-        config, parts = config_of(run), patch_sets(run)
+        config, parts = run.config, patch_sets(run)
         trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)
         model = TransferLearningModel.build(config.model, config.data.input_size)
-        check_received(model.keras_model, model.spec)
+        check_input_normalisation(model.keras_model, model.spec)
         training = trainer.train_head(model)
         model.keras_model.save(folder / MODEL)
-        return StageResult("train_head", outputs={"weights": model.weights.as_dict(), **training.as_dict()})
+        return StageResult("train_head", outputs=Trained(model.weights, training.as_dict()).to_dict())
 
     result = perform_together(run, "train_head", inputs, work)
     unfinished.remove()

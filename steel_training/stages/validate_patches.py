@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steel_training.runs.artifacts import PROFILE, config_of, dataset_of, registry_of, table_of
-from steel_training.runs.run import Run, StageResult, Status
+from steel_training.runs.artifacts import PROFILE, table_of
+from steel_training.runs.result import StageResult, Status
+from steel_training.runs.run import Run
 from steel_training.stages._champion_data import against_champion
 from steel_training.stages._ending import may_end
 from steel_training.stages._evidence import leave_evidence, reader_of, torn_apart
@@ -16,14 +17,14 @@ def validate_patches(run: Run) -> StageResult:
     """Holds the dataset to the contract with Great Expectations; a critical expectation blocks."""
 
     def work(folder: Path) -> StageResult:
-        profile, resolved = table_of(run, "profile_patches", PROFILE), run.result("resolve_dataset").outputs
-        drift = against_champion(registry_of(run), resolved["champion"], profile)
+        profile = table_of(run, "profile_patches", PROFILE)
+        drift = against_champion(run.registry, run.resolved.champion, profile)
         outcome = validate(
-            profile, config_of(run).validation, folder=folder, split_problem=resolved["split_problem"], drift=drift
+            profile, run.config.validation, folder=folder, split_problem=run.resolved.split_problem, drift=drift
         )
         outputs = {**outcome.as_dict(), "drift": drift.as_dict()}
         reasons = outcome.reasons
-        storage = dataset_of(run)
+        storage = run.dataset
         torn = torn_apart(outcome, profile, storage.uri)
         if torn:
             outputs["probes"] = [probe.as_dict() for probe in torn]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from steel_training.bundle.verify import verify
 from steel_training.runs.artifacts import BUNDLE
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 
 
 def verify_bundle(run: Run) -> StageResult:

@@ -22,6 +22,7 @@ from steel_training.storage.interface import ConditionFailed, Entry, ObjectNotFo
 _LOCK = ".lock"
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 _OCCUPIED = {errno.EEXIST, errno.ENOTEMPTY}
+_CANNOT_SYNC_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
 class FolderStorage(Storage):
@@ -51,7 +52,7 @@ class FolderStorage(Storage):
     def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
         target = self.path(key)
         with self._explained(key, "written"):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(target.parent)
             if not if_absent and if_match is None:
                 _replace(target, data)
             else:
@@ -111,16 +112,22 @@ class FolderStorage(Storage):
                 return []
             return sorted(child.name for child in children if child.is_dir() and not child.name.startswith("."))
 
-    def put_folder(self, local: Path, prefix: str, *, last: str) -> None:
+    def put_folder(self, local: Path, prefix: str, *, last: str, if_absent: bool = False) -> None:
         target = self.path(prefix)
         staging = _beside(target)
         try:
             with self._explained(prefix, "written"):
-                target.parent.mkdir(parents=True, exist_ok=True)
+                _make_folder(target.parent)
                 shutil.copytree(local, staging, copy_function=_copy_for_good)
                 # A scratch folder is its owner's only, and the copy is too; what is stored is for others to read.
                 staging.chmod(0o755)
-                _move_into_place(staging, target)
+                for folder, _, _ in os.walk(staging, topdown=False):
+                    _sync_folder(Path(folder))
+                with _locked(target.parent) if if_absent else contextlib.nullcontext():
+                    if if_absent and (target / last).exists():
+                        raise ConditionFailed(f"{self.location(prefix)} exists already; expected none.")
+                    _move_into_place(staging, target)
+                _sync_folder(target.parent)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -173,6 +180,29 @@ def _copy_for_good(source: str, target: str) -> str:
     return target
 
 
+def _sync_folder(folder: Path) -> None:
+    """Makes the names in a folder outlive a crash of the machine; a file system that cannot is left to its own ways."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC_FOLDERS:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it, so that they outlive a crash of the machine."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        _sync_folder(each.parent)
+
+
 def _move_into_place(staging: Path, target: Path) -> None:
     """Renames a folder to where another may stand; of several writers at once, one whole folder remains."""
     while True:
@@ -198,6 +228,7 @@ def _replace(target: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
         os.replace(name, target)
+        _sync_folder(target.parent)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)

@@ -123,8 +123,19 @@ class Storage(ABC):
         """Returns the names of the folders directly below a prefix, sorted."""
 
     @abstractmethod
-    def put_folder(self, local: Path, prefix: str, *, last: str) -> None:
-        """Replaces the folder at `prefix` by a local one; `last` is the file whose presence says that it is whole."""
+    def put_folder(self, local: Path, prefix: str, *, last: str, if_absent: bool = False) -> None:
+        """Replaces the folder at `prefix` by a local one; `last` is the file whose presence says that it is whole.
+
+        Args:
+            local: the folder to copy.
+            prefix: where it goes.
+            last: file of it that is written last.
+            if_absent: only where there is no whole folder; of several writers at once, one puts its own. What another left
+                half-written is replaced.
+
+        Raises:
+            ConditionFailed: `if_absent`, and there is a whole one, or another writer with other content is at work.
+        """
 
     @abstractmethod
     def remove_folder(self, prefix: str, *, first: str) -> None:

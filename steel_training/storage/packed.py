@@ -88,7 +88,7 @@ class PackedStorage(Storage):
     def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
         raise self._read_only()
 
-    def put_folder(self, local: Path, prefix: str, *, last: str) -> None:
+    def put_folder(self, local: Path, prefix: str, *, last: str, if_absent: bool = False) -> None:
         raise self._read_only()
 
     def remove_folder(self, prefix: str, *, first: str) -> None:

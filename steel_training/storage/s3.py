@@ -15,8 +15,9 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ ATTEMPTS = 5
 ONE_PIECE = 256 * 2**20
 _MD5 = re.compile(r"^[0-9a-f]{32}$")
 _LONGEST_PAUSE = 8.0
+# No folder takes so long to write: who has not finished by then was broken off.
+CLAIM_SECONDS = 3600
 _PASSING = {
     "SlowDown",
     "Throttling",
@@ -45,6 +48,14 @@ _PASSING = {
     "InternalError",
     "RequestTimeout",
 }
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """What says that a folder is being written: an object beside it, and what it holds."""
+
+    key: str
+    content: bytes
 
 
 class S3Storage(Storage):
@@ -99,15 +110,30 @@ class S3Storage(Storage):
             condition["IfMatch"] = if_match
         try:
             return self._send(key, data, condition)
-        except ConditionFailed:
-            # The answer to an attempt that was carried out may have been lost, and the next one then met our own object.
-            with contextlib.suppress(ObjectNotFound):
-                found, tag = self.read_tagged(key)
-                if found == data:
-                    return tag
-            raise
         except ObjectNotFound:  # the answer to If-Match where nothing is
             raise ConditionFailed(f"{self.location(key)} was removed by another writer; read it again.") from None
+        except StorageError as error:
+            # The answer to an attempt that was carried out may have been lost; a later attempt then met our own object.
+            if condition and (tag := self._tag_of(key, data, error)) is not None:
+                return tag
+            raise
+
+    def _tag_of(self, key: str, data: bytes, failed: StorageError) -> str | None:
+        """Returns the tag of an object that holds these bytes in spite of a write that failed; `None` where it does not.
+
+        Raises:
+            StorageError: it cannot be read, so nobody can tell.
+        """
+        try:
+            found, tag = self.read_tagged(key)
+        except ObjectNotFound:
+            return None
+        except StorageError as error:
+            raise StorageError(
+                f"{failed} Whether {self.location(key)} was written cannot be told, as it cannot be read now. Look at it "
+                "before you write it again."
+            ) from error
+        return tag if found == data else None
 
     def _send(self, key: str, data: bytes, condition: dict[str, str] | None = None) -> str:
         """Writes an object in one piece, and checks that what arrived is what was sent."""
@@ -170,23 +196,75 @@ class S3Storage(Storage):
                 names += [found["Prefix"][len(below) : -1] for found in page.get("CommonPrefixes", ())]
         return sorted(names)
 
-    def put_folder(self, local: Path, prefix: str, *, last: str) -> None:
-        # Without its last file the folder counts as unfinished while the others change.
-        self._delete(_join(prefix, last))
-        kept = {path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()}
+    def put_folder(self, local: Path, prefix: str, *, last: str, if_absent: bool = False) -> None:
+        names = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
+        if if_absent:
+            claim = self._claim(prefix, {name: _md5(local / name) for name in names})
+            if self.exists(_join(prefix, last)):
+                self._delete(claim.key)
+                raise ConditionFailed(f"{self.location(prefix)} exists already; expected none.")
+        else:
+            # Without its last file the folder counts as unfinished while the others change.
+            self._delete(_join(prefix, last))
         for entry in list(self.entries(prefix)):
-            if entry.key.removeprefix(f"{confined(prefix)}/") not in kept:
+            name = entry.key.removeprefix(f"{confined(prefix)}/")
+            if name not in names or (if_absent and not self._holds(entry, local / name)):
                 self._delete(entry.key)
 
         def upload(name: str) -> None:
-            if (local / name).stat().st_size <= ONE_PIECE:
-                self._send(_join(prefix, name), (local / name).read_bytes())
-            else:
+            if (local / name).stat().st_size > ONE_PIECE:
                 self._send_in_pieces(_join(prefix, name), local / name)
+            elif if_absent:
+                self.write(_join(prefix, name), (local / name).read_bytes(), if_absent=True)
+            else:
+                self._send(_join(prefix, name), (local / name).read_bytes())
 
         with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
-            list(pool.map(upload, sorted(kept - {last})))
+            list(pool.map(upload, [name for name in names if name != last]))
+        if if_absent:
+            self._must_still_hold(claim, prefix)
         upload(last)
+        if if_absent:
+            self._delete(claim.key)
+
+    def _claim(self, prefix: str, digests: Mapping[str, str]) -> _Claim:
+        """Says beside a folder that it is being written, and with what: another writer with other content is refused.
+
+        A writer that was broken off goes on with the same content at once; one with other content waits `CLAIM_SECONDS`.
+
+        Raises:
+            ConditionFailed: another writer was first.
+        """
+        content = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest().encode()
+        claim = _Claim(f"{confined(prefix)}.claim", content)
+        for _ in range(ATTEMPTS):
+            with contextlib.suppress(ConditionFailed):
+                self.write(claim.key, content, if_absent=True)
+                return claim
+            with contextlib.suppress(ObjectNotFound):  # given up since
+                held = self.entry(claim.key)
+                if time.time() - held.modified < CLAIM_SECONDS:
+                    break
+                self.write(claim.key, content, if_match=held.etag)
+                return claim
+        raise ConditionFailed(
+            f"{self.location(prefix)} is being written by another writer, with other content. If that one was broken off, "
+            f"try again {CLAIM_SECONDS // 60} minutes after it began."
+        )
+
+    def _must_still_hold(self, claim: _Claim, prefix: str) -> None:
+        with contextlib.suppress(ObjectNotFound):  # another writer of the same content has finished
+            if self.read(claim.key) != claim.content:
+                raise ConditionFailed(
+                    f"Another writer has taken over {self.location(prefix)}, since this one took too long."
+                )
+
+    def _holds(self, entry: Entry, path: Path) -> bool:
+        """Says whether an object is a local file, byte for byte."""
+        tag = entry.etag.strip('"')
+        if _MD5.match(tag):
+            return tag == _md5(path)
+        return entry.size == path.stat().st_size and self.read(entry.key) == path.read_bytes()
 
     def _send_in_pieces(self, key: str, path: Path) -> None:
         """Writes a large object, and reads it back: its tag is no digest of the whole."""
@@ -282,6 +360,11 @@ def _connect() -> S3Client:
         return boto3.session.Session().client("s3", config=config)
     except ValueError as error:
         raise StorageError(f"{error}. AWS_ENDPOINT_URL needs a scheme, such as http://minio:9000.") from error
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _pause(attempt: int) -> None:

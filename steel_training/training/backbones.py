@@ -35,7 +35,7 @@ class BackboneSpec:
     """
 
     name: Backbone
-    taps: tuple[str, ...]
+    feature_layers: tuple[str, ...]
     from_layer: str
     rescales: bool
 
@@ -62,13 +62,13 @@ class BackboneSpec:
 SPECS: dict[str, BackboneSpec] = {
     "EfficientNetB0": BackboneSpec(
         "EfficientNetB0",
-        taps=("block2b_add", "block3b_add", "block4c_add", "block5c_add", "block6d_add"),
+        feature_layers=("block2b_add", "block3b_add", "block4c_add", "block5c_add", "block6d_add"),
         from_layer="block5c_add",
         rescales=True,
     ),
     "ResNet50": BackboneSpec(
         "ResNet50",
-        taps=("conv2_block3_out", "conv3_block4_out", "conv4_block6_out"),
+        feature_layers=("conv2_block3_out", "conv3_block4_out", "conv4_block6_out"),
         from_layer="conv3_block4_out",
         rescales=False,
     ),

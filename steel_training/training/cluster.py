@@ -30,7 +30,7 @@ RESULT_SECONDS = 900
 """How long a worker waits for the chief's result after the training that they did together."""
 
 
-TOGETHER = ("train_head", "fine_tune")
+JOINT_STAGES = ("train_head", "fine_tune")
 """The stages that all workers do at once; the chief does the others alone."""
 
 
@@ -123,18 +123,18 @@ def refuse_worker(stage: str) -> None:
         ClusterUnusable: this worker has no part in the stage.
     """
     found = read_cluster()
-    if found is not None and not found.is_chief and stage not in TOGETHER:
+    if found is not None and not found.is_chief and stage not in JOINT_STAGES:
         raise ClusterUnusable(
             f"{found} has no part in {stage}: the chief ({found.addresses[0]}) does it alone. "
-            f"Start only {' and '.join(TOGETHER)} on the other workers."
+            f"Start only {' and '.join(JOINT_STAGES)} on the other workers."
         )
 
 
-def of_chief(look: Callable[[], Found | None]) -> Found:
+def wait_for_chief(poll: Callable[[], Found | None]) -> Found:
     """Waits for what the chief leaves in the store.
 
     Args:
-        look: returns it, or `None` while it is not there.
+        poll: returns the result, or `None` while it is not there.
 
     Raises:
         WorkerLost: the chief ended without it, or took longer than `RESULT_SECONDS`.
@@ -145,7 +145,7 @@ def of_chief(look: Callable[[], Found | None]) -> Found:
     deadline = time.monotonic() + RESULT_SECONDS
     while time.monotonic() < deadline:
         up = _answers(found.addresses[0])  # asked first: a chief that has ended cannot write any more
-        result = look()
+        result = poll()
         if result is not None:
             return result
         if not up:

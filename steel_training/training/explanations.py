@@ -11,7 +11,7 @@ MISSED, FALSE_ALARM = "missed", "false_alarm"
 
 
 @dataclass(frozen=True)
-class Looked:
+class Explanation:
     """One patch that was judged wrongly, and the files that show it.
 
     Attributes:

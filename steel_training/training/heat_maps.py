@@ -34,7 +34,7 @@ from steel_training.data.images import as_png, read_batches
 from steel_training.data.patches import PatchSet
 from steel_training.errors import SteelTrainingError
 from steel_training.training.backbones import SPECS
-from steel_training.training.explanations import FALSE_ALARM, INDEX, MISSED, Looked
+from steel_training.training.explanations import FALSE_ALARM, INDEX, MISSED, Explanation
 from steel_training.training.model_trainer import POOLED, SCORE
 from steel_training.training.preprocessing import resize
 
@@ -48,7 +48,7 @@ class NothingToExplain(SteelTrainingError):
     """The network is none of `TransferLearningModel`: it has no taps to look through."""
 
 
-def attention_maps(network: Any, pixels: np.ndarray) -> np.ndarray:
+def heat_maps(network: Any, pixels: np.ndarray) -> np.ndarray:
     """Returns where in each patch the score comes from.
 
     Args:
@@ -63,35 +63,35 @@ def attention_maps(network: Any, pixels: np.ndarray) -> np.ndarray:
         NothingToExplain: the network has no taps.
     """
     network, mirrored = _inner(network)
-    looked = _looker(network)
+    compute = _heat_map_function(network)
     found = np.zeros(pixels.shape[:3], np.float32)
     flips = [(1, 1), (1, -1), (-1, 1), (-1, -1)] if mirrored else [(1, 1)]
     for start in range(0, len(pixels), _BATCH):
         batch = np.asarray(pixels[start : start + _BATCH], np.float32)
         for down, across in flips:
-            found[start : start + _BATCH] += looked(batch[:, ::down, ::across])[:, ::down, ::across] / len(flips)
+            found[start : start + _BATCH] += compute(batch[:, ::down, ::across])[:, ::down, ::across] / len(flips)
     strongest = found.max(axis=(1, 2), keepdims=True)
     scaled: np.ndarray = np.divide(found, strongest, out=np.zeros_like(found), where=strongest > 0)
     return scaled
 
 
-def overlay(patch: np.ndarray, attention: np.ndarray) -> np.ndarray:
+def overlay(patch: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
     """Lays a map over its patch: steel in grey, the colours of inferno where the model looked, a white line around half.
 
     The line tells the same as the colour to whoever does not see it.
 
     Args:
         patch: uint8 (height, width, 3).
-        attention: float32 (height, width), 0..1.
+        heat_map: float32 (height, width), 0..1.
 
     Returns:
         uint8 (height, width, 3).
     """
     grey = patch.astype(np.float32).mean(axis=2, keepdims=True) * np.ones(3, np.float32)
-    colour = mpl.colormaps["inferno"](0.4 + 0.55 * attention)[..., :3] * 255
-    opacity = (0.8 * attention)[..., None]
+    colour = mpl.colormaps["inferno"](0.4 + 0.55 * heat_map)[..., :3] * 255
+    opacity = (0.8 * heat_map)[..., None]
     mixed = (1 - opacity) * grey + opacity * colour
-    inside = attention >= 0.5
+    inside = heat_map >= 0.5
     shrunk = np.pad(inside, 1)
     shrunk = shrunk[1:-1, 1:-1] & shrunk[:-2, 1:-1] & shrunk[2:, 1:-1] & shrunk[1:-1, :-2] & shrunk[1:-1, 2:]
     mixed[inside & ~shrunk] = 255
@@ -99,9 +99,9 @@ def overlay(patch: np.ndarray, attention: np.ndarray) -> np.ndarray:
     return shown
 
 
-def keep_attention(
+def keep_heat_maps(
     network: Any, patches: PatchSet, table: pd.DataFrame, threshold: float, folder: Path
-) -> list[Looked]:
+) -> list[Explanation]:
     """Writes the worst mistakes on a part as pictures: missed defects of lowest score, false alarms of highest.
 
     Args:
@@ -114,21 +114,21 @@ def keep_attention(
     folder.mkdir(parents=True)
     worst = _worst(table, threshold)
     paths = [patches.paths[place] for place, _ in worst]
-    kept: list[Looked] = []
+    kept: list[Explanation] = []
     batches = list(read_batches(patches.storage, paths, _BATCH))
     size = int(network.input_shape[1])
     maps: Iterable[np.ndarray] = ()
     if worst:
-        maps = attention_maps(network, np.concatenate([np.asarray(resize(batch, size)) for batch in batches]))
+        maps = heat_maps(network, np.concatenate([np.asarray(resize(batch, size)) for batch in batches]))
     originals = (pixels for batch in batches for pixels in batch)
-    for (place, kind), pixels, attention in zip(worst, originals, maps, strict=True):
+    for (place, kind), pixels, heat_map in zip(worst, originals, maps, strict=True):
         shown = _shrunk(pixels)
         row = table.iloc[place]
         name = f"{kind}_{len(kept):02d}"
         (folder / f"{name}.png").write_bytes(as_png(shown))
-        (folder / f"{name}_looked.png").write_bytes(_small_png(overlay(shown, _scaled(attention, shown.shape[:2]))))
+        (folder / f"{name}_looked.png").write_bytes(_small_png(overlay(shown, _scaled(heat_map, shown.shape[:2]))))
         kept.append(
-            Looked(
+            Explanation(
                 patch_id=str(row["patch_id"]),
                 kind=kind,
                 label=int(row["label"]),
@@ -140,7 +140,7 @@ def keep_attention(
                 overlay=f"{name}_looked.png",
             )
         )
-    (folder / INDEX).write_text(json.dumps([asdict(looked) for looked in kept], indent=2), encoding="utf-8")
+    (folder / INDEX).write_text(json.dumps([asdict(each) for each in kept], indent=2), encoding="utf-8")
     return kept
 
 
@@ -150,16 +150,16 @@ def _inner(network: Any) -> tuple[Any, bool]:
     return (nested[0], True) if nested else (network, False)
 
 
-def _looker(network: Any) -> Callable[[np.ndarray], np.ndarray]:
+def _heat_map_function(network: Any) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function of pixels (n, size, size, 3) to maps (n, size, size) that are not scaled to 1."""
-    tap = _lowest_tap(network)
+    layer = _lowest_feature_layer(network)
     last = network.get_layer(SCORE)
     # The logit, not the score: where the sigmoid is flat the gradient of the score is nothing but rounding.
-    paths = keras.Model(network.input, [network.get_layer(tap).output, last.input])
+    paths = keras.Model(network.input, [network.get_layer(layer).output, last.input])
     size = int(network.input_shape[1])
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def looked(pixels: Any) -> Any:
+    def compute(pixels: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(pixels)
             activation, hidden = paths(pixels, training=False)
@@ -169,14 +169,14 @@ def _looker(network: Any) -> Callable[[np.ndarray], np.ndarray]:
         found = tf.nn.relu(tf.reduce_sum(gradient * unlike, axis=-1, keepdims=True))
         return tf.image.resize(found, (size, size))[..., 0]
 
-    return lambda pixels: np.asarray(looked(tf.constant(pixels)))
+    return lambda pixels: np.asarray(compute(tf.constant(pixels)))
 
 
-def _lowest_tap(network: Any) -> str:
+def _lowest_feature_layer(network: Any) -> str:
     names = {layer.name for layer in network.layers}
     for spec in SPECS.values():
-        if {POOLED, SCORE, *spec.taps} <= names:
-            return spec.taps[0]
+        if {POOLED, SCORE, *spec.feature_layers} <= names:
+            return spec.feature_layers[0]
     raise NothingToExplain(
         f"The network '{network.name}' is none of {', '.join(SPECS)} under our head: it has no taps to look through."
     )
@@ -203,9 +203,9 @@ def _shrunk(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(image)
 
 
-def _scaled(attention: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _scaled(heat_map: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     height, width = shape
-    return np.asarray(Image.fromarray(attention).resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(Image.fromarray(heat_map).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _small_png(pixels: np.ndarray) -> bytes:

@@ -71,13 +71,13 @@ def as_constants(network: Any) -> Any:
     )
 
 
-def _converted(network: Any, pixels: np.ndarray, told: Outputs) -> Callable[[Any], Outputs] | None:
+def _converted(network: Any, pixels: np.ndarray, expected: Outputs) -> Callable[[Any], Outputs] | None:
     """Returns the network as LiteRT runs it, or `None` where that cannot be made or gives something else.
 
     Args:
         network: Keras model.
         pixels: a batch.
-        told: what Keras gives for it.
+        expected: outputs of Keras for it.
     """
     started = time.monotonic()
     # It advises to give it the object whose variables it does not find.
@@ -101,7 +101,7 @@ def _converted(network: Any, pixels: np.ndarray, told: Outputs) -> Callable[[Any
         interpreter.invoke()
         return [interpreter.get_tensor(each["index"]) for each in interpreter.get_output_details()]
 
-    order = _order(of_one_size(pixels), told)
+    order = _order(of_one_size(pixels), expected)
     if order is None:
         log.warning("features come from TensorFlow's graph: LiteRT gives other values for this network")
         return None
@@ -119,10 +119,10 @@ def _converted(network: Any, pixels: np.ndarray, told: Outputs) -> Callable[[Any
     return lite
 
 
-def _order(found: Outputs, told: Outputs) -> list[int] | None:
+def _order(found: Outputs, expected: Outputs) -> list[int] | None:
     """Says which output found is which one told, by shape and value; `None` where one is not among them."""
     order = []
-    for wanted in told:
+    for wanted in expected:
         alike = [number for number, each in enumerate(found) if number not in order and _is_like(each, wanted)]
         if not alike:
             return None
@@ -130,5 +130,7 @@ def _order(found: Outputs, told: Outputs) -> list[int] | None:
     return order
 
 
-def _is_like(found: np.ndarray, told: np.ndarray) -> bool:
-    return found.shape == told.shape and bool(np.all(np.abs(found - told) <= TOLERANCE * np.maximum(np.abs(told), 1.0)))
+def _is_like(found: np.ndarray, expected: np.ndarray) -> bool:
+    return found.shape == expected.shape and bool(
+        np.all(np.abs(found - expected) <= TOLERANCE * np.maximum(np.abs(expected), 1.0))
+    )

@@ -19,11 +19,11 @@ from steel_training.training.backbones import BackboneSpec
 _SPANS = {True: (0.9, 12.0), False: (250.0, 260.0)}
 
 
-class RangeNotKept(SteelTrainingError):
+class InputRangeMismatch(SteelTrainingError):
     """What the backbone receives is not what it was trained on; the message says how far off it is."""
 
 
-def check_received(network: Any, spec: BackboneSpec) -> float:
+def check_input_normalisation(network: Any, spec: BackboneSpec) -> float:
     """Measures the span from black to white at the first convolution.
 
     Args:
@@ -46,7 +46,7 @@ def check_received(network: Any, spec: BackboneSpec) -> float:
     span = float(np.abs(white[middle, middle] - black[middle, middle]).min())
     low, high = _SPANS[spec.rescales]
     if not low <= span <= high:
-        raise RangeNotKept(
+        raise InputRangeMismatch(
             f"From black to white {spec.name} receives a range of {span:.4g}; it was trained on {low:g} to {high:g}. "
             "Pixels are normalised twice, or not at all: feed 0-255, and leave scaling to the network."
         )

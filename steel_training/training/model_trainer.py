@@ -116,7 +116,7 @@ class TransferLearningModel:
         backbone = spec.build(input_size)
         weights = load_weights(backbone, spec, config.weights)
         (log.warning if weights.random else log.info)("backbone %s, weights: %s", spec.name, weights.detail)
-        pooled = keras.layers.Concatenate(name=POOLED)([_moments(backbone, tap) for tap in spec.taps])
+        pooled = keras.layers.Concatenate(name=POOLED)([_moments(backbone, layer) for layer in spec.feature_layers])
         x = keras.layers.Normalization(name="standardise")(pooled)
         x = keras.layers.Dense(config.head_units, activation="relu", name="head")(x)
         x = keras.layers.Dropout(config.dropout, name="dropout")(x)
@@ -149,9 +149,9 @@ class TransferLearningModel:
                 f"training.fine_tune.from_layer is '{name}'; {self.spec.name} can be cut after: {', '.join(cuts)}."
             )
         place = names.index(name)
-        below = [tap for tap in self.spec.taps if names.index(tap) <= place]
+        below = [layer for layer in self.spec.feature_layers if names.index(layer) <= place]
         tensors = [self.keras_model.get_layer(name).output]
-        tensors += [self.keras_model.get_layer(f"pooled_{tap}").output for tap in below]
+        tensors += [self.keras_model.get_layer(f"pooled_{layer}").output for layer in below]
         try:
             keras.Model(tensors, self.keras_model.output)
         except ValueError as error:
@@ -176,8 +176,8 @@ class TransferLearningModel:
         pixels = keras.Input(self.keras_model.input_shape[1:], name="pixels")
         mirrored = [pixels[:, :, ::-1], pixels[:, ::-1], pixels[:, ::-1, ::-1]]
         logits = []
-        for view in (pixels, *mirrored):
-            score = keras.ops.clip(self.keras_model(view), 1e-7, 1 - 1e-7)
+        for image in (pixels, *mirrored):
+            score = keras.ops.clip(self.keras_model(image), 1e-7, 1 - 1e-7)
             logits.append(keras.ops.log(score) - keras.ops.log1p(-score))
         score = keras.layers.Activation("sigmoid", name=SCORE)(keras.layers.Average()(logits))
         return keras.Model(pixels, score, name=f"{self.keras_model.name}_over_flips")
@@ -292,10 +292,10 @@ class ModelTrainer:
         forward = Forward(trunk)
         key = {"trunk": network_digest(trunk)}
 
-        def cached(part: PatchSet, name: str, views: int) -> Cached:
+        def cached(part: PatchSet, name: str, augmentations: int) -> Cached:
             with counting(f"{stage}  features of {name}", len(part)) as progress:
                 pooled, *boundary = self.cache.arrays(
-                    part, forward, key=key, size=model.input_size, views=views, progress=progress
+                    part, forward, key=key, size=model.input_size, augmentations=augmentations, progress=progress
                 )
             return Cached([pooled], boundary)
 
@@ -314,8 +314,8 @@ class ModelTrainer:
         class_weights: tuple[float, float] = (1.0, 1.0),
     ) -> Training:
         weights, replicated = np.array(class_weights, np.float32), replicated_fit.is_replicated(strategy)
-        training = _cached_views(train, self.train.labels, batch_size, weights=weights, seed=self.config.data.seed)
-        validation = _cached_views(val, self.val.labels, 256, weights=weights, seed=None)
+        training = _cached_batches(train, self.train.labels, batch_size, weights=weights, seed=self.config.data.seed)
+        validation = _cached_batches(val, self.val.labels, 256, weights=weights, seed=None)
         if self.logs is not None:
             log.info("%s  watch it: tensorboard --logdir %s", stage, self.logs)
         with (
@@ -373,12 +373,12 @@ class ModelTrainer:
         return Training(history, best, "epochs" if len(history["loss"]) == epochs else "early")
 
 
-def _cached_views(
+def _cached_batches(
     arrays: list[CachedArray], labels: np.ndarray, batch_size: int, *, weights: np.ndarray, seed: int | None
 ) -> Any:
     """Batches of cached arrays (views, n, …): one random view a patch and epoch, or in order when `seed` is None."""
 
-    class CachedViews(keras.utils.PyDataset):  # type: ignore[misc]
+    class CachedBatches(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.random = np.random.default_rng(seed) if seed is not None else None
@@ -388,13 +388,13 @@ def _cached_views(
             return -(-len(labels) // batch_size)
 
         def on_epoch_end(self) -> None:
-            views, count = arrays[0].shape[:2]
+            augmentations, count = arrays[0].shape[:2]
             self.order = np.arange(count)
             if self.random is not None:
                 self.random.shuffle(self.order)
-            self.view = np.zeros(count, int)
+            self.augmentation = np.zeros(count, int)
             if self.random is not None:
-                self.view[:] = self.random.integers(views, size=count)
+                self.augmentation[:] = self.random.integers(augmentations, size=count)
 
         def __getitem__(self, index: int) -> tuple[Any, np.ndarray, np.ndarray]:
             return self.take(self.rows(index))
@@ -403,11 +403,11 @@ def _cached_views(
             return self.order[index * batch_size : (index + 1) * batch_size]
 
         def take(self, rows: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
-            inputs = tuple(np.asarray(array.take(self.view[rows], rows), np.float32) for array in arrays)
+            inputs = tuple(np.asarray(array.take(self.augmentation[rows], rows), np.float32) for array in arrays)
             target = labels[rows]
             return (inputs if len(inputs) > 1 else inputs[0]), target[:, None].astype(np.float32), weights[target]
 
-    return CachedViews()
+    return CachedBatches()
 
 
 def _adapt(standardise: Any, pooled: CachedArray) -> None:
@@ -418,13 +418,13 @@ def _adapt(standardise: Any, pooled: CachedArray) -> None:
     standardise.adapt(batches)
 
 
-def _moments(backbone: Any, tap: str) -> Any:
+def _moments(backbone: Any, layer: str) -> Any:
     """Mean and standard deviation over the patch of every channel of a layer, (n, 2 channels)."""
-    activation = backbone.get_layer(tap).output
-    mean = keras.layers.GlobalAveragePooling2D(name=f"mean_{tap}")(activation)
+    activation = backbone.get_layer(layer).output
+    mean = keras.layers.GlobalAveragePooling2D(name=f"mean_{layer}")(activation)
     # A channel that is constant over a patch has no gradient of its standard deviation: hence the small constant.
     deviation = keras.ops.sqrt(keras.ops.var(activation, axis=(1, 2)) + 1e-4)
-    return keras.layers.Concatenate(name=f"pooled_{tap}")([mean, deviation])
+    return keras.layers.Concatenate(name=f"pooled_{layer}")([mean, deviation])
 
 
 def _adam(rate: float, *, averaged_over: int | None = None) -> Any:

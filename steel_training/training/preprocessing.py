@@ -10,12 +10,12 @@ from typing import Any
 
 import tensorflow as tf
 
-VIEWS = (
+AUGMENTATIONS = (
     "identity", "left_right", "up_down", "half_turn", "darker", "brighter", "softer", "harder",
 )  # fmt: skip
 """In this order; the first ones are taken."""
 
-_LAMP = {"darker": 0.85, "brighter": 1.15}
+_BRIGHTNESS = {"darker": 0.85, "brighter": 1.15}
 _CONTRAST = {"softer": 0.85, "harder": 1.15}
 
 
@@ -34,7 +34,7 @@ def resize(batch: Any, size: int) -> Any:
     return tf.image.resize(tf.cast(batch, tf.float32), (size, size), method="bilinear", antialias=True)
 
 
-def view(batch: Any, name: str) -> Any:
+def augment(batch: Any, name: str) -> Any:
     """Returns one of `VIEWS` of a batch (n, height, width, 3), float32, 0-255."""
     if name == "left_right":
         return batch[:, :, ::-1]
@@ -42,10 +42,10 @@ def view(batch: Any, name: str) -> Any:
         return batch[:, ::-1]
     if name == "half_turn":
         return batch[:, ::-1, ::-1]
-    if name in _LAMP:
+    if name in _BRIGHTNESS:
         # No patch gets brighter than white: what is cut off there could be the defect.
         brightest = tf.reduce_max(batch, axis=(1, 2, 3), keepdims=True)
-        return batch * tf.minimum(_LAMP[name], 255.0 / tf.maximum(brightest, 1.0))
+        return batch * tf.minimum(_BRIGHTNESS[name], 255.0 / tf.maximum(brightest, 1.0))
     if name in _CONTRAST:
         mean = tf.reduce_mean(batch, axis=(1, 2, 3), keepdims=True)
         above = tf.reduce_max(batch, axis=(1, 2, 3), keepdims=True) - mean

@@ -93,7 +93,7 @@ def fit(
         network.reset_metrics()
         total.reset_state()
 
-    told = keras.callbacks.CallbackList(
+    callback_list = keras.callbacks.CallbackList(
         list(callbacks), add_history=False, model=network, epochs=epochs, steps=len(train), verbose=0
     )
     steps = list(range(len(train)))
@@ -101,39 +101,39 @@ def fit(
     network.stop_training = False
     # Both as Keras does, from the same seeds: all workers, and one device alone, see the patches in the same order.
     train.on_epoch_end()
-    told.on_train_begin()
+    callback_list.on_train_begin()
     for epoch in range(first, epochs):
         reset()
-        told.on_epoch_begin(epoch)
+        callback_list.on_epoch_begin(epoch)
         steps[:] = range(len(train))
         random.shuffle(steps)
         batches = iter(training)
         for step in range(len(train)):
-            told.on_train_batch_begin(step)
+            callback_list.on_train_batch_begin(step)
             train_on_next(batches)
-            told.on_train_batch_end(step)
+            callback_list.on_train_batch_end(step)
         logs = results()
         train.on_epoch_end()
         reset()
-        told.on_test_begin()
+        callback_list.on_test_begin()
         batches = iter(validation)
         for step in range(len(val)):
-            told.on_test_batch_begin(step)
+            callback_list.on_test_batch_begin(step)
             validate_on_next(batches)
-            told.on_test_batch_end(step)
+            callback_list.on_test_batch_end(step)
         validated = results()
-        told.on_test_end(validated)
+        callback_list.on_test_end(validated)
         logs |= {f"val_{name}": value for name, value in validated.items()}
-        told.on_epoch_end(epoch, logs)
+        callback_list.on_epoch_end(epoch, logs)
         if network.stop_training:
             break
-    told.on_train_end(logs)
+    callback_list.on_train_end(logs)
 
 
 def scores(network: Any, batches: Batches) -> np.ndarray:
     """Returns the scores (n,) of all patches in order, from this process's copy of the weights alone."""
-    parts = [network(_listed(batches.take(batches.rows(index))[0]), training=False) for index in range(len(batches))]
-    return np.concatenate([np.asarray(part)[:, 0] for part in parts])
+    shards = [network(_listed(batches.take(batches.rows(index))[0]), training=False) for index in range(len(batches))]
+    return np.concatenate([np.asarray(shard)[:, 0] for shard in shards])
 
 
 def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[Any], Sequence[Any]]:
@@ -151,9 +151,9 @@ def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[
         # Convolutions do not take an empty part: where there are too few, the last one is computed several times.
         count = len(batch)
         rows = np.minimum(np.arange(max(count, replicas)), count - 1)
-        parts = [tf.gather(batch, part) for part in np.array_split(rows, replicas)]
+        shards = [tf.gather(batch, shard) for shard in np.array_split(rows, replicas)]
         values = strategy.experimental_distribute_values_from_function(
-            lambda context: parts[context.replica_id_in_sync_group % replicas]
+            lambda context: shards[context.replica_id_in_sync_group % replicas]
         )
         outputs = strategy.run(forward, args=(values,))
         return [tf.concat(strategy.experimental_local_results(output), axis=0)[:count] for output in outputs]
@@ -185,14 +185,14 @@ def _distributed(strategy: Any, batches: Batches, order: list[int]) -> Any:
         local = replicas // context.num_input_pipelines
         first = context.input_pipeline_id * local
 
-        def parts() -> Iterator[Any]:
+        def shards() -> Iterator[Any]:
             for index in order:
                 rows = batches.rows(index)
-                for part in np.array_split(rows, replicas)[first : first + local]:
+                for shard in np.array_split(rows, replicas)[first : first + local]:
                     # Convolutions do not take an empty batch: a replica with nothing to do sees a patch, but no target.
-                    inputs, target, weight = batches.take(part if len(part) else rows[:1])
-                    yield inputs, target[: len(part)], weight[: len(part)], np.float32(len(rows))
+                    inputs, target, weight = batches.take(shard if len(shard) else rows[:1])
+                    yield inputs, target[: len(shard)], weight[: len(shard)], np.float32(len(rows))
 
-        return tf.data.Dataset.from_generator(parts, output_signature=signature).prefetch(2 * local)
+        return tf.data.Dataset.from_generator(shards, output_signature=signature).prefetch(2 * local)
 
     return strategy.distribute_datasets_from_function(of_worker)

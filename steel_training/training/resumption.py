@@ -124,7 +124,7 @@ class Resumption:
             "order": self.batches.random.bit_generator.state,
         }
         arrays = {f"variable/{number}": np.asarray(each) for number, each in enumerate(self._variables())}
-        arrays |= {"order": self.batches.order, "view": self.batches.view}
+        arrays |= {"order": self.batches.order, "view": self.batches.augmentation}
         arrays["best"] = np.frombuffer(self.best.read_bytes(), np.uint8)
         for file in self._watched():
             arrays[f"file/{file.relative_to(self.logs or file)}"] = np.frombuffer(file.read_bytes(), np.uint8)
@@ -167,7 +167,7 @@ class Resumption:
         version, words, gauss = kept.facts["python"]
         random.setstate((version, tuple(words), gauss))
         self.batches.random.bit_generator.state = kept.facts["order"]
-        self.batches.order, self.batches.view = kept.arrays["order"], kept.arrays["view"]
+        self.batches.order, self.batches.augmentation = kept.arrays["order"], kept.arrays["view"]
 
 
 def _remembered(callback: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from steel_training.data.drift import WHOLE, Comparison
 from steel_training.data.images import GREY_AND_RGB
 from steel_training.data.measurements import LEAVES_DATASET
 from steel_training.data.splits import SPLITS
+from steel_training.validation.contradictions import Contradictions, contradictions
 
 CLASS_TEXT = {str(CLEAN): "clean", str(DEFECTIVE): "defective"}
 
@@ -29,6 +30,7 @@ class Facts:
     straddling: str
     split_problem: str | None
     drift: Comparison
+    kinds: Contradictions | None
 
     @property
     def ratio(self) -> float:
@@ -40,6 +42,19 @@ class Facts:
     def rarer(self) -> str:
         """Name of the class with fewer patches."""
         return "clean" if self.clean < self.defective else "defective"
+
+    @property
+    def contradiction_advice(self) -> str:
+        """What to do where labels and `defect_type` contradict each other."""
+        if self.kinds is not None and self.kinds.turned_round:
+            return (
+                "Only clean patches name a defect: the labels look inverted. Here 0 is clean and 1 is defective; "
+                "write 1 for each patch that shows a defect"
+            )
+        return (
+            "Correct label (0 clean, 1 defective) or defect_type: leave it empty for clean patches, and name the kind for defective ones, "
+            "'unknown' where nobody knows it"
+        )
 
     @property
     def champion(self) -> str:
@@ -80,6 +95,10 @@ def tables_of(profile: pd.DataFrame, *, min_contrast: float, split_problem: str 
     if "label" in profile:
         table["label"] = _label_text(profile["label"])
         table["defective"] = table["label"].map({"0": 0.0, "1": 1.0}).astype("float64")
+    kinds = None
+    if "label" in profile and "defect_type" in profile:
+        kinds = contradictions(table["label"], profile["defect_type"])
+        table["contradiction"] = kinds.found
     if "path_problem" in profile:
         problem = _text(profile["path_problem"])
         table["leaves_dataset"] = table.get("path", problem).where(problem == LEAVES_DATASET).astype("string")
@@ -96,10 +115,16 @@ def tables_of(profile: pd.DataFrame, *, min_contrast: float, split_problem: str 
         blank = table["contrast"] < min_contrast
         elsewhere, beside = _twins(profile["pixel_hash"].mask(blank), table)
         table["twin_elsewhere"], table["twin_beside"] = elsewhere, beside
-    return Tables(table, _parts(table), _drifts(drift), _facts(profile, table, split_problem, drift))
+    return Tables(table, _parts(table), _drifts(drift), _facts(profile, table, split_problem, drift, kinds))
 
 
-def _facts(profile: pd.DataFrame, table: pd.DataFrame, split_problem: str | None, drift: Comparison) -> Facts:
+def _facts(
+    profile: pd.DataFrame,
+    table: pd.DataFrame,
+    split_problem: str | None,
+    drift: Comparison,
+    kinds: Contradictions | None,
+) -> Facts:
     label = table["label"] if "label" in table else pd.Series(dtype="string")
     return Facts(
         patches=len(table),
@@ -111,6 +136,7 @@ def _facts(profile: pd.DataFrame, table: pd.DataFrame, split_problem: str | None
         straddling=_straddling(profile, table),
         split_problem=split_problem,
         drift=drift,
+        kinds=kinds,
     )
 
 

@@ -162,6 +162,18 @@ RULES = (
         needs=("label",),
     ),
     Rule(
+        code="data.label_contradicts_defect_type",
+        title="No label contradicts defect_type",
+        severity=CRITICAL,
+        kind="ExpectColumnValuesToBeNull",
+        arguments=lambda *_: {"column": "contradiction"},
+        expected="defect_type empty for clean patches, filled for defective ones",
+        message="{count:,} of {facts.patches:,} labels contradict defect_type ({facts.kinds.typed_clean:,} clean patches name a "
+        "defect, {facts.kinds.untyped_defective:,} defective ones name none): {named}. {facts.contradiction_advice}.",
+        needs=("label",),
+        applies=lambda facts, _: facts.kinds is not None and facts.kinds.typed > 0,
+    ),
+    Rule(
         code="data.both_classes",
         title="There are clean and defective patches",
         severity=CRITICAL,
@@ -209,6 +221,20 @@ RULES = (
         "Add {facts.rarer} patches, or set training.class_weights for it.",
         needs=("label",),
         after=(*_LABELLED, "data.class_share"),
+    ),
+    Rule(
+        code="data.mostly_defective",
+        title="Most patches are clean",
+        severity=WARNING,
+        kind="ExpectColumnMeanToBeBetween",
+        arguments=lambda *_: {"column": "defective", "max_value": 0.5},
+        expected="at most half defective",
+        observed="{facts.clean:,} clean, {facts.defective:,} defective",
+        message="{facts.defective:,} of {facts.patches:,} patches are defective and {facts.clean:,} clean. Steel is mostly clean: check "
+        "that 1 means defective, and that masks are not inverted. If the numbers are right, leave out some of the defective patches, "
+        "or give training.class_weights for them.",
+        needs=("label",),
+        after=_LABELLED,
     ),
     Rule(
         code="data.split_values",

@@ -25,7 +25,6 @@ os.environ |= {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
 }
-sys.path.append(str(ROOT / "plugins"))
 
 import pytest  # noqa: E402 - Airflow's settings are read at its first import
 

@@ -12,15 +12,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import make_env
 import pytest
 import yaml
+from composed.file import read_env, variables_of
 from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import make_env  # noqa: E402
-from composed.file import read_env, variables_of  # noqa: E402
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

@@ -13,13 +13,11 @@ from typing import Any
 
 import psutil
 import pytest
+from composed.database import PREFIX, Database, connected
+from composed.stack import Stack, missing
+from composed.translation import LISTENS
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from composed.database import PREFIX, Database, connected  # noqa: E402
-from composed.stack import Stack, missing  # noqa: E402
-from composed.translation import LISTENS  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +53,7 @@ def test_environment_has_no_container_address(stack: Stack) -> None:
         assert all(key in others or key.endswith(tuple(addresses)) for key in changed), changed
 
 
-def test_services_do_not_inherit_the_environment(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_services_do_not_inherit_the_environment(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AIRFLOW__CORE__PARALLELISM", "AWS_PROFILE", "STEEL_TRAINING_STORE", "PYTHONSTARTUP"):
         monkeypatch.setenv(name, "of the caller")
     environment = stack.environment("scheduler")
@@ -73,9 +69,7 @@ def test_database_has_its_own_name_and_password(stack: Stack) -> None:
     assert environment["AIRFLOW__CELERY__RESULT_BACKEND"] == f"db+postgresql://{account}@{where}"
 
 
-def test_service_ends_with_its_parent_process(
-    tmp_path: Path, wait_until: Callable[..., Any]
-) -> None:
+def test_service_ends_with_its_parent_process(tmp_path: Path, wait_until: Callable[..., Any]) -> None:
     source = (
         "import os, pathlib, signal, sys\nfrom composed.process import ServiceProcess\n"
         f"made = ServiceProcess(['sleep', '3600'], dict(os.environ), pathlib.Path({str(tmp_path / 'log')!r}))\n"

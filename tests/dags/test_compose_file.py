@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import make_env
 import pytest
 import yaml
+from composed.file import ComposeInvalid, read_compose, read_env
 from pydantic import ValidationError
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import make_env  # noqa: E402
-from composed.file import ComposeInvalid, read_compose, read_env  # noqa: E402
 
 FILE = ROOT / "docker-compose.yaml"
 

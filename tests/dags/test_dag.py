@@ -14,7 +14,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 
 from steel_training.config import settings
-from steel_training.runs.run import STAGES
+from steel_training.runs.result import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINING = {"check_baseline", "train_head", "fine_tune"}

@@ -112,9 +112,7 @@ def test_only_training_tasks_override_the_pod(under_kubernetes: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("executor", ["LocalExecutor", "CeleryExecutor"])
-def test_other_executors_never_import_kubernetes(
-    executor: str, tmp_path: Path
-) -> None:
+def test_other_executors_never_import_kubernetes(executor: str, tmp_path: Path) -> None:
     found = read(tmp_path, executor)
     assert set(found["pods"]) >= TRAINING
     assert not any(found["pods"].values())

@@ -113,9 +113,7 @@ def test_failure_without_verdict_sends_the_error(ended: Any, webhook: Any, monke
         "nonsense",
     ],
 )
-def test_unsent_notice_is_logged_without_password(
-    ended: Any, monkeypatch, task_log, address: str
-) -> None:
+def test_unsent_notice_is_logged_without_password(ended: Any, monkeypatch, task_log, address: str) -> None:
     monkeypatch.setenv("STEEL_TRAINING_NOTIFY", address)
     VerdictNotifier().notify(ended("evaluate", {"status": "refused", "reasons": [LEAK], "outputs": {}}))
     assert [entry["log_level"] for entry in task_log] == ["warning", "error"]

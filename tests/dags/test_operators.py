@@ -75,9 +75,7 @@ def test_task_log_has_the_lines_but_not_the_result(
     assert not any('"outputs"' in event for event in events)
 
 
-def test_finished_stage_pushes_small_outputs_only(
-    stage_program: Install, store: Path, context: ContextOf
-) -> None:
+def test_finished_stage_pushes_small_outputs_only(stage_program: Install, store: Path, context: ContextOf) -> None:
     outputs = {"epochs": 5, "best": 0.9, "random": False, "history": {"loss": [1.0] * 500}, "page": "x" * 5000}
     outputs["figures"] = small = {"recall": {"value": 0.97, "bound": 0.94, "target": 0.95}}
     stage_program(result("train_head", **outputs))
@@ -114,9 +112,7 @@ def test_only_transient_failures_are_retried(
     assert isinstance(caught.value, AirflowFailException) is not retried
 
 
-def test_blocked_stage_pushes_its_reasons(
-    stage_program: Install, store: Path, context: ContextOf
-) -> None:
+def test_blocked_stage_pushes_its_reasons(stage_program: Install, store: Path, context: ContextOf) -> None:
     stage_program(result("validate_patches", "blocked", REASONS) + "sys.exit(4)")
     seen = context()
     with pytest.raises(AirflowFailException):
@@ -134,17 +130,13 @@ def test_rejection_succeeds_with_a_warning(
     assert any("REJECTED" in text and "recall 0.91 is below its target 0.95" in text for text in warned)
 
 
-def test_unchanged_run_is_skipped(
-    stage_program: Install, store: Path, context: ContextOf
-) -> None:
+def test_unchanged_run_is_skipped(stage_program: Install, store: Path, context: ContextOf) -> None:
     stage_program(result("resolve_dataset", "unchanged"))
     with pytest.raises(AirflowSkipException):
         operator("resolve_dataset").execute(context())
 
 
-def test_publish_fills_the_event_of_its_asset(
-    stage_program: Install, store: Path, context: ContextOf
-) -> None:
+def test_publish_fills_the_event_of_its_asset(stage_program: Install, store: Path, context: ContextOf) -> None:
     from airflow.sdk.execution_time.context import OutletEventAccessors
 
     stage_program(result("publish_model", version="20261124-0a1b2c3d", verdict="published"))
@@ -154,9 +146,7 @@ def test_publish_fills_the_event_of_its_asset(
     assert seen["outlet_events"][model].extra["outputs"]["version"] == "20261124-0a1b2c3d"
 
 
-def test_missing_store_names_the_variable(
-    monkeypatch: pytest.MonkeyPatch, context: ContextOf
-) -> None:
+def test_missing_store_names_the_variable(monkeypatch: pytest.MonkeyPatch, context: ContextOf) -> None:
     monkeypatch.delenv("STEEL_TRAINING_STORE", raising=False)
     with pytest.raises(AirflowFailException, match="STEEL_TRAINING_STORE"):
         operator().execute(context())

@@ -13,13 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
+from airflow_home import DAG_ID, AirflowHome
+from own_ports import own_port
+from standalone import Standalone
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "scripts"))
-
-from airflow_home import DAG_ID, AirflowHome  # noqa: E402 - found by the line above
-from own_ports import own_port  # noqa: E402
-from standalone import Standalone  # noqa: E402
 
 MILL = {
     "data": {"input_size": 96},

@@ -16,7 +16,7 @@ import pytest
 
 from steel_training.ingest.synthetic.sample import make_sample
 from steel_training.registry import Registry
-from steel_training.runs.run import STAGES
+from steel_training.runs.result import STAGES
 from steel_training.storage import open_storage
 
 KILLS = 30

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from airflow_api import AirflowApi
+from composed.stack import Stack, missing
+
+from steel_training.ingest.synthetic.sample import make_sample
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-sys.path.insert(0, str(Path(__file__).parent))
-
-from airflow_api import AirflowApi  # noqa: E402
-from composed.stack import Stack, missing  # noqa: E402
-
-from steel_training.ingest.synthetic.sample import make_sample  # noqa: E402
 
 DAG = "steel_training"
 S3 = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")

@@ -12,7 +12,7 @@ from composed.stack import Stack
 from make_env import SECRETS
 
 from steel_training.registry import Registry
-from steel_training.runs.run import safe_run_id
+from steel_training.runs.result import safe_run_id
 from steel_training.storage import open_storage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]

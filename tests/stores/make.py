@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from steel_training.export import export
 
+from steel_training.bundle.export import export
 from steel_training.bundle.golden import write_golden
 from steel_training.data.patches import PatchSet
 from steel_training.registry import MARKER, Registry

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from steel_training.runs.run import STAGES
+from steel_training.runs.result import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("airflow", "tensorflow", "keras", "great_expectations", "boto3", "matplotlib", "sklearn", "scipy")

@@ -13,7 +13,7 @@ from steel_training.cli import main
 from steel_training.config import settings
 from steel_training.environment import variables
 from steel_training.registry import Registry
-from steel_training.runs.run import STAGES
+from steel_training.runs.result import STAGES
 from steel_training.storage import open_storage
 
 ROOT = Path(__file__).resolve().parents[2]

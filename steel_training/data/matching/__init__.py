@@ -1,1 +1,1 @@
-"""Finds patches that show one piece of steel, turned, shifted or re-exposed."""
+"""Finds patches that show the same steel surface: rotated, mirrored, shifted or re-exposed."""

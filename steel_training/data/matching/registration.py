@@ -1,9 +1,9 @@
-"""Lays one patch on another and says how well the steel agrees: the last word on whether two patches show the same piece.
+"""Registers one patch to another and measures how well they agree: the final test of whether two patches show the same steel.
 
-Row and column means are taken away first: what runs along the strip, and the lamp, is common to unlike pieces of one coil.
-What then stands out is clipped: two dark blobs on unlike steel would agree by their blobs alone, and the grain between
-them is what tells one piece of steel from another. And agreement must hold one place only: two scratches on unlike steel agree
-wherever one is slid along the other.
+Row and column means are subtracted first, since streaks along the strip and lighting are common to different pieces of one
+coil. Outliers are then clipped: two dark blobs on different steel would correlate by the blobs alone, while the grain between
+them identifies the piece. And the agreement must be local: two scratches on different steel still correlate after one is
+displaced along the other.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from functools import partial
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from steel_training.data.matching.symmetries import MATRICES, turned
+from steel_training.data.matching.symmetries import MATRICES, oriented
 
 _FINE, _COARSE = 1.0, 4.0
-# Pixels. The smallest common piece that is judged, and how far the found shift may be off.
+# Pixels. The smallest overlap that is judged, and how far the shift of the candidate may be off.
 _SHORTEST_SIDE = 10
 _SEARCH = 2
-# Grey values. Below it JPEG and rounding are all there is.
+# Grey values. Below it only JPEG artefacts and rounding are left.
 _FLAT = 0.1
 _SIGMA_OF_MAD = 1.4826
-# Pixels. Farther than grain reaches, nearer than a scratch ends.
+# Pixels. Larger than the correlation length of grain, smaller than the length of a scratch.
 _RING = 4
-_SLID = tuple(
+_DISPLACEMENTS = tuple(
     (y, x) for y in range(-_RING, _RING + 1) for x in range(-_RING, _RING + 1) if max(abs(y), abs(x)) == _RING
 )
 
 
 @dataclass(frozen=True)
-class Overlay:
-    """How two patches lie on each other.
+class Registration:
+    """Alignment of two patches, and their agreement in it.
 
     Attributes:
-        correlation: of the band-passed grey values on the common piece, −1..1; 0 where there is too little to judge.
-        score: Fisher's z of it, in standard deviations of what unlike pieces of this size show.
-        exact: share of the common pixels that are equal to the grey value.
-        shift: where the first patch, turned, lies on the second: (y, x) of its corner, pixels.
-        common: share of the smaller patch that is common.
-        slid: share of the score that is left four pixels away, in the direction where most is. Of one piece of steel little is left,
-            of two scratches laid on each other most of it.
+        correlation: of the band-passed grey values in the overlap, −1..1; 0 if the overlap is too small or too flat to judge.
+        score: its Fisher z, in standard deviations for unrelated pieces of this size.
+        exact: share of the overlapping pixels with equal grey values.
+        shift: position of the corner of the first patch, oriented, on the second: (y, x), pixels.
+        common: area of the overlap as a share of the smaller patch.
+        displaced: share of the score that is left after a displacement by four pixels, in the direction where most is left: little
+            for the same steel, most of it for two different scratches aligned with each other.
     """
 
     correlation: float
@@ -49,63 +49,69 @@ class Overlay:
     exact: float
     shift: tuple[int, int]
     common: float
-    slid: float = 0.0
+    displaced: float = 0.0
 
 
-NOTHING = Overlay(0.0, 0.0, 0.0, (0, 0), 0.0)
+NO_OVERLAP = Registration(0.0, 0.0, 0.0, (0, 0), 0.0)
 
 
-def overlay(
-    first: np.ndarray, second: np.ndarray, turn: int, shift: np.ndarray, *, enough: float = np.inf, worth: float = 0.1
-) -> Overlay:
-    """Lays the first patch on the second, near a shift that was found.
+def register(
+    first: np.ndarray,
+    second: np.ndarray,
+    orientation: int,
+    shift: np.ndarray,
+    *,
+    stop_score: float = np.inf,
+    min_score: float = 0.1,
+) -> Registration:
+    """Register the first patch to the second, searching near the shift of a candidate.
 
     Args:
         first: uint8 grey, (height, width).
         second: uint8 grey, (height, width).
-        turn: how the first is turned.
+        orientation: of the first patch.
         shift: of its pixel (0, 0), half pixels, as in `Candidates`.
-        enough: a score from which on no better shift is looked for.
-        worth: a score from which on it is asked how much is left where one is slid along the other.
+        stop_score: score from which on no better shift is searched for.
+        min_score: score from which on `displaced` is measured.
     """
-    lying = turned(first, turn)
-    # Mirrored, pixel (0, 0) lies at the far end.
-    far = np.maximum(-(MATRICES[turn] @ (2 * (np.array(first.shape) - 1))), 0)
+    aligned = oriented(first, orientation)
+    # In a mirrored patch, pixel (0, 0) is at the far end.
+    far = np.maximum(-(MATRICES[orientation] @ (2 * (np.array(first.shape) - 1))), 0)
     y, x = (int(at) for at in np.rint((np.asarray(shift) - far) / 2))
-    ours, theirs = _band(lying), _band(second)
-    at = partial(_at, lying, second, ours, theirs)
+    ours, theirs = _band(aligned), _band(second)
+    at = partial(_at, aligned, second, ours, theirs)
     best = at(y, x)
-    if best.score < enough:
+    if best.score < stop_score:
         near = range(-_SEARCH, _SEARCH + 1)
         best = max((best, *(at(y + dy, x + dx) for dy in near for dx in near)), key=lambda each: each.score)
-    if best.score < worth:
+    if best.score < min_score:
         return best
     y, x = best.shift
-    return replace(best, slid=max(at(y + dy, x + dx).score for dy, dx in _SLID) / best.score)
+    return replace(best, displaced=max(at(y + dy, x + dx).score for dy, dx in _DISPLACEMENTS) / best.score)
 
 
-def _at(lying: np.ndarray, second: np.ndarray, ours: np.ndarray, theirs: np.ndarray, y: int, x: int) -> Overlay:
+def _at(aligned: np.ndarray, second: np.ndarray, ours: np.ndarray, theirs: np.ndarray, y: int, x: int) -> Registration:
     rows, columns = (
-        (max(at, 0), min(at + one, other)) for at, one, other in zip((y, x), lying.shape, second.shape, strict=True)
+        (max(at, 0), min(at + one, other)) for at, one, other in zip((y, x), aligned.shape, second.shape, strict=True)
     )
     height, width = rows[1] - rows[0], columns[1] - columns[0]
     if min(height, width) < _SHORTEST_SIDE:
-        return NOTHING
+        return NO_OVERLAP
     there = np.s_[rows[0] : rows[1], columns[0] : columns[1]]
     here = np.s_[rows[0] - y : rows[1] - y, columns[0] - x : columns[1] - x]
     a, b = _grain(ours[here]), _grain(theirs[there])
     spreads = float(a.std()), float(b.std())
     if min(spreads) < _FLAT:
-        return NOTHING
+        return NO_OVERLAP
     correlation = float(np.clip((a * b).mean() / (spreads[0] * spreads[1]), -0.9999, 0.9999))
     # Smoothing leaves one independent value per 4πσ² pixels.
     independent = height * width / (4 * np.pi * _FINE**2)
-    return Overlay(
+    return Registration(
         correlation,
         float(np.arctanh(correlation) * np.sqrt(max(independent - 3, 1))),
-        float((lying[here] == second[there]).mean()),
+        float((aligned[here] == second[there]).mean()),
         (y, x),
-        height * width / min(lying.size, second.size),
+        height * width / min(aligned.size, second.size),
     )
 
 

@@ -1,4 +1,4 @@
-"""Patches that show one piece of steel: found by their keypoints, confirmed by registering one on the other."""
+"""Patches that show the same steel: found by their keypoints, confirmed by registering one to the other."""
 
 from __future__ import annotations
 
@@ -9,104 +9,101 @@ from functools import lru_cache
 import numpy as np
 
 from steel_training.data.matching.candidates import WIDE, candidates
-from steel_training.data.matching.keypoints import ANCHOR
-from steel_training.data.matching.registration import Overlay, overlay
+from steel_training.data.matching.keypoints import KEYPOINT
+from steel_training.data.matching.registration import Registration, register
 
 Pixels = Callable[[int], np.ndarray]
 """Returns the grey values of the patch in a row of the profile, uint8 (height, width)."""
 
-
 SCORE = 20.0
-"""Standard deviations. Unlike pieces of steel stay below 17 (docs/leakage.md)."""
+"""Standard deviations. Unrelated pieces of steel stay below 17 (docs/leakage.md)."""
 
+# A small overlap cannot reach that score; it must correlate more closely, or agree exactly.
+_CLOSE_SCORE, _CLOSE = 17.0, 0.95
+_EXACT_SCORE, _EXACT = 6.0, 0.95
+_JOINING_SCORE = 12.0
+# Share of the score that may be left after displacement. Of 643 planted pairs after JPEG at quality 90 none had more than 0.42; of
+# the five unrelated pairs with a score of 12 or more, all scratches, none had less than 0.92 (docs/leakage.md).
+_MAX_DISPLACED = 0.65
 
-# A small common piece cannot reach that score; it must agree more closely, or to the grey value.
-_SCORE_OF_CLOSE, _CLOSE = 17.0, 0.95
-
-
-_SCORE_OF_EXACT, _EXACT = 6.0, 0.95
-
-
-_SCORE_OF_JOINING = 12.0
-
-
-# Share of the score. Of 643 planted pairs after JPEG at quality 90 none had more than 0.42 left; of the five unlike pairs with a score
-# of 12 or more, all scratches, none less than 0.92 (docs/leakage.md).
-_SLID = 0.65
-
-
-# Each costs about 4 ms. The best supported come first, so what lies behind so many is no news.
-LOOKED_AT = 1500
+# Each takes about 4 ms. The best supported come first, so later ones add nothing new.
+MAX_CANDIDATES = 1500
 
 
 @dataclass(frozen=True)
-class Common:
-    """Two patches of different parts that show one piece of steel.
+class MatchedPair:
+    """Two patches of different splits that show the same steel.
 
     Attributes:
         first: row of one.
         second: row of the other.
-        turn: how the first is turned to lie on the second.
-        lies: how well they agree.
+        orientation: that aligns the first patch with the second.
+        registration: their alignment and agreement.
     """
 
     first: int
     second: int
-    turn: int
-    lies: Overlay
+    orientation: int
+    registration: Registration
 
 
-def common_surfaces(anchors: Sequence[bytes | None], part: np.ndarray, pixels: Pixels) -> Iterator[Common]:
-    """Yields the pairs of patches in different parts that show one piece of steel, best supported first.
+def same_surface_pairs(keypoints: Sequence[bytes | None], split: np.ndarray, pixels: Pixels) -> Iterator[MatchedPair]:
+    """Yield the pairs of patches in different splits that show the same steel, best supported first.
 
     Args:
-        anchors: of every patch, `ANCHOR` as bytes.
-        part: number of the part of every patch, int (patches,).
+        keypoints: of every patch, `KEYPOINT` as bytes.
+        split: number of the split of every patch, int (patches,).
         pixels: reads a patch.
     """
-    texts = [each if isinstance(each, bytes) else b"" for each in anchors]
-    counts = [len(text) // ANCHOR.itemsize for text in texts]
-    pairs = candidates(np.frombuffer(b"".join(texts), ANCHOR), np.repeat(np.arange(len(texts)), counts), part)
+    buffers = [each if isinstance(each, bytes) else b"" for each in keypoints]
+    counts = [len(buffer) // KEYPOINT.itemsize for buffer in buffers]
+    pairs = candidates(np.frombuffer(b"".join(buffers), KEYPOINT), np.repeat(np.arange(len(buffers)), counts), split)
     read = lru_cache(maxsize=512)(pixels)
-    for number in range(min(len(pairs), LOOKED_AT)):
-        first, second, turn = (int(each[number]) for each in (pairs.first, pairs.second, pairs.turn))
-        lies = overlay(read(first), read(second), turn, pairs.shift[number], enough=SCORE, worth=_SCORE_OF_EXACT)
-        if _is_one(lies, SCORE):
-            yield Common(first, second, turn, lies)
+    for number in range(min(len(pairs), MAX_CANDIDATES)):
+        first, second, orientation = (int(each[number]) for each in (pairs.first, pairs.second, pairs.orientation))
+        registration = register(
+            read(first), read(second), orientation, pairs.shift[number], stop_score=SCORE, min_score=_EXACT_SCORE
+        )
+        if _is_same_surface(registration, SCORE):
+            yield MatchedPair(first, second, orientation, registration)
 
 
-def one_surface_groups(anchors: Sequence[bytes | None], owner: np.ndarray, pixels: Pixels) -> np.ndarray:
-    """Joins photographs that show the same steel, directly or through others: what must not straddle a split.
+def same_surface_groups(keypoints: Sequence[bytes | None], owner: np.ndarray, pixels: Pixels) -> np.ndarray:
+    """Group source images that show the same steel, directly or through others: these groups must not straddle splits.
 
-    The limit is lower than that of an alarm: a group too large costs little, one torn apart flatters the model.
+    The score limit is lower than that of an alarm: a group that is too large costs little, one that is divided inflates the
+    metrics.
 
     Args:
-        anchors: of every patch, `ANCHOR` as bytes.
-        owner: number of the photograph of every patch, int (patches,), from 0.
+        keypoints: of every patch, `KEYPOINT` as bytes.
+        owner: number of the source image of every patch, int (patches,), from 0.
         pixels: reads a patch.
 
     Returns:
-        The number of the group of every photograph, int (photographs,).
+        The group number of every source image, int (sources,).
     """
     group = np.arange(int(owner.max(initial=-1)) + 1)
-    texts = [each if isinstance(each, bytes) else b"" for each in anchors]
-    counts = [len(text) // ANCHOR.itemsize for text in texts]
-    pairs = candidates(np.frombuffer(b"".join(texts), ANCHOR), np.repeat(np.arange(len(texts)), counts), owner, WIDE)
+    buffers = [each if isinstance(each, bytes) else b"" for each in keypoints]
+    counts = [len(buffer) // KEYPOINT.itemsize for buffer in buffers]
+    pairs = candidates(
+        np.frombuffer(b"".join(buffers), KEYPOINT), np.repeat(np.arange(len(buffers)), counts), owner, WIDE
+    )
     read = lru_cache(maxsize=512)(pixels)
     for number in range(len(pairs)):
-        first, second, turn = (int(each[number]) for each in (pairs.first, pairs.second, pairs.turn))
+        first, second, orientation = (int(each[number]) for each in (pairs.first, pairs.second, pairs.orientation))
         one, other = group[owner[first]], group[owner[second]]
         if one == other:
             continue
-        if _is_one(
-            overlay(read(first), read(second), turn, pairs.shift[number], worth=_SCORE_OF_EXACT), _SCORE_OF_JOINING
+        if _is_same_surface(
+            register(read(first), read(second), orientation, pairs.shift[number], min_score=_EXACT_SCORE),
+            _JOINING_SCORE,
         ):
             group[group == max(one, other)] = min(one, other)
     return group
 
 
-def _is_one(lies: Overlay, score: float) -> bool:
-    if lies.exact >= _EXACT and lies.score >= _SCORE_OF_EXACT:
+def _is_same_surface(registration: Registration, score: float) -> bool:
+    if registration.exact >= _EXACT and registration.score >= _EXACT_SCORE:
         return True
-    close = lies.correlation >= _CLOSE and lies.score >= _SCORE_OF_CLOSE
-    return (lies.score >= score or close) and lies.slid <= _SLID
+    close = registration.correlation >= _CLOSE and registration.score >= _CLOSE_SCORE
+    return (registration.score >= score or close) and registration.displaced <= _MAX_DISPLACED

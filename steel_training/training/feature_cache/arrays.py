@@ -30,20 +30,20 @@ class CachedArray:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def take(self, views: np.ndarray, patches: np.ndarray) -> np.ndarray:
+    def take(self, augmentations: np.ndarray, patches: np.ndarray) -> np.ndarray:
         """Reads some patches, each as one view.
 
         Args:
-            views: int (m,).
+            augmentations: index of the augmentation, int (m,).
             patches: places in the part, int (m,).
 
         Returns:
             (m, …), as stored.
         """
         taken = np.empty((len(patches), *self.shape[2:]), self.dtype)
-        for view in np.unique(views):
-            asked = views == view
-            taken[asked] = self._stored[view][self._rows[view][patches[asked]]]
+        for augmentation in np.unique(augmentations):
+            asked = augmentations == augmentation
+            taken[asked] = self._stored[augmentation][self._rows[augmentation][patches[asked]]]
         return taken
 
     def batches(self, size: int) -> Iterator[np.ndarray]:

@@ -21,10 +21,10 @@ from steel_training.data import images as pixels_module
 from steel_training.data.images import read_batches
 from steel_training.data.patches import DIGEST, PatchSet, pixel_digest
 from steel_training.storage.scratch import ScratchFull, forget_unused, make_room, scratch_folder, sole_writer
-from steel_training.training import preprocessing as views_module
+from steel_training.training import preprocessing as augmentations_module
 from steel_training.training.feature_cache.arrays import CachedArray
-from steel_training.training.feature_cache.shelf import Shelf, bytes_of, form_of
-from steel_training.training.preprocessing import VIEWS, resize, view
+from steel_training.training.feature_cache.row_store import RowStore, bytes_of, form_of
+from steel_training.training.preprocessing import AUGMENTATIONS, augment, resize
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class FeatureCache:
         *,
         key: dict[str, Any],
         size: int,
-        views: int = 1,
+        augmentations: int = 1,
         dtype: str = "float16",
         progress: Progress | None = None,
     ) -> list[CachedArray]:
@@ -64,7 +64,7 @@ class FeatureCache:
             compute: what is computed.
             key: what identifies `compute`, such as the digest of its network; JSON values.
             size: side to which patches are resized.
-            views: how many of `VIEWS`.
+            augmentations: number of `AUGMENTATIONS` to compute, the first ones.
             dtype: of stored maps and pixels. Vectors (n, channels) stay float32: they are small, and the head divides
                 them by how little they vary, which would make much of a rounding error.
             progress: called with patches done and in all.
@@ -76,7 +76,7 @@ class FeatureCache:
             ImageUnreadable: a patch cannot be decoded.
             ScratchFull: there is no room on the scratch disk.
         """
-        names = VIEWS[:views]
+        names = AUGMENTATIONS[:augmentations]
         content = {**key, "size": size, "dtype": dtype, "code": _code()}
         entry = self.folder / hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
         known = entry / "parts" / patches.identity()
@@ -85,24 +85,24 @@ class FeatureCache:
                 forget_unused(self.folder)
             (entry / "parts").mkdir(parents=True, exist_ok=True)
             os.utime(entry)
-            shelves = [Shelf(entry / name) for name in names]
+            row_stores = [RowStore(entry / name) for name in names]
             digests = _read_digests(known, len(patches))
-            if digests is None or any(digest not in shelf for shelf in shelves for digest in digests):
+            if digests is None or any(digest not in row_store for row_store in row_stores for digest in digests):
                 try:
-                    digests = _Filling(self.folder, entry, shelves, compute, size, dtype).fill(patches, progress)
+                    digests = _Filling(self.folder, entry, row_stores, compute, size, dtype).fill(patches, progress)
                 except ScratchFull as full:
-                    if not any(shelf.rows for shelf in map(Shelf, (entry / name for name in VIEWS))):
+                    if not any(row_store.rows for row_store in map(RowStore, (entry / name for name in AUGMENTATIONS))):
                         raise
                     log.warning("%s Its patches of other datasets go now, and it is computed again.", full)
                     shutil.rmtree(entry)
                     (entry / "parts").mkdir(parents=True)
-                    shelves = [Shelf(entry / name) for name in names]
-                    digests = _Filling(self.folder, entry, shelves, compute, size, dtype).fill(patches, progress)
+                    row_stores = [RowStore(entry / name) for name in names]
+                    digests = _Filling(self.folder, entry, row_stores, compute, size, dtype).fill(patches, progress)
                 staged = known.with_suffix(".part")
                 staged.write_bytes(b"".join(digests))
                 staged.replace(known)
-            stored = [shelf.arrays() for shelf in shelves]
-        rows = [np.array([shelf.rows[digest] for digest in digests], np.int64) for shelf in shelves]
+            stored = [row_store.arrays() for row_store in row_stores]
+        rows = [np.array([row_store.rows[digest] for digest in digests], np.int64) for row_store in row_stores]
         return [CachedArray(of_views, rows) for of_views in zip(*stored, strict=True)]
 
 
@@ -110,12 +110,12 @@ class _Filling:
     """One pass over the patches of a part that appends to the shelves what they lack."""
 
     def __init__(
-        self, folder: Path, entry: Path, shelves: list[Shelf], compute: Compute, size: int, dtype: str
+        self, folder: Path, entry: Path, row_stores: list[RowStore], compute: Compute, size: int, dtype: str
     ) -> None:
-        self.folder, self.entry, self.shelves = folder, entry, shelves
+        self.folder, self.entry, self.row_stores = folder, entry, row_stores
         self.compute, self.size, self.dtype = compute, size, dtype
         self.computed = 0
-        self.has_room = False
+        self.has_space = False
 
     def fill(self, patches: PatchSet, progress: Progress | None) -> list[bytes]:
         """Returns the digests of all patches, in order."""
@@ -123,15 +123,15 @@ class _Filling:
         digests: list[bytes] = []
         try:
             with ExitStack() as closing:
-                for shelf in self.shelves:
-                    closing.callback(shelf.close)
+                for row_store in self.row_stores:
+                    closing.callback(row_store.close)
                 for done, new in self._lacking(patches, digests):
                     if new:
                         self._append(new, len(patches) - done + len(new))
                     if progress is not None:
                         progress(done, len(patches))
-                for shelf in self.shelves:
-                    shelf.commit()
+                for row_store in self.row_stores:
+                    row_store.commit()
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -141,7 +141,7 @@ class _Filling:
         seconds = time.monotonic() - started
         log.info(
             "features of %s patches × %s views: %s computed in %.0f s (%.0f images/s), the rest were there",
-            len(patches), len(self.shelves), self.computed, seconds, len(patches) * len(self.shelves) / seconds,
+            len(patches), len(self.row_stores), self.computed, seconds, len(patches) * len(self.row_stores) / seconds,
         )  # fmt: skip
         return digests
 
@@ -152,7 +152,7 @@ class _Filling:
             for pixels in batch:
                 digest = pixel_digest(pixels)
                 digests.append(digest)
-                if any(digest not in shelf for shelf in self.shelves):
+                if any(digest not in row_store for row_store in self.row_stores):
                     new[digest] = pixels
             last = len(digests) == len(patches)
             # Full batches as long as there are any: networks are fastest so, and made for one size.
@@ -165,40 +165,42 @@ class _Filling:
         for start in range(0, len(names), BATCH):
             some = names[start : start + BATCH]
             pixels = resize(np.stack([new[digest] for digest in some]), self.size)
-            for shelf in self.shelves:
-                lacking = [at for at, digest in enumerate(some) if digest not in shelf]
+            for row_store in self.row_stores:
+                lacking = [at for at, digest in enumerate(some) if digest not in row_store]
                 if not lacking:
                     continue
-                outputs = [self._stored(output)[lacking] for output in self.compute(view(pixels, shelf.folder.name))]
-                if not self.has_room:
-                    self._make_room(remaining * len(self.shelves) * bytes_of(form_of(outputs)))
-                shelf.append([some[at] for at in lacking], outputs)
+                outputs = [
+                    self._stored(output)[lacking] for output in self.compute(augment(pixels, row_store.folder.name))
+                ]
+                if not self.has_space:
+                    self._make_room(remaining * len(self.row_stores) * bytes_of(form_of(outputs)))
+                row_store.append([some[at] for at in lacking], outputs)
             self.computed += len(some)
             if self.computed % _COMMITTED_EVERY == 0:
-                for shelf in self.shelves:
-                    shelf.commit()
+                for row_store in self.row_stores:
+                    row_store.commit()
 
     def _stored(self, output: Any) -> np.ndarray:
         return np.asarray(output).astype("float32" if len(output.shape) == 2 else self.dtype, copy=False)
 
     def _make_room(self, needed: int) -> None:
         make_room(self.folder, needed, keeping=self.entry)
-        self.has_room = True
+        self.has_space = True
 
 
 def _read_digests(known: Path, count: int) -> list[bytes] | None:
     """Returns what the patches of a part are known by, where it was computed before."""
     if not known.exists():
         return None
-    told = known.read_bytes()
-    return [told[at * DIGEST : (at + 1) * DIGEST] for at in range(count)] if len(told) == count * DIGEST else None
+    content = known.read_bytes()
+    return [content[at * DIGEST : (at + 1) * DIGEST] for at in range(count)] if len(content) == count * DIGEST else None
 
 
 @cache
 def _code() -> str:
     """SHA-256 over the sources that turn a file into a view."""
     total = hashlib.sha256()
-    for module in (views_module, pixels_module):
+    for module in (augmentations_module, pixels_module):
         total.update(Path(str(module.__file__)).read_bytes())
     return total.hexdigest()
 

@@ -56,20 +56,20 @@ def worst(labels: np.ndarray, scores: np.ndarray, precision: float, shown: int =
         shown: how many of each are kept.
     """
     threshold = threshold_at(labels, scores, precision)
-    called = scores >= (np.inf if threshold is None else threshold)
+    predicted_positive = scores >= (np.inf if threshold is None else threshold)
     where = (
         f"no threshold keeps precision {precision:.2f}"
         if threshold is None
         else f"threshold {threshold:.3f} keeps precision {precision:.2f}"
     )
     defects, clean = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
-    missed, alarms = int((~called[defects]).sum()), int(called[clean].sum())
+    missed, alarms = int((~predicted_positive[defects]).sum()), int(predicted_positive[clean].sum())
     low = defects[np.argsort(scores[defects], kind="stable")][:shown]
     high = clean[np.argsort(-scores[clean], kind="stable")][:shown]
     return (
-        Ranked("lowest_defects", low, scores[low], ~called[low],
+        Ranked("lowest_defects", low, scores[low], ~predicted_positive[low],
                f"defects of lowest score: {missed:,} of {len(defects):,} missed ({where})"),
-        Ranked("highest_clean", high, scores[high], called[high],
+        Ranked("highest_clean", high, scores[high], predicted_positive[high],
                f"clean patches of highest score: {alarms:,} of {len(clean):,} false alarms ({where})"),
     )  # fmt: skip
 

@@ -14,10 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from steel_training.registry import Registry
-from steel_training.storage import S3Storage, Storage, open_storage
+from steel_training.storage import Storage, open_storage
 from steel_training.verdict import Reason, Verdict
 
 ROLES = ("admin", "op", "user", "viewer")
@@ -71,31 +70,12 @@ def browser(server: str) -> Iterator[Callable[..., httpx.Client]]:
         yield open_
 
 
-@pytest.fixture(scope="session")
-def s3_address() -> Iterator[str]:
-    running = ThreadedMotoServer("127.0.0.1", 0)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
-
-
 @pytest.fixture(params=["folder", "s3"])
 def any_store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
     """An empty store, which the API server shows: a folder, and a prefix of an S3 bucket."""
     uri = str(tmp_path / "store")
     if request.param == "s3":
-        for name, value in {
-            "AWS_ENDPOINT_URL": request.getfixturevalue("s3_address"),
-            "AWS_ACCESS_KEY_ID": "key",
-            "AWS_SECRET_ACCESS_KEY": "secret",  # pragma: allowlist secret
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        client = S3Storage("steel").client
-        with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
-            client.create_bucket(Bucket="steel")
-        uri = f"s3://steel/{tmp_path.name}"
+        uri = f"{request.getfixturevalue('s3')}/{tmp_path.name}"
     monkeypatch.setenv("STEEL_TRAINING_STORE", uri)
     return open_storage(uri)
 

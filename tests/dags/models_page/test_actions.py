@@ -152,3 +152,10 @@ def test_the_first_champion_is_made_here_too(any_store, browser, tmp_path):
     answer = promote(browser("op"), AA)
     assert f"from none to {AA}" in Markup(answer.text).text
     assert Registry(any_store, "steel-defects").champion()[0] == AA
+
+
+def test_a_damaged_pointer_is_mended_by_a_promotion(registry, browser):
+    registry.store.write("models/steel-defects/champion.json", b'{"version": "2026')
+    answer = promote(browser("admin"), BB)
+    assert answer.status_code == 200
+    assert registry.champion()[0] == BB

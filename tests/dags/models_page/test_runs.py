@@ -11,7 +11,8 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from sqlalchemy import delete, update
 
-from steel_training.runs.run import Run, StageResult, Status, safe_run_id
+from steel_training.runs.result import StageResult, Status, safe_run_id
+from steel_training.runs.run import Run
 from steel_training.verdict import Reason
 
 from .conftest import TARGETS, Markup, metrics

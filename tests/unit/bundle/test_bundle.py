@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from steel_training.export import export
-from steel_training.verify import ExportDiffers, verify
 
+from steel_training.bundle.export import export
 from steel_training.bundle.golden import write_golden
 from steel_training.bundle.lite import export_lite
+from steel_training.bundle.verify import ExportDiffers, verify
 from steel_training.data.patches import PatchSet
 from steel_training.errors import UsageError
 from steel_training.registry import Registry, VersionDamaged, VersionNotFound

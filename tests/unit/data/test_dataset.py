@@ -1,4 +1,4 @@
-"""The input contract: which version a run takes, what tells two datasets apart, and writing a new one whole."""
+"""The input contract: which version a run uses, what the fingerprint depends on, and writing a dataset atomically."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from steel_training.data.dataset import (
     DatasetNotFound,
+    ManifestsDiffer,
     ManifestUnreadable,
     OutputExists,
     find_dataset,
@@ -30,7 +31,7 @@ from steel_training.storage import PathEscapes, open_storage
 def versions(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
     for day in ("2026-03-01", "2026-03-05"):
         make_dataset(tmp_path / "strip" / day, patches=6)
-    (tmp_path / "strip" / "2026-02-30").mkdir()  # no date
+    (tmp_path / "strip" / "2026-02-30").mkdir()  # not a valid date
     (tmp_path / "strip" / "2026-03-09").mkdir()  # being copied: no manifest yet
     return tmp_path / "strip"
 
@@ -39,18 +40,18 @@ def versions(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
     ("as_of", "version"),
     [(None, "2026-03-05"), (date(2026, 3, 4), "2026-03-01"), (date(2026, 3, 5), "2026-03-05")],
 )
-def test_a_run_takes_the_newest_whole_version_not_later_than_its_date(versions: Path, as_of, version: str) -> None:
+def test_newest_complete_version_up_to_date_is_used(versions: Path, as_of, version: str) -> None:
     assert find_dataset(str(versions), as_of=as_of).version == version
 
 
-def test_where_no_version_is_early_enough_the_earliest_is_named(versions: Path) -> None:
+def test_earliest_version_is_named_if_none_matches(versions: Path) -> None:
     with pytest.raises(DatasetNotFound, match=r"no version as of 2026-02-01: the earliest is 2026-03-01"):
         find_dataset(str(versions), as_of=date(2026, 2, 1))
     with pytest.raises(DatasetNotFound, match="found neither manifest"):
         find_dataset(str(versions / "nowhere"))
 
 
-def test_ids_stay_text_and_parquet_and_csv_are_one_contract(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
+def test_ids_stay_text_in_csv_and_parquet(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
     folder = make_dataset(tmp_path / "d", patches=4, source_id=["001", "NA", "3", "nan"])
     csv = find_dataset(str(folder)).manifest
     assert csv["source_id"].tolist() == ["001", "NA", "3", "nan"]
@@ -60,13 +61,13 @@ def test_ids_stay_text_and_parquet_and_csv_are_one_contract(tmp_path: Path, make
 
 
 @pytest.mark.parametrize(("name", "content"), [("manifest.csv", b"a,b\n1,2\n1,2,3\n"), ("manifest.parquet", b"torn")])
-def test_a_manifest_that_is_no_table_is_told(tmp_path: Path, name: str, content: bytes) -> None:
+def test_unreadable_manifest_is_reported(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ManifestUnreadable, match=f"{name} cannot be read as a table"):
         find_dataset(str(tmp_path))
 
 
-def test_the_fingerprint_tells_any_changed_byte_and_not_the_place(tmp_path: Path, make_dataset) -> None:
+def test_fingerprint_depends_on_bytes_not_location(tmp_path: Path, make_dataset) -> None:
     folder = make_dataset(tmp_path / "d", patches=6)
     first = fingerprint(find_dataset(str(folder)))
     shutil.copytree(folder, tmp_path / "copy")
@@ -74,7 +75,9 @@ def test_the_fingerprint_tells_any_changed_byte_and_not_the_place(tmp_path: Path
     with mock_aws():
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="steel")
         open_storage("s3://steel/d").put_folder(folder, "", last="manifest.csv")
-        assert fingerprint(find_dataset("s3://steel/d")) == first, "S3 tells it from a listing, without reading"
+        assert fingerprint(find_dataset("s3://steel/d")) == first, (
+            "on S3 it comes from a listing, without reading files"
+        )
     image = folder / "patches" / "p0003.png"
     image.write_bytes(image.read_bytes()[:-1] + b"\0")
     second = fingerprint(find_dataset(str(folder)))
@@ -86,13 +89,13 @@ def test_the_fingerprint_tells_any_changed_byte_and_not_the_place(tmp_path: Path
     assert len({first, second, third, fourth}) == 4
 
 
-def test_the_group_is_the_coil_where_it_is_given_and_the_photograph_elsewhere() -> None:
+def test_group_is_group_id_or_else_source_id() -> None:
     table = pd.DataFrame({"source_id": ["a", "b", "c"], "group_id": pd.array(["coil", None, " "], dtype="string")})
     assert groups_of(table).tolist() == ["coil", "b", "c"]
     assert groups_of(table[["source_id"]]).tolist() == ["a", "b", "c"]
 
 
-def test_a_new_dataset_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_new_dataset_is_written_atomically(tmp_path: Path) -> None:
     pixels = np.zeros((8, 8), np.uint8)
     torn = np.zeros((8, 8, 7), np.uint8)
     with pytest.raises(TypeError), new_dataset(str(tmp_path / "out")) as writer:
@@ -109,7 +112,29 @@ def test_a_new_dataset_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
         pass
 
 
-def test_no_patch_is_written_outside_the_new_dataset(tmp_path: Path) -> None:
+def test_no_patch_is_written_outside_the_dataset(tmp_path: Path) -> None:
     with pytest.raises(PathEscapes), new_dataset(str(tmp_path / "out")) as writer:
         writer.add("../../x", np.zeros((8, 8), np.uint8), label=0, source_id="s")
     assert not list(tmp_path.rglob("*.png"))
+
+
+def test_two_equal_manifests_are_one_version(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
+    folder = make_dataset(tmp_path / "d", patches=6, defect_type=["pit", "", "", "pit", "", ""], x=[0.0, 1, 2, 3, 4, 5])
+    table = find_dataset(str(folder)).manifest
+    table.sample(frac=1, random_state=1).astype({"x": int}).to_parquet(folder / "manifest.parquet", index=False)
+    assert find_dataset(str(folder)).manifest_name == "manifest.parquet"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda t: t.assign(label=1 - t["label"]), "6 of 6 rows, the first at p0000: label is '0' and '1'"),
+        (lambda t: t.head(5), "5 rows and 6"),
+        (lambda t: t.assign(split="train"), "only one has the column split"),
+    ],
+)
+def test_two_manifests_that_differ_are_refused(tmp_path: Path, make_dataset, change, told: str) -> None:
+    folder = make_dataset(tmp_path / "d", patches=6)
+    change(find_dataset(str(folder)).manifest).to_parquet(folder / "manifest.parquet", index=False)
+    with pytest.raises(ManifestsDiffer, match=told):
+        find_dataset(str(folder))

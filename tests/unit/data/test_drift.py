@@ -1,4 +1,4 @@
-"""Drift: a dataset is like itself, a darker lamp is seen, and the index behaves as its formula says."""
+"""Drift: samples of one population are stable, darker lighting is detected, and the index follows its formula."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def profile(
     groups: int = 100,
     apart: float = 0.0,
 ) -> pd.DataFrame:
-    """Patches of coils whose brightness lies `apart` (a standard deviation of grey values) from each other."""
+    """Patches of coils whose mean brightness varies by `apart` (standard deviation, grey values)."""
     random = np.random.default_rng(seed)
     group = np.arange(patches) % groups
     return pd.DataFrame(
@@ -55,7 +55,7 @@ def found(before: pd.DataFrame, now: pd.DataFrame) -> dict[str, Reading]:
     return {drift.name: drift.reading for drift in compare(summarise(before), now) if drift.part == WHOLE}
 
 
-def test_two_samples_of_one_population_are_stable_in_everything() -> None:
+def test_samples_of_one_population_are_stable() -> None:
     readings = found(profile(seed=1), profile(seed=2))
     assert set(readings) == {"brightness", "contrast", "sharpness", "class", "size", "format"}
     assert set(readings.values()) == {Reading.STABLE}
@@ -65,17 +65,17 @@ def test_two_samples_of_one_population_are_stable_in_everything() -> None:
     ("changed", "name"),
     [({"darker": 15.0}, "brightness"), ({"defective": 0.6}, "class"), ({"side": 96}, "size")],
 )
-def test_what_changed_has_drifted_and_nothing_else(changed: dict[str, float], name: str) -> None:
+def test_only_the_changed_property_has_drifted(changed: dict[str, float], name: str) -> None:
     readings = found(profile(seed=1), profile(seed=2, **changed))  # type: ignore[arg-type]
     assert {key for key, reading in readings.items() if reading is Reading.DRIFTED} == {name}
 
 
-def test_a_slightly_darker_lamp_is_a_shift() -> None:
+def test_slightly_darker_lighting_is_a_shift() -> None:
     assert found(profile(5000, seed=1), profile(5000, seed=2, darker=5.0))["brightness"] is Reading.SHIFTED
 
 
-def test_coils_that_differ_by_chance_are_no_drift_and_a_new_lamp_still_is() -> None:
-    """Few coils, each alike in itself: the index alone would call honest data drifted."""
+def test_coil_variation_is_no_drift_but_new_lighting_is() -> None:
+    """Few coils, each homogeneous: by the index alone, data without drift would count as drifted."""
     pairs = [
         (profile(seed=2 * i, groups=12, apart=20), profile(seed=2 * i + 1, groups=12, apart=20)) for i in range(20)
     ]
@@ -92,7 +92,7 @@ def population_stability_of(before: pd.DataFrame, now: pd.DataFrame) -> float:
     return next(each.psi for each in compare(summarise(before), now) if (each.name, each.part) == ("brightness", WHOLE))
 
 
-def test_a_part_that_changed_alone_is_named() -> None:
+def test_a_single_changed_split_is_named() -> None:
     now = profile(3000, seed=2)
     now.loc[now["part"] == "test", "brightness"] -= 20
     drifted = {
@@ -103,31 +103,31 @@ def test_a_part_that_changed_alone_is_named() -> None:
     assert drifted == {("brightness", "test")}
 
 
-def test_too_few_groups_to_draw_from_are_no_alarm_and_say_so() -> None:
+def test_too_few_groups_have_no_chance_level_and_no_alarm() -> None:
     compared = compare(summarise(profile(seed=1)), profile(seed=2, groups=4, darker=60))
     assert {(each.chance, each.beyond_chance) for each in compared} == {(None, 0.0)}
 
 
-def test_a_champion_of_before_groups_were_kept_is_compared_as_well() -> None:
+def test_summary_without_group_count_is_compared() -> None:
     old = {key: value for key, value in summarise(profile(seed=1)).items() if key != "groups"}
     assert {each.reading for each in compare(old, profile(seed=2))} == {Reading.STABLE}
 
 
-def test_two_hundred_thousand_patches_are_compared_in_seconds() -> None:
+def test_200000_patches_are_compared_in_seconds() -> None:
     many = profile(200_000, groups=40_000)
     began = time.process_time()
     compare(summarise(many), many)
     assert time.process_time() - began < 60, "measured: 8 to 12 s"
 
 
-def test_a_summary_is_small_json_whatever_the_number_of_patches() -> None:
+def test_summary_is_small_json_for_many_patches() -> None:
     many = profile(50_000)
     text = json.dumps(summarise(many), allow_nan=False)
     assert len(text) < 4_000
     assert {each.psi for each in compare(json.loads(text), many) if each.part == WHOLE} == {0}
 
 
-def test_unreadable_patches_and_missing_columns_are_left_out() -> None:
+def test_unreadable_patches_and_columns_are_skipped() -> None:
     broken = profile()
     broken.loc[:9, ["brightness", "width"]] = np.nan
     summary = summarise(broken)
@@ -144,11 +144,11 @@ def test_unreadable_patches_and_missing_columns_are_left_out() -> None:
         (0.2501, Reading.DRIFTED), (float("nan"), Reading.DRIFTED),
     ],
 )  # fmt: skip
-def test_an_index_is_read_as_usual(psi: float, reading: Reading) -> None:
+def test_index_thresholds_are_inclusive_as_documented(psi: float, reading: Reading) -> None:
     assert reading_of(psi) is reading
 
 
-def test_the_index_is_that_of_the_formula() -> None:
+def test_index_matches_the_formula() -> None:
     before, now = np.array([70_000.0, 30_000.0]), np.array([50_000.0, 50_000.0])
     assert population_stability(before, now) == pytest.approx(0.2 * np.log(1.4) + 0.2 * np.log(1 / 0.6), rel=1e-3)
 
@@ -157,7 +157,7 @@ COUNTS = st.lists(st.integers(0, 10_000), min_size=2, max_size=20).filter(any)
 
 
 @given(COUNTS, st.randoms(use_true_random=False))
-def test_the_index_is_symmetric_never_negative_and_zero_for_the_same(counts: list[int], random) -> None:
+def test_index_is_symmetric_and_non_negative(counts: list[int], random) -> None:
     other = [*counts]
     random.shuffle(other)
     before, now = np.array(counts, float), np.array(other, float)
@@ -168,7 +168,7 @@ def test_the_index_is_symmetric_never_negative_and_zero_for_the_same(counts: lis
 
 
 @given(st.lists(st.floats(-10, 1e7), min_size=1, max_size=50))
-def test_every_measured_value_is_counted_once(values: list[float]) -> None:
+def test_every_value_is_counted_in_one_bin(values: list[float]) -> None:
     measured = pd.DataFrame(dict.fromkeys(EDGES, values))
     summary = summarise(measured)
     assert {sum(counts) for counts in summary["histograms"].values()} == {len(values)}

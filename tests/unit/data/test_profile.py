@@ -1,4 +1,4 @@
-"""The profile: every file measured once, in order, on all cores, whatever the files are."""
+"""The profile: every file is measured once, in order, on all cores, whatever the files contain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def dataset(tmp_path: Path, make_dataset: Callable[..., Path]) -> tuple[Path, pd
     return folder, pd.read_csv(folder / "manifest.csv", dtype={"source_id": "string"})
 
 
-def test_statistics_are_those_of_the_pixels(dataset: tuple[Path, pd.DataFrame]) -> None:
+def test_statistics_match_the_pixels(dataset: tuple[Path, pd.DataFrame]) -> None:
     folder, manifest = dataset
     profile = profile_patches(open_storage(folder), manifest)
     assert profile["patch_id"].tolist() == manifest["patch_id"].tolist()
@@ -47,7 +47,7 @@ def test_statistics_are_those_of_the_pixels(dataset: tuple[Path, pd.DataFrame]) 
     assert profile["pixel_hash"].nunique() == len(profile)
 
 
-def test_equal_pixels_have_one_hash_whatever_the_file(tmp_path: Path) -> None:
+def test_pixel_hash_is_independent_of_the_file_format(tmp_path: Path) -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 20), dtype=np.uint8))
     hashes = set()
     for name, picture in {"a.png": image, "b.bmp": image, "c.tiff": image, "d.png": image.convert("RGB")}.items():
@@ -58,14 +58,14 @@ def test_equal_pixels_have_one_hash_whatever_the_file(tmp_path: Path) -> None:
     turned = image.rotate(90)
     turned.save(tmp_path / "e.png")
     assert measure((tmp_path / "e.png").read_bytes()).pixel_hash not in hashes
-    # The same bytes of pixels in another shape are another image.
+    # The same pixel bytes in another shape are a different image.
     tall, wide = Image.new("L", (4, 9), 7), Image.new("L", (9, 4), 7)
     tall.save(tmp_path / "tall.png")
     wide.save(tmp_path / "wide.png")
     assert len({measure((tmp_path / f"{n}.png").read_bytes()).pixel_hash for n in ("tall", "wide")}) == 2
 
 
-def test_bad_rows_become_values_and_nothing_outside_is_opened(dataset: tuple[Path, pd.DataFrame]) -> None:
+def test_bad_rows_become_values_and_paths_are_confined(dataset: tuple[Path, pd.DataFrame]) -> None:
     folder, manifest = dataset
     secret = folder.parent / "secret.png"
     Image.new("L", (48, 48), 9).save(secret)
@@ -81,20 +81,20 @@ def test_bad_rows_become_values_and_nothing_outside_is_opened(dataset: tuple[Pat
     assert (profile["decode_error"][5:] == "").all()
 
 
-def test_processes_and_threads_measure_the_same_in_order(
+def test_processes_and_threads_give_equal_profiles(
     dataset: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, manifest = dataset
     by_threads = profile_patches(open_storage(folder), manifest, workers=2)
     monkeypatch.setattr(profile_module, "_PROCESSES_FROM", 10)
     monkeypatch.setattr(profile_module, "_CHUNK", 7)
-    told = []
-    by_processes = profile_patches(open_storage(folder), manifest, workers=2, progress=lambda *p: told.append(p))
+    reported = []
+    by_processes = profile_patches(open_storage(folder), manifest, workers=2, progress=lambda *p: reported.append(p))
     pd.testing.assert_frame_equal(by_threads, by_processes)
-    assert told[-1] == (40, 40)
+    assert reported[-1] == (40, 40)
 
 
-def test_a_dataset_on_s3_is_measured_as_in_a_folder(dataset: tuple[Path, pd.DataFrame]) -> None:
+def test_profile_on_s3_equals_profile_in_a_folder(dataset: tuple[Path, pd.DataFrame]) -> None:
     folder, manifest = dataset
     local = profile_patches(open_storage(folder), manifest)
     with mock_aws():
@@ -104,14 +104,14 @@ def test_a_dataset_on_s3_is_measured_as_in_a_folder(dataset: tuple[Path, pd.Data
         pd.testing.assert_frame_equal(profile_patches(storage, manifest), local)
 
 
-def test_a_service_that_is_not_there_stops_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A whole dataset called unreadable because the network failed would block the run for the wrong reason."""
+def test_unreachable_storage_stops_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a network failure made all files unreadable, the run would be blocked for the wrong reason."""
     for name, value in {"ENDPOINT_URL": "http://127.0.0.1:9", "ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     with pytest.raises(StorageError, match="S3 cannot be reached"):
         profile_patches(open_storage("s3://steel/d"), pd.DataFrame({"path": ["a.png"]}))
 
 
-def test_an_empty_manifest_has_an_empty_profile(tmp_path: Path) -> None:
+def test_empty_manifest_has_an_empty_profile(tmp_path: Path) -> None:
     profile = profile_patches(open_storage(tmp_path), pd.DataFrame({"patch_id": [], "path": []}))
     assert (len(profile), "pixel_hash" in profile) == (0, True)

@@ -1,4 +1,4 @@
-"""A new or relabelled version is told of once, when it is whole and at rest."""
+"""A new or relabelled version is reported once, when it is complete and no longer changing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     return open_storage(tmp_path / "strip")
 
 
-def test_versions_are_the_dated_folders_that_hold_a_manifest(root: Storage) -> None:
+def test_versions_are_dated_folders_with_a_manifest(root: Storage) -> None:
     assert dated_versions(root.uri) == {}
     for key in ("2026-11-01/manifest.csv", "2026-11-02/manifest.parquet", "2026-11-03/patches/a.png"):
         root.write(key, b"x")
@@ -28,7 +28,7 @@ def test_versions_are_the_dated_folders_that_hold_a_manifest(root: Storage) -> N
     assert sorted(dated_versions(root.uri)) == ["2026-11-01", "2026-11-02"]
 
 
-def test_a_relabelled_version_has_another_tag_and_an_untouched_one_the_same(root: Storage) -> None:
+def test_only_a_relabelled_version_changes_its_tag(root: Storage) -> None:
     root.write("2026-11-01/manifest.csv", b"a,0")
     root.write("2026-11-02/manifest.csv", b"b,0")
     before = dated_versions(root.uri)
@@ -38,7 +38,7 @@ def test_a_relabelled_version_has_another_tag_and_an_untouched_one_the_same(root
     assert unseen(after, after, before) == ["2026-11-01"]
 
 
-def test_the_tag_is_that_of_the_listing(root: Storage) -> None:
+def test_tag_is_the_etag_of_the_listing(root: Storage) -> None:
     root.write("2026-11-01/manifest.csv", b"a,0")
     assert [entry.etag for entry in root.entries()] == [root.entry("2026-11-01/manifest.csv").etag]
     for absent in ("2026-11-01", "2026-11-01/manifest.csv/below"):
@@ -46,19 +46,19 @@ def test_the_tag_is_that_of_the_listing(root: Storage) -> None:
             root.entry(absent)
 
 
-looks = st.lists(
+polls = st.lists(
     st.dictionaries(st.sampled_from(["2026-11-01", "2026-11-02", "2026-11-03"]), st.integers(0, 2).map(str))
 )
 
 
-@given(looks)
-def test_whoever_looks_again_and_again_tells_of_every_state_at_rest_once(looks: list[dict[str, str]]) -> None:
+@given(polls)
+def test_every_stable_state_is_reported_once(polls: list[dict[str, str]]) -> None:
     seen: dict[str, str] = {}
     before: dict[str, str] = {}
-    for now in looks:
-        told = unseen(now, before, seen)
-        assert all(now[name] == before[name] != seen.get(name) for name in told)
-        at_rest = {name for name, tag in now.items() if before.get(name) == tag}
-        assert {name for name in at_rest if seen.get(name) != now[name]} == set(told)
-        seen |= {name: now[name] for name in told}
+    for now in polls:
+        reported = unseen(now, before, seen)
+        assert all(now[name] == before[name] != seen.get(name) for name in reported)
+        unchanged = {name for name, tag in now.items() if before.get(name) == tag}
+        assert {name for name in unchanged if seen.get(name) != now[name]} == set(reported)
+        seen |= {name: now[name] for name in reported}
         before = now

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steel_training.evaluation.comparison import Contender, area_ahead, compare
+from steel_training.evaluation.comparison import ScoredModel, auc_difference, compare
 
 RANDOM = np.random.default_rng(0)
 LABELS = np.arange(1200) % 2
@@ -16,25 +16,27 @@ BOUNDS = {"confidence": 0.95, "resamples": 400, "seed": 0}
 
 
 def test_a_model_does_not_differ_from_itself() -> None:
-    found = compare(LABELS, GROUPS, Contender(SCORES, 0.5), Contender(SCORES, 0.5), **BOUNDS).difference
+    found = compare(LABELS, GROUPS, ScoredModel(SCORES, 0.5), ScoredModel(SCORES, 0.5), **BOUNDS).difference
     assert all((each.value, each.bound) == (0, 0) for each in found.values())
 
 
 def test_the_difference_is_paired_by_group() -> None:
     worse = np.where(RANDOM.random(1200) < 0.02, 0.0, SCORES)
-    found = compare(LABELS, GROUPS, Contender(SCORES, 0.5), Contender(worse, 0.5), **BOUNDS)
+    found = compare(LABELS, GROUPS, ScoredModel(SCORES, 0.5), ScoredModel(worse, 0.5), **BOUNDS)
     difference = found.difference["recall"]
-    assert difference.value == pytest.approx(np.mean(SCORES[LABELS == 1] >= 0.5) - found.theirs["recall"])
+    assert difference.value == pytest.approx(np.mean(SCORES[LABELS == 1] >= 0.5) - found.metrics["recall"])
     assert 0 < difference.bound < difference.value, "a small difference shows although photographs differ far more"
 
 
 def test_the_sign_says_who_is_better() -> None:
-    found = compare(LABELS, GROUPS, Contender(RANDOM.random(1200), 0.5), Contender(SCORES, 0.5), **BOUNDS)
+    found = compare(LABELS, GROUPS, ScoredModel(RANDOM.random(1200), 0.5), ScoredModel(SCORES, 0.5), **BOUNDS)
     assert all(each.bound < each.value < 0 for each in found.difference.values())
 
 
 def test_a_rival_whose_scores_are_not_numbers_has_no_figures_that_could_pass_for_some() -> None:
-    found = compare(LABELS, GROUPS, Contender(SCORES, 0.5), Contender(np.full(1200, np.nan), 0.5), **BOUNDS).as_dict()
+    found = compare(
+        LABELS, GROUPS, ScoredModel(SCORES, 0.5), ScoredModel(np.full(1200, np.nan), 0.5), **BOUNDS
+    ).as_dict()
     assert found["auc"] is None
     assert found["difference"]["auc"]["value"] is None
     assert found["precision"] == 0.0
@@ -42,7 +44,7 @@ def test_a_rival_whose_scores_are_not_numbers_has_no_figures_that_could_pass_for
 
 def test_the_interval_of_two_areas_holds_their_difference_and_turns_with_the_sides() -> None:
     noisier = SCORES + 0.4 * RANDOM.standard_normal(1200)
-    ahead, behind = (area_ahead(LABELS, GROUPS, *pair, **BOUNDS) for pair in ((SCORES, noisier), (noisier, SCORES)))
+    ahead, behind = (auc_difference(LABELS, GROUPS, *pair, **BOUNDS) for pair in ((SCORES, noisier), (noisier, SCORES)))
     assert 0 < ahead.low < ahead.value < ahead.high
     assert (behind.value, behind.low, behind.high) == pytest.approx((-ahead.value, -ahead.high, -ahead.low))
     assert ahead.ours - ahead.theirs == ahead.value
@@ -56,11 +58,11 @@ def test_the_interval_of_two_areas_covers_the_truth_as_often_as_it_says() -> Non
         hard = np.repeat(random.normal(0, 1, 60), 10)
         labels = random.integers(0, 2, 600)
         one, other = (labels + hard + random.standard_normal(600) for _ in range(2))
-        found = area_ahead(labels, np.arange(600) // 10, one, other, confidence=0.95, resamples=200, seed=seed)
+        found = auc_difference(labels, np.arange(600) // 10, one, other, confidence=0.95, resamples=200, seed=seed)
         holds += found.low <= 0 <= found.high
     assert 88 <= holds <= 100
 
 
 def test_a_model_whose_scores_are_not_numbers_is_ahead_of_nothing() -> None:
-    found = area_ahead(LABELS, GROUPS, np.full(1200, np.nan), SCORES, **BOUNDS).as_dict()
+    found = auc_difference(LABELS, GROUPS, np.full(1200, np.nan), SCORES, **BOUNDS).as_dict()
     assert found["value"] is None

@@ -10,7 +10,7 @@ from steel_training.evaluation.confidence import (
     clopper_pearson,
     defects_needed,
     design_effect,
-    flawless_needed,
+    min_defects_zero_misses,
     share_bound,
 )
 
@@ -29,7 +29,7 @@ def test_the_bound_of_clopper_and_pearson_reaches_95_percent_at_the_published_nu
     [(0.95, 0.95, 59), (0.8, 0.95, 14), (0.99, 0.95, 299), (0.5, 0.75, 2), (0.0, 0.95, 1), (1.0, 0.95, None)],
 )
 def test_a_flawless_model_needs_so_many_defects(target, confidence, needed):
-    assert flawless_needed(target, confidence) == needed
+    assert min_defects_zero_misses(target, confidence) == needed
 
 
 @pytest.mark.parametrize("recall", [0.95, 0.9, 0.950001, float("nan")])

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steel_training.config import GateConfig
-from steel_training.evaluation.comparison import AreaAhead
-from steel_training.evaluation.gate import Rival, SliceRecall, Support, decide, unsound
+from steel_training.evaluation.comparison import AucDifference, Comparison
+from steel_training.evaluation.gate import Support, decide, unsound
 from steel_training.evaluation.metrics import Counts, Estimate
+from steel_training.evaluation.slices import Slice
 
 GATE = GateConfig()
 GOOD = {"recall": 0.97, "f2": 0.92, "precision": 0.80, "auc": 0.98}
@@ -125,16 +126,16 @@ def ahead(name, value, bound=None):
     [(0.02, 0.01, True, True), (0.02, 0.0, True, False), (0.0, 0.0, False, False), (math.nan, math.nan, False, False)],
 )
 def test_the_model_must_separate_better_than_the_baseline(value, bound, point, proven):
-    rival = Rival("baseline CNN", auc=0.9, difference=ahead("auc", value, bound))
+    rival = Comparison({"auc": 0.9}, difference=ahead("auc", value, bound))
     assert judged(baseline=rival).publish is point
     assert judged(baseline=rival, gate=GateConfig(evidence="bound")).publish is proven
-    assert not judged(baseline=Rival("baseline CNN", auc=0.9)).publish, "a difference that is missing"
+    assert not judged(baseline=Comparison({"auc": 0.9})).publish, "a difference that is missing"
 
 
 @pytest.mark.parametrize(("value", "beats"), [(0.02, True), (0.0, False), (-0.01, False), (math.nan, False)])
 def test_the_model_must_beat_the_baseline_on_validation_too(value: float, beats: bool) -> None:
-    validation = AreaAhead(0.9 + value, 0.9, value, value - 0.03, value + 0.03, 0.95)
-    rival = Rival("baseline CNN", auc=0.9, difference=ahead("auc", 0.05, 0.01), on_validation=validation)
+    validation = AucDifference(0.9 + value, 0.9, value, value - 0.03, value + 0.03, 0.95)
+    rival = Comparison({"auc": 0.9}, difference=ahead("auc", 0.05, 0.01), on_validation=validation)
     decision = judged(baseline=rival)
     assert decision.publish is beats
     if not beats:
@@ -161,14 +162,17 @@ def test_the_challenger_must_not_be_worse_than_the_champion_beyond_the_tolerance
     def of(value):
         return Estimate(value + kind[0], value + kind[1])
 
-    rival = Rival("20261124-abcdef01", 0.97, 0.92, 0.9, {"recall": of(recall), "f2": of(f2)})
+    rival = (
+        "20261124-abcdef01",
+        Comparison({"recall": 0.97, "f2": 0.92, "auc": 0.9}, {"recall": of(recall), "f2": of(f2)}),
+    )
     decision = judged(champion=rival, gate=GateConfig(evidence=evidence))
     assert decision.publish is publish
     assert publish or set(codes(decision)) == {"gate.below_champion"}
 
 
 def part(recall, *, supported=True, value="B"):
-    return SliceRecall("line", value, 40, supported, Estimate(recall, recall - 0.1))
+    return Slice("line", value, 40, 40, supported, Estimate(recall, recall - 0.1))
 
 
 @pytest.mark.parametrize(

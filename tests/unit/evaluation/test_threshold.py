@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steel_training.evaluation.metrics import count, sweep
-from steel_training.evaluation.threshold import NoOperatingThreshold, choose_threshold, resolving
+from steel_training.evaluation.threshold import NoOperatingThreshold, choose_threshold, min_defects_to_resolve
 
 
 def scored(seed: int, *, defects: int = 260, clean: int = 720, shift: float = 2.9) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +83,7 @@ def test_validation_that_cannot_support_a_threshold_is_refused(labels, scores, c
 
 @pytest.mark.parametrize(("recall", "defects"), [(0.95, 20), (0.8, 5), (0.9, 10), (0.99, 100), (0.0, 1), (1.0, 1)])
 def test_so_many_defects_resolve_a_recall(recall: float, defects: int) -> None:
-    assert resolving(recall) == defects
+    assert min_defects_to_resolve(recall) == defects
     labels = np.r_[np.ones(defects), np.zeros(50)].astype(int)
     scores = np.linspace(1, 0, len(labels))
     choose_threshold(labels, scores, recall=recall, precision=0.7, margin=1)

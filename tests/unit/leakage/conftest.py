@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from steel_training.data.matching.keypoints import anchors_of
+from steel_training.data.matching.keypoints import keypoints_of
 from steel_training.ingest.synthetic.sample import photograph_coil
 
 
@@ -37,7 +37,7 @@ class Steel:
             "contrast": float(image.std()),
         }
         profile = pd.concat([self.profile, pd.DataFrame([row])], ignore_index=True)
-        return Steel([*self.images, image], profile, [*self.anchors, anchors_of(image).tobytes()])
+        return Steel([*self.images, image], profile, [*self.anchors, keypoints_of(image).tobytes()])
 
 
 def steel_of(images: Sequence[np.ndarray], groups: Sequence[str]) -> Steel:
@@ -56,10 +56,10 @@ def steel_of(images: Sequence[np.ndarray], groups: Sequence[str]) -> Steel:
             "contrast": [float(image.std()) for image in images],
         }
     )
-    return Steel(list(images), profile, [anchors_of(image).tobytes() for image in images])
+    return Steel(list(images), profile, [keypoints_of(image).tobytes() for image in images])
 
 
-def photographs(coils: int, seed: int) -> list[tuple[str, np.ndarray]]:
+def sources(coils: int, seed: int) -> list[tuple[str, np.ndarray]]:
     """Draws one photograph of each coil, (256, 448)."""
     return [
         (photograph.coil, photograph.pixels)
@@ -70,7 +70,7 @@ def photographs(coils: int, seed: int) -> list[tuple[str, np.ndarray]]:
 
 @pytest.fixture(scope="session")
 def strips() -> list[np.ndarray]:
-    return [pixels for _, pixels in photographs(9, seed=3)]
+    return [pixels for _, pixels in sources(9, seed=3)]
 
 
 @pytest.fixture(scope="session")

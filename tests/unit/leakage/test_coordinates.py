@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from steel_training.leakage.coordinates import coordinates
 
 
-def on_a_grid(photographs: int = 30, side: int = 64) -> pd.DataFrame:
+def on_a_grid(sources: int = 30, side: int = 64) -> pd.DataFrame:
     random = np.random.default_rng(5)
     rows = [
         {"source_id": f"s{number}", "x": x, "y": y, "label": int(random.random() < 0.3)}
-        for number in range(photographs)
+        for number in range(sources)
         for y in range(0, 4 * side, side)
         for x in range(0, 4 * side, side)
     ]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from steel_training.leakage import Probe
-from steel_training.leakage.evidence_images import LARGEST_SIDE, Shown, keep_pictures, read_pictures
+from steel_training.leakage.evidence_images import LARGEST_SIDE, Shown, read_pair_images, write_pair_images
 
 IMAGES = [np.full((20, 20), number, np.uint8) for number in range(60)]
 
@@ -41,8 +41,8 @@ def alarm(code: str, evidence: dict[str, object]) -> Probe:
 
 
 def shown(folder: Path, profile: pd.DataFrame, *probes: Probe) -> list[Shown]:
-    keep_pictures(folder, probes, profile, lambda row: IMAGES[row])
-    return read_pictures(folder)
+    write_pair_images(folder, probes, profile, lambda row: IMAGES[row])
+    return read_pair_images(folder)
 
 
 def test_a_pair_that_is_named_is_shown_with_how_it_agrees(tmp_path: Path, profile: pd.DataFrame) -> None:
@@ -89,8 +89,10 @@ def test_what_tells_the_parts_is_shown_by_patches_of_both(tmp_path: Path, profil
 
 def test_large_patches_are_shown_small_so_that_a_report_can_be_sent(tmp_path: Path, profile: pd.DataFrame) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (300, 600), dtype=np.uint8)
-    keep_pictures(tmp_path, [alarm("leak.group", {"properties": {"noise": 1.0}})], profile, lambda row: noise)
-    sizes = {Image.open(tmp_path / "evidence" / name).size for each in read_pictures(tmp_path) for name in each.files}
+    write_pair_images(tmp_path, [alarm("leak.group", {"properties": {"noise": 1.0}})], profile, lambda row: noise)
+    sizes = {
+        Image.open(tmp_path / "evidence" / name).size for each in read_pair_images(tmp_path) for name in each.files
+    }
     assert sizes == {(LARGEST_SIDE, LARGEST_SIDE // 2)}
 
 
@@ -101,5 +103,5 @@ def test_what_passed_or_was_not_judged_or_cannot_be_read_is_not_shown(tmp_path: 
     def broken(_: int) -> np.ndarray:
         raise OSError("gone")
 
-    keep_pictures(tmp_path, [alarm("leak.group", {"properties": {"noise": 1.0}})], profile, broken)
-    assert read_pictures(tmp_path) == []
+    write_pair_images(tmp_path, [alarm("leak.group", {"properties": {"noise": 1.0}})], profile, broken)
+    assert read_pair_images(tmp_path) == []

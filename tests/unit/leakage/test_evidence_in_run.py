@@ -15,8 +15,9 @@ from PIL import Image
 from steel_training.cli import main
 from steel_training.data.splits import assign_splits
 from steel_training.ingest.synthetic.sample import make_sample
-from steel_training.leakage.evidence_images import read_pictures
-from steel_training.runs.run import STAGES, Run, StageResult
+from steel_training.leakage.evidence_images import read_pair_images
+from steel_training.runs.result import STAGES, StageResult
+from steel_training.runs.run import Run
 from steel_training.storage import open_storage
 
 EVIL = "<script>alert(1)</script>"
@@ -78,7 +79,7 @@ def test_an_alarm_is_shown_and_the_command_that_it_names_corrects_it(leaky: Path
     assert (code, [reason.code for reason in blocked.reasons]) == (5, ["leak.rotation"])
 
     folder = store / "runs" / "leaky"
-    shown = [each for each in read_pictures(folder / "check_baseline") if each.code == "leak.rotation"]
+    shown = [each for each in read_pair_images(folder / "check_baseline") if each.code == "leak.rotation"]
     assert len(shown) == 8
     for pair in shown:
         first, second = (Image.open(folder / "check_baseline" / "evidence" / name).convert("L") for name in pair.files)
@@ -95,18 +96,18 @@ def test_an_alarm_is_shown_and_the_command_that_it_names_corrects_it(leaky: Path
 
 def test_a_split_that_tears_photographs_apart_is_shown_and_corrected_the_same_way(leaky: Path, tmp_path: Path) -> None:
     """The commonest leak: patches put into parts at random. Validation blocks it, before any probe is asked."""
-    torn, store = tmp_path / "torn", tmp_path / "store"
-    shutil.copytree(leaky, torn)
-    rows = pd.read_csv(torn / "manifest.csv")
+    straddling, store = tmp_path / "torn", tmp_path / "store"
+    shutil.copytree(leaky, straddling)
+    rows = pd.read_csv(straddling / "manifest.csv")
     rows["split"] = np.random.default_rng(1).choice(["train", "val", "test"], len(rows))
     rows["group_id"] = rows["group_id"].where(rows["group_id"] != rows["group_id"][0], f"again0{EVIL}")
-    rows.to_csv(torn / "manifest.csv", index=False)
+    rows.to_csv(straddling / "manifest.csv", index=False)
 
-    code, run = judge(torn, store, "torn", last="validate_patches")
+    code, run = judge(straddling, store, "torn", last="validate_patches")
     blocked = run.result("validate_patches")
     assert (code, [reason.code for reason in blocked.reasons]) == (4, ["data.disjoint_groups"])
     told_of(run, "validate_patches", "data.disjoint_groups")
-    for pair in read_pictures(Path(run.store.location(run.key("validate_patches")))):
+    for pair in read_pair_images(Path(run.store.location(run.key("validate_patches")))):
         assert pair.sides[0].group == pair.sides[1].group
         assert pair.sides[0].part != pair.sides[1].part
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from steel_training.data.matching.same_surface import SCORE, common_surfaces, one_surface_groups
-from steel_training.data.matching.symmetries import turned
+from steel_training.data.matching.same_surface import SCORE, same_surface_groups, same_surface_pairs
+from steel_training.data.matching.symmetries import oriented
 from steel_training.leakage.near_duplicates import same_surface
 
 
@@ -42,7 +42,10 @@ AGAIN: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "darker, another gamma": (lambda s: exposed(s[:64, :64], 0.8, 1.15), "leak.near_duplicate"),
     "another shot": (lambda s: noisy(s[:64, :64]), "leak.near_duplicate"),
     "turned and brighter, JPEG": (lambda s: as_jpeg(exposed(np.rot90(s[:64, :64]))), "leak.rotation"),
-    **{f"turn {turn}": (lambda s, turn=turn: turned(s[:64, :64], turn), "leak.rotation") for turn in range(1, 8)},
+    **{
+        f"turn {orientation}": (lambda s, orientation=orientation: oriented(s[:64, :64], orientation), "leak.rotation")
+        for orientation in range(1, 8)
+    },
 }
 
 
@@ -94,7 +97,7 @@ def test_two_scratches_are_not_one_piece_of_steel_however_well_one_lies_on_the_o
         True
     ] * 3
     owner = np.arange(4 * coils)
-    assert (one_surface_groups(scratched.anchors, owner, scratched.pixels) == owner).all()
+    assert (same_surface_groups(scratched.anchors, owner, scratched.pixels) == owner).all()
 
 
 def test_a_streaked_coil_is_not_a_copy_of_itself(make_steel) -> None:
@@ -125,8 +128,8 @@ def test_files_that_were_not_read_and_an_empty_table_get_a_verdict(steel) -> Non
 def test_the_agreement_of_a_pair_says_where_it_lies(steel, strips) -> None:
     leaky = steel.with_patch(strips[0][10:74, 6:70], part="test")
     part = (leaky.profile["part"] == "test").to_numpy(int)
-    found = [pair for pair in common_surfaces(leaky.anchors, part, leaky.pixels) if pair.first == 0]
+    found = [pair for pair in same_surface_pairs(leaky.anchors, part, leaky.pixels) if pair.first == 0]
     assert found
-    assert found[0].lies.shift == (-10, -6)
-    assert found[0].lies.exact == 1.0
-    assert found[0].lies.score > SCORE
+    assert found[0].registration.shift == (-10, -6)
+    assert found[0].registration.exact == 1.0
+    assert found[0].registration.score > SCORE

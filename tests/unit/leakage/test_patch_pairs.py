@@ -7,8 +7,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steel_training.data.matching.symmetries import NAMES, turned
-from steel_training.leakage.patch_pairs import Pair, Side, named_pairs, torn_pairs
+from steel_training.data.matching.symmetries import NAMES, oriented
+from steel_training.leakage.patch_pairs import Pair, Side, named_pairs, straddling_pairs
 
 SIDE = Side(0, "p0", "train", "clean", "g0")
 
@@ -20,15 +20,17 @@ def cut(image: np.ndarray, frame: tuple[float, ...]) -> np.ndarray:
 
 
 @given(st.integers(0, 7), st.integers(-12, 12), st.integers(-12, 12))
-def test_the_frames_hold_the_same_pixels_once_one_is_turned(turn: int, y: int, x: int) -> None:
+def test_the_frames_hold_the_same_pixels_once_one_is_turned(orientation: int, y: int, x: int) -> None:
     steel = np.random.default_rng(1).integers(0, 255, (60, 60))
-    lying, second = steel[20 + y : 36 + y, 20 + x : 40 + x], steel[20:38, 20:36]
-    first = next(image for back in range(8) if np.array_equal(turned(image := turned(lying, back), turn), lying))
-    frames = Pair(SIDE, SIDE, "", "part", turn, (y, x)).frames(first.shape, second.shape)
+    aligned, second = steel[20 + y : 36 + y, 20 + x : 40 + x], steel[20:38, 20:36]
+    first = next(
+        image for back in range(8) if np.array_equal(oriented(image := oriented(aligned, back), orientation), aligned)
+    )
+    frames = Pair(SIDE, SIDE, "", "part", orientation, (y, x)).frames(first.shape, second.shape)
     shared = max(0, min(y + 16, 18) - max(y, 0)) * max(0, min(x + 20, 16) - max(x, 0)) / 288
     assert (frames is not None) == (0 < shared < 0.85)
     if frames is not None:
-        assert np.array_equal(turned(cut(first, frames[0]), turn), cut(second, frames[1]))
+        assert np.array_equal(oriented(cut(first, frames[0]), orientation), cut(second, frames[1]))
 
 
 def test_no_frame_is_drawn_where_patches_are_not_laid_on_each_other() -> None:
@@ -50,7 +52,7 @@ def test_pairs_are_found_by_name_and_a_name_that_two_rows_bear_is_left_out() -> 
     ]
     (found,) = named_pairs(pairs, profile, "leak.rotation")
     assert (found.first.patch_id, found.second.patch_id, found.second.label) == ("a", "c", "?")
-    assert (found.turn, found.shift) == (5, (0, 3))
+    assert (found.orientation, found.shift) == (5, (0, 3))
     assert found.how == "the same steel, rotated by 90°: 50% of it in both, correlation 0.97"
 
 
@@ -64,5 +66,5 @@ def test_a_torn_group_is_shown_by_a_patch_of_each_part_that_of_training_first() 
             "source_id": ["s", "s", "t", "t"],
         }
     )
-    (found,) = torn_pairs(["g", "h", "nobody"], profile)
+    (found,) = straddling_pairs(["g", "h", "nobody"], profile)
     assert ([found.first.part, found.second.part], found.how) == (["train", "test"], "both of group g")

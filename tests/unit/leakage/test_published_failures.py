@@ -22,7 +22,7 @@ from steel_training.ingest.tiling import CutRule, cut
 from steel_training.runs.run import Run
 from steel_training.storage import open_storage
 from steel_training.training.backbones import SPECS, BackboneSpec
-from steel_training.training.input_check import RangeNotKept
+from steel_training.training.input_check import InputRangeMismatch
 from steel_training.training.monitoring import MonitorMissing
 
 PUBLISHED = Counts(tp=6053, fn=2, fp=8618, tn=1)
@@ -77,7 +77,7 @@ def test_inputs_normalised_twice_end_the_training_of_the_head(
     store, data = tmp_path / "store", make_dataset(tmp_path / "data")
     assert judged(data, store, "baseline.epochs=6", "baseline.min_steps=100")[0] == 0
     monkeypatch.setitem(model_trainer.SPECS, "EfficientNetB0", DividedOnceMore(*astuple(SPECS["EfficientNetB0"])))
-    with pytest.raises(RangeNotKept, match="normalised twice"):
+    with pytest.raises(InputRangeMismatch, match="normalised twice"):
         stages.perform("train_head", Run(open_storage(store), "failure"))
     assert main(["train_head", "--run-id", "failure", "--store", str(store)]) == 1
     assert Run(open_storage(store), "failure").find_result("train_head") is None

@@ -16,12 +16,12 @@ from steel_training.ingest.synthetic.sample import photograph_coil
 from steel_training.ingest.tiling import CutRule, cut
 from steel_training.leakage.baseline_check import LEARNING_PROBES
 from steel_training.leakage.capture_device import two_cameras
-from steel_training.leakage.distribution_shift import parts_differ
+from steel_training.leakage.distribution_shift import splits_differ
 from steel_training.leakage.file_metadata import file_metadata
 from steel_training.leakage.group_effect import group_effect, shuffled_labels
 from steel_training.leakage.metadata import manifest_columns, names
 from steel_training.leakage.pixel_property import pixel_property
-from steel_training.leakage.separability import tell
+from steel_training.leakage.separability import separability
 
 
 def stored(image: np.ndarray, form: str = "PNG", **options: object) -> bytes:
@@ -165,7 +165,7 @@ def test_a_part_that_is_brighter_warns_and_names_brightness(honest: pd.DataFrame
     moved = honest.copy()
     columns = ["brightness", "dark", "bright"]
     moved.loc[moved["part"] == "test", columns] += 120
-    verdict = parts_differ(moved)
+    verdict = splits_differ(moved)
     assert not verdict.passed
     assert not verdict.blocks
     assert set(verdict.evidence["properties"]) & set(columns)
@@ -204,5 +204,5 @@ def test_bad_input_gets_a_verdict_that_does_not_block(probe, bad: str, honest: p
 def test_a_property_that_no_patch_has_teaches_nothing_and_breaks_nothing() -> None:
     labels, groups = np.arange(200) % 2, np.arange(200) // 10
     unknown = pd.DataFrame({"noise": np.full(200, np.nan)})
-    assert tell(unknown, labels, groups).auc == pytest.approx(0.5)
-    assert tell(unknown.assign(blur=labels), labels, groups).auc == pytest.approx(1.0)
+    assert separability(unknown, labels, groups).auc == pytest.approx(0.5)
+    assert separability(unknown.assign(blur=labels), labels, groups).auc == pytest.approx(1.0)

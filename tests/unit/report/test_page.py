@@ -19,7 +19,7 @@ from steel_training.report import Mistake, RunRecord, render
 from steel_training.report.blocks import Half, Picture, SideBySide
 from steel_training.report.terminal import summary
 from steel_training.runs import run
-from steel_training.runs.run import StageResult, Status
+from steel_training.runs.result import StageResult, Status
 from steel_training.verdict import Reason, Verdict
 
 EVIL = "<script>alert('x')</script>"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steel_training.errors import SteelTrainingError, UsageError
-from steel_training.runs.run import Run, StageNotDone, StageResult, Status, safe_run_id
+from steel_training.runs.result import StageResult, Status, safe_run_id
+from steel_training.runs.run import ResultUnreadable, Run, StageNotDone
 from steel_training.storage import open_storage
 from steel_training.verdict import Reason, Verdict
 
@@ -84,3 +85,20 @@ def test_any_run_id_becomes_a_folder_name_of_its_own(text: str) -> None:
 def test_a_run_id_that_is_no_folder_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="no folder name"):
         Run(open_storage("/nowhere"), name)
+
+
+TORN = [b"", b"{", b"[1]", b"\xff", b"{}", b'{"stage": "s", "status": "done", "outputs": [], "reasons": []}']
+
+
+@pytest.mark.parametrize("content", TORN)
+def test_a_torn_result_is_made_again(run: Run, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    run.perform("s", {"x": 1}, lambda _: StageResult("s", outputs={"n": 1}))
+    run.store.write("runs/r1/s/result.json", content)
+    assert run.find_result("s") is None
+    assert "runs/r1/s/result.json is damaged" in caplog.text
+    with pytest.raises(StageNotDone):
+        run.result("s")
+    with pytest.raises(ResultUnreadable):
+        run.read_result("s")
+    assert run.perform("s", {"x": 1}, lambda _: StageResult("s", outputs={"n": 2})).outputs == {"n": 2}
+    assert run.result("s").outputs == {"n": 2}

@@ -12,7 +12,8 @@ import pytest
 from steel_training.cli import main
 from steel_training.registry import MARKER, Registry
 from steel_training.registry.decisions import Decisions
-from steel_training.runs.run import STAGES, Run
+from steel_training.runs.result import STAGES
+from steel_training.runs.run import Run
 from steel_training.storage import open_storage
 from steel_training.storage.schema import SCHEMA, WrittenByNewer
 

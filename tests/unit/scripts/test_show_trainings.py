@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from show_trainings import COPIED, copy_events
+
+from steel_training.storage import StorageError, open_storage
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from show_trainings import COPIED, copy_events  # noqa: E402
-
-from steel_training.storage import StorageError, open_storage  # noqa: E402
 
 
 def files(folder: Path) -> set[str]:

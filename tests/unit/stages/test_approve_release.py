@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from steel_training.cli import main
-from steel_training.runs.artifacts import registry_of
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.storage import open_storage
 from steel_training.verdict import Reason
 
@@ -44,7 +44,7 @@ def test_until_a_person_answers_the_model_is_neither_published_nor_rejected(deci
     assert asked(run, stage) == 2
     assert "approve_release --run-id night" in capsys.readouterr().err
     assert run.find_result(stage) is None
-    assert registry_of(run).decisions() == []
+    assert run.registry.decisions() == []
 
 
 def test_a_refusal_is_recorded_as_a_rejection_with_that_persons_reason(decided, capsys) -> None:
@@ -53,7 +53,7 @@ def test_a_refusal_is_recorded_as_a_rejection_with_that_persons_reason(decided, 
     assert asked(run, "publish_model") == 1
     assert "decided against" in capsys.readouterr().err
     assert asked(run, "reject_model") == 3
-    (record,) = registry_of(run).decisions()
+    (record,) = run.registry.decisions()
     assert record["verdict"] == "rejected"
     assert [reason["code"] for reason in record["reasons"]] == ["release.refused"]
     assert "Ada" in record["reasons"][0]["message"]

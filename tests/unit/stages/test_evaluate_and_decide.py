@@ -15,8 +15,9 @@ from PIL import Image
 from steel_training.cli import main
 from steel_training.registry import VersionDamaged
 from steel_training.report.summary import conclude
-from steel_training.runs.artifacts import BASELINE, MODEL, registry_of
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.artifacts import BASELINE, MODEL
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.stages import perform
 from steel_training.storage import open_storage
 from steel_training.verdict import Verdict
@@ -100,8 +101,8 @@ def publish(run: Run, champion: Any) -> str:
     with tempfile.TemporaryDirectory() as folder:
         champion.save(Path(folder, "model.keras"))
         Path(folder, "threshold.json").write_text(json.dumps({"threshold": 0.5, "input_size": 48}))
-        registry_of(run).publish(Path(folder), "20261101-champion")
-    registry_of(run).promote("20261101-champion")
+        run.registry.publish(Path(folder), "20261101-champion")
+    run.registry.promote("20261101-champion")
     return "20261101-champion"
 
 
@@ -139,8 +140,8 @@ def test_a_damaged_champion_is_an_error_that_publishes_nothing_and_leaves_it_cha
     assert main(["evaluate", "--run-id", "late", "--store", str(tmp_path / "store")]) == 1
     assert "promote another version" in capsys.readouterr().err
     assert run.find_result("evaluate") is None
-    assert registry_of(run).versions() == [version]
-    assert registry_of(run).champion()[0] == version
+    assert run.registry.versions() == [version]
+    assert run.registry.champion()[0] == version
 
 
 REFUSED: Mapping[str, tuple[Callable[[], Any], dict[str, object], str]] = {
@@ -163,7 +164,7 @@ def test_a_model_without_a_threshold_is_rejected_with_report_and_record(
     assert [reason["code"] for reason in answer["reasons"]] == [code]
     page = run.store.read(run.key("report.html")).decode()
     assert code in page
-    registry = registry_of(run)
+    registry = run.registry
     assert [(d["verdict"], d["version"]) for d in registry.decisions()] == [(str(Verdict.REJECTED), None)]
     assert (registry.versions(), registry.champion()[0]) == ([], None)
     concluded = conclude(run, run.result("evaluate"))

@@ -16,7 +16,8 @@ from steel_training.cli import main
 from steel_training.data.splits import assign_splits
 from steel_training.ingest.synthetic.sample import make_sample
 from steel_training.registry import Registry
-from steel_training.runs.run import STAGES, Run, Status
+from steel_training.runs.result import STAGES, Status
+from steel_training.runs.run import Run
 from steel_training.storage import open_storage
 from steel_training.verdict import Verdict
 
@@ -188,3 +189,11 @@ def test_a_good_model_is_published_from_the_projects_own_weights_and_becomes_cha
     assert "brightness (" in dark.reasons[0].message
     page = Path(store, "runs", "dark", "report.html").read_text(encoding="utf-8")
     assert f"Drift from the data of champion {answer['version']}" in page
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"run_id": "x", "verdict": "published"}'])
+def test_a_torn_verdict_fails_no_new_run(data: Path, tmp_path: Path, content: bytes) -> None:
+    store = tmp_path / "store"
+    open_storage(store).write("models/steel-defects/decisions/torn.json", content)
+    assert main(["resolve_dataset", "--run-id", "new", "--store", str(store), "--dataset", str(data)]) == 0
+    assert Run(open_storage(store), "new").result("resolve_dataset").status is Status.DONE

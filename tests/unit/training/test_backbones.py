@@ -50,9 +50,9 @@ def test_layers_beside_the_backbone_are_no_boundary(model, name):
 
 def test_taps_go_from_low_to_high_and_give_mean_and_deviation(model):
     names = [layer.name for layer in model.keras_model.layers]
-    places = [names.index(tap) for tap in model.spec.taps]
+    places = [names.index(tap) for tap in model.spec.feature_layers]
     assert places == sorted(places)
-    outputs = [model.keras_model.get_layer(tap).output for tap in model.spec.taps]
+    outputs = [model.keras_model.get_layer(tap).output for tap in model.spec.feature_layers]
     sides = [output.shape[1] for output in outputs]
     assert sides == sorted(sides, reverse=True)
     assert model.pooled()[0].shape[-1] == 2 * sum(output.shape[-1] for output in outputs)

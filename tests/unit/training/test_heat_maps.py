@@ -14,7 +14,7 @@ from steel_training.config import Config
 from steel_training.data.patches import PatchSet
 from steel_training.ingest.synthetic.sample import make_sample
 from steel_training.storage import open_storage
-from steel_training.training.heat_maps import NothingToExplain, attention_maps, keep_attention, overlay
+from steel_training.training.heat_maps import NothingToExplain, heat_maps, keep_heat_maps, overlay
 from steel_training.training.model_trainer import BaselineCNN, ModelTrainer, TransferLearningModel
 from steel_training.training.preprocessing import resize
 
@@ -65,7 +65,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
 def test_the_map_lies_on_the_defect_far_more_than_chance(drawn: Drawn, flips: bool) -> None:
     defective = drawn.test[drawn.test["label"] == 1]
     masks = np.stack([drawn.mask(row) for _, row in defective.iterrows()])
-    maps = attention_maps(drawn.model.scoring_model(flips=flips), drawn.pixels(defective))
+    maps = heat_maps(drawn.model.scoring_model(flips=flips), drawn.pixels(defective))
     assert (maps.dtype, maps.shape) == (np.float32, masks.shape)
     assert (maps.min(), maps.max()) == (0, 1)
     on_defect = (maps * masks).sum(axis=(1, 2)) / maps.sum(axis=(1, 2))
@@ -77,20 +77,20 @@ def test_the_map_lies_on_the_defect_far_more_than_chance(drawn: Drawn, flips: bo
 
 def test_a_mirrored_patch_has_a_mirrored_map(drawn: Drawn) -> None:
     network, pixels = drawn.model.scoring_model(flips=True), drawn.pixels(drawn.test.head(4))
-    there, back = attention_maps(network, pixels), attention_maps(network, pixels[:, :, ::-1])
+    there, back = heat_maps(network, pixels), heat_maps(network, pixels[:, :, ::-1])
     np.testing.assert_allclose(there, back[:, :, ::-1], atol=1e-3)
 
 
 def test_a_patch_of_one_grey_has_an_empty_or_finite_map(drawn: Drawn) -> None:
-    found = attention_maps(drawn.model.keras_model, np.full((2, SIZE, SIZE, 3), 120, np.uint8))
+    found = heat_maps(drawn.model.keras_model, np.full((2, SIZE, SIZE, 3), 120, np.uint8))
     assert np.all(np.isfinite(found))
-    assert attention_maps(drawn.model.keras_model, np.zeros((0, SIZE, SIZE, 3))).shape == (0, SIZE, SIZE)
+    assert heat_maps(drawn.model.keras_model, np.zeros((0, SIZE, SIZE, 3))).shape == (0, SIZE, SIZE)
 
 
 def test_the_worst_mistakes_are_kept_as_pictures_and_an_index(drawn: Drawn, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     table = drawn.test.assign(score=random.random(len(drawn.test)))
-    kept = keep_attention(drawn.model.keras_model, drawn.patches(drawn.test), table, 0.5, tmp_path / "attention")
+    kept = keep_heat_maps(drawn.model.keras_model, drawn.patches(drawn.test), table, 0.5, tmp_path / "attention")
     missed = [looked for looked in kept if looked.kind == "missed"]
     alarms = [looked for looked in kept if looked.kind == "false_alarm"]
     assert all(looked.label == 1 and looked.score < 0.5 for looked in missed)
@@ -109,7 +109,7 @@ def test_the_worst_mistakes_are_kept_as_pictures_and_an_index(drawn: Drawn, tmp_
 
 def test_no_mistake_is_no_picture(drawn: Drawn, tmp_path: Path) -> None:
     table = drawn.test.assign(score=drawn.test["label"].astype(float))
-    assert keep_attention(drawn.model.keras_model, drawn.patches(drawn.test), table, 0.5, tmp_path / "none") == []
+    assert keep_heat_maps(drawn.model.keras_model, drawn.patches(drawn.test), table, 0.5, tmp_path / "none") == []
 
 
 def test_an_overlay_leaves_steel_grey_where_nothing_was_seen_and_outlines_the_strongest_place() -> None:
@@ -124,4 +124,4 @@ def test_an_overlay_leaves_steel_grey_where_nothing_was_seen_and_outlines_the_st
 
 def test_a_network_without_taps_is_refused() -> None:
     with pytest.raises(NothingToExplain, match="no taps"):
-        attention_maps(BaselineCNN(Config().baseline).keras_model, np.zeros((1, 64, 64, 3)))
+        heat_maps(BaselineCNN(Config().baseline).keras_model, np.zeros((1, 64, 64, 3)))

@@ -6,12 +6,12 @@ import keras
 import pytest
 
 from steel_training.training.backbones import SPECS
-from steel_training.training.input_check import RangeNotKept, check_received
+from steel_training.training.input_check import InputRangeMismatch, check_input_normalisation
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_pixels_from_0_to_255_arrive_in_the_range_of_the_backbone(name: str) -> None:
-    assert check_received(SPECS[name].build(32), SPECS[name]) > 0.9
+    assert check_input_normalisation(SPECS[name].build(32), SPECS[name]) > 0.9
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -23,5 +23,5 @@ def test_inputs_that_are_normalised_twice_are_refused(name: str, scale: float) -
     if not spec.rescales:
         scaled = keras.layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68])(scaled)
     twice = spec.application()(include_top=False, weights=None, input_tensor=scaled)
-    with pytest.raises(RangeNotKept, match="normalised twice"):
-        check_received(twice, spec)
+    with pytest.raises(InputRangeMismatch, match="normalised twice"):
+        check_input_normalisation(twice, spec)

@@ -11,7 +11,7 @@ from steel_training.training import monitoring
 from steel_training.training.backbones import UnknownLayer
 from steel_training.training.feature_cache import FeatureCache
 from steel_training.training.model_trainer import BaselineCNN, ModelTrainer, TransferLearningModel
-from steel_training.training.preprocessing import VIEWS, resize, view
+from steel_training.training.preprocessing import AUGMENTATIONS, augment, resize
 
 SMALL = [
     "data.input_size=32",
@@ -90,11 +90,13 @@ def test_cached_and_uncached_paths_give_the_same_scores(parts, small, tmp_path):
     _, val = parts
     boundary = model.boundary("auto")
     trunk = keras.Model(model.keras_model.input, boundary)
-    arrays = FeatureCache(tmp_path).arrays(val, lambda x: trunk(x, training=False), key={}, size=32, views=len(VIEWS))
+    arrays = FeatureCache(tmp_path).arrays(
+        val, lambda x: trunk(x, training=False), key={}, size=32, augmentations=len(AUGMENTATIONS)
+    )
     top = keras.Model(boundary, model.keras_model.output)
     pixels = np.stack([np.asarray(Image.open(val.storage.path(path)).convert("RGB")) for path in val.paths])
-    for number, name in enumerate(VIEWS):
-        direct = np.asarray(model.keras_model(view(resize(pixels, 32), name), training=False))[:, 0]
+    for number, name in enumerate(AUGMENTATIONS):
+        direct = np.asarray(model.keras_model(augment(resize(pixels, 32), name), training=False))[:, 0]
         cached = np.asarray(top([np.asarray(a, np.float32)[number] for a in arrays]))[:, 0]
         # Float16 rounds the activations; a random network with an unfitted head amplifies it.
         assert np.abs(direct - cached).max() < 1e-2
@@ -143,9 +145,9 @@ def test_what_is_kept_is_the_running_mean_of_the_weights(parts, tmp_path):
 
 def test_views_move_pixels_and_lamps_and_hide_nothing():
     pixels = np.random.default_rng(1).uniform(0, 255, (1, 8, 8, 3)).astype(np.float32)
-    for name in VIEWS[:4]:
-        assert sorted(np.asarray(view(pixels, name)).ravel()) == sorted(pixels.ravel())
-    assert np.asarray(view(pixels, "darker")).mean() < pixels.mean() < np.asarray(view(pixels, "brighter")).mean()
+    for name in AUGMENTATIONS[:4]:
+        assert sorted(np.asarray(augment(pixels, name)).ravel()) == sorted(pixels.ravel())
+    assert np.asarray(augment(pixels, "darker")).mean() < pixels.mean() < np.asarray(augment(pixels, "brighter")).mean()
 
 
 def test_the_network_cannot_be_cut_at_a_layer_that_others_bypass(small):

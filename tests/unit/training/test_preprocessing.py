@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from steel_training.training.preprocessing import VIEWS, resize, view
+from steel_training.training.preprocessing import AUGMENTATIONS, augment, resize
 
 MIRRORS = ("identity", "left_right", "up_down", "half_turn")
 LAMPS = ("darker", "brighter")
@@ -21,11 +21,11 @@ BATCHES = hnp.arrays(
 @given(BATCHES)
 def test_mirror_views_only_move_pixels(batch):
     for name in MIRRORS:
-        moved = np.asarray(view(batch, name))
+        moved = np.asarray(augment(batch, name))
         for before, after in zip(batch, moved, strict=True):
             pixels = [sorted(map(tuple, image.reshape(-1, 3))) for image in (before, after)]
             assert pixels[0] == pixels[1]
-        assert np.array_equal(np.asarray(view(moved, name)), batch), "done twice it is undone"
+        assert np.array_equal(np.asarray(augment(moved, name)), batch), "done twice it is undone"
 
 
 @settings(max_examples=60, deadline=None)
@@ -33,7 +33,7 @@ def test_mirror_views_only_move_pixels(batch):
 def test_a_lamp_changes_brightness_and_keeps_every_contrast(batch):
     """One factor a patch: two grey values that differ before still differ, also next to white."""
     for name in LAMPS:
-        lit = np.asarray(view(batch, name))
+        lit = np.asarray(augment(batch, name))
         assert lit.shape == batch.shape
         assert lit.min() >= 0
         assert lit.max() <= 255 + 1e-3
@@ -48,7 +48,7 @@ def test_a_lamp_changes_brightness_and_keeps_every_contrast(batch):
 def test_a_harder_or_softer_lamp_spreads_all_grey_values_alike_around_their_mean(batch):
     """Nothing is cut off at black or white, and what was darker than something else still is."""
     for name, change in zip(CONTRASTS, (0.85, 1.15), strict=True):
-        lit = np.asarray(view(batch, name))
+        lit = np.asarray(augment(batch, name))
         assert lit.min() >= -1e-3
         assert lit.max() <= 255 + 1e-3
         for before, after in zip(batch, lit, strict=True):
@@ -63,7 +63,7 @@ def test_the_views_are_the_ones_that_the_configuration_offers():
     from steel_training.config import TrainingConfig
 
     most = next(limit.le for limit in TrainingConfig.model_fields["views"].metadata if hasattr(limit, "le"))
-    assert len(set(VIEWS)) == len(VIEWS) == most
+    assert len(set(AUGMENTATIONS)) == len(AUGMENTATIONS) == most
 
 
 def test_resizing_keeps_pixel_range_and_mean_and_is_exact_at_the_same_size():

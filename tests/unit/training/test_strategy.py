@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from steel_training.cli import main
-from steel_training.runs.run import Run, StageResult
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
 from steel_training.stages._together import perform_together
 from steel_training.storage import open_storage
 from steel_training.training import strategy

@@ -71,6 +71,14 @@ def group_in_two_parts(profile: pd.DataFrame) -> pd.DataFrame:
     return profile
 
 
+def kinds(profile: pd.DataFrame, *, clean: str, defective: str, first_clean: str | None = None) -> pd.DataFrame:
+    """Fills `defect_type`; p0001 is the first clean patch."""
+    names = pd.Series(np.where(profile["label"] == 1, defective, clean), index=profile.index, dtype="string")
+    if first_clean is not None:
+        names[profile.index[profile["label"] == 0][0]] = first_clean
+    return profile.assign(defect_type=names)
+
+
 CRITICAL = {
     "a column is missing": (lambda p: p.drop(columns="label"), "data.required_columns", "no column label"),
     "too few patches": (lambda p: p.head(50), "data.row_count", "lists 50 patches; at least 100"),
@@ -81,6 +89,26 @@ CRITICAL = {
     "a label that is text": (change("label", "scratch"), "data.labels", "scratch"),
     "no label": (change("label", None), "data.labels", "1 of 300 labels"),
     "one class only": (lambda p: p.assign(label=1), "data.both_classes", "0 clean and 300 defective"),
+    "a kind of defect at a clean patch": (
+        lambda p: kinds(p, clean="", defective="scratch", first_clean="pit"),
+        "data.label_contradicts_defect_type",
+        r"1 of 300 labels .*1 clean patches.* p0001 \(clean, and defect_type is pit\).* Correct label",
+    ),
+    "labels inverted": (
+        lambda p: kinds(p, clean="scratch", defective=""),
+        "data.label_contradicts_defect_type",
+        r"300 of 300 .*\(200 clean patches .* 100 defective ones .* labels look inverted.* write 1 for each",
+    ),
+    "inverted, with a word for clean": (
+        lambda p: kinds(p, clean="scratch", defective="OK"),
+        "data.label_contradicts_defect_type",
+        "defective, and defect_type is OK",
+    ),
+    "a defective patch of no kind": (
+        lambda p: change("defect_type", "", 1)(kinds(p, clean="", defective="scratch")),
+        "data.label_contradicts_defect_type",
+        r"p0000 \(defective, and defect_type is empty\)",
+    ),
     "a class too rare": (
         lambda p: p.assign(label=np.arange(len(p)) < 2).astype({"label": int}),
         "data.class_share",
@@ -122,6 +150,7 @@ WARNINGS = {
     "some dark": (change("brightness", 1.0, 5), "data.brightness"),
     "some blank": (change("contrast", 0.0, 5), "data.contrast"),
     "far out of balance": (lambda p: p.assign(label=(np.arange(len(p)) % 25 == 0).astype(int)), "data.class_imbalance"),
+    "mostly defective": (lambda p: p.assign(label=(np.arange(len(p)) % 3 > 0).astype(int)), "data.mostly_defective"),
     "another format": (change("format", "JPEG"), "data.format"),
     "the same image twice in one part": (copy_pixels(("train", "train"), (0, 0)), "data.duplicate_content"),
 }
@@ -134,6 +163,18 @@ def test_what_is_only_odd_is_told_and_blocks_nothing(honest: pd.DataFrame, tmp_p
     outcome = validate_patches(odd(honest), limits, folder=tmp_path, split_problem=None, drift=FIRST)
     assert outcome.success, outcome.reasons
     assert [warning.code for warning in outcome.warnings] == [code]
+
+
+TWO_KINDS = np.where(np.arange(300) % 6 == 0, "scratch", "pit")
+
+
+@pytest.mark.parametrize(
+    ("clean", "defective"),
+    [("", "scratch"), ("ok", "pit"), ("No_Defect", "pit"), ("none", "0"), ("", ""), ("einwandfrei", TWO_KINDS)],
+)
+def test_words_for_no_defect_contradict_no_label(honest: pd.DataFrame, tmp_path: Path, clean, defective) -> None:
+    outcome = judged(kinds(honest, clean=clean, defective=defective), tmp_path)
+    assert (outcome.reasons, outcome.warnings) == ((), ())
 
 
 def test_honest_data_passes_and_leaves_data_docs_and_the_suite(honest: pd.DataFrame, tmp_path: Path) -> None:

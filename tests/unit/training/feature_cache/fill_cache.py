@@ -25,4 +25,4 @@ def slow(pixels: np.ndarray) -> list[np.ndarray]:
 
 
 part = PatchSet(open_storage(patches), tuple(f"{n}.png" for n in range(count)), np.zeros(count, int), "a")
-FeatureCache(Path(scratch)).arrays(part, slow, key={}, size=16, views=2)
+FeatureCache(Path(scratch)).arrays(part, slow, key={}, size=16, augmentations=2)

@@ -20,15 +20,15 @@ from steel_training.storage import open_storage, scratch
 from steel_training.storage.scratch import ScratchFull
 from steel_training.training.feature_cache import FeatureCache, cache, network_digest
 from steel_training.training.feature_cache.cache import BATCH
-from steel_training.training.feature_cache.shelf import Shelf
-from steel_training.training.preprocessing import VIEWS, resize, view
+from steel_training.training.feature_cache.row_store import RowStore
+from steel_training.training.preprocessing import AUGMENTATIONS, augment, resize
 
 
 def test_cached_features_are_those_of_the_network_for_every_view_in_order(patches, network, tmp_path):
-    arrays = FeatureCache(tmp_path).arrays(patches, network, key={}, size=16, views=len(VIEWS))
+    arrays = FeatureCache(tmp_path).arrays(patches, network, key={}, size=16, augmentations=len(AUGMENTATIONS))
     pixels = np.stack([np.asarray(Image.open(patches.storage.path(p)).convert("RGB")) for p in patches.paths])
-    for number, name in enumerate(VIEWS):
-        for array, direct in zip(arrays, network(view(resize(pixels, 16), name)), strict=True):
+    for number, name in enumerate(AUGMENTATIONS):
+        for array, direct in zip(arrays, network(augment(resize(pixels, 16), name)), strict=True):
             assert array.dtype == (
                 np.float32 if len(array.shape) == 3 else np.float16
             )  # (views, n, channels) are vectors
@@ -41,10 +41,10 @@ def test_what_was_computed_once_is_read_by_the_next_without_opening_an_image(
     patches, network, tmp_path, monkeypatch, counted
 ):
     counting = counted(network)
-    first = FeatureCache(tmp_path).arrays(patches, counting, key={"n": 1}, size=16, views=2)
+    first = FeatureCache(tmp_path).arrays(patches, counting, key={"n": 1}, size=16, augmentations=2)
     assert counting.asked == 2 * len(patches)
     monkeypatch.setattr(cache, "read_batches", None)
-    again = FeatureCache(tmp_path).arrays(patches, counting, key={"n": 1}, size=16, views=2)
+    again = FeatureCache(tmp_path).arrays(patches, counting, key={"n": 1}, size=16, augmentations=2)
     assert counting.asked == 2 * len(patches)
     assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(first, again, strict=True))
 
@@ -61,7 +61,7 @@ def test_when_a_dataset_grows_only_new_patches_are_computed_whatever_their_names
     order = np.random.default_rng(5).permutation(130)
     grown = replace(grown, paths=tuple(f"p{number}.png" for number in order), labels=order % 2)
     counting = counted(network)
-    asked = {"key": {}, "size": 16, "views": 2}
+    asked = {"key": {}, "size": 16, "augmentations": 2}
     FeatureCache(tmp_path).arrays(old, counting, **asked)
     assert counting.asked == 2 * 100
     found = FeatureCache(tmp_path).arrays(grown, counting, **asked)
@@ -69,7 +69,7 @@ def test_when_a_dataset_grows_only_new_patches_are_computed_whatever_their_names
     afresh = FeatureCache(tmp_path / "afresh").arrays(grown, network, **asked)
     for array, direct in zip(found, afresh, strict=True):
         assert np.allclose(np.asarray(array, np.float32), np.asarray(direct, np.float32), atol=1e-3)
-    FeatureCache(tmp_path).arrays(grown, counting, key={}, size=16, views=3)
+    FeatureCache(tmp_path).arrays(grown, counting, key={}, size=16, augmentations=3)
     assert counting.asked == 2 * 130 + 130, "one more view"
 
 
@@ -94,7 +94,9 @@ def test_whatever_changes_a_value_is_computed_anew(patches, network, tmp_path, m
         network_asked = counting if asked_of is None else asked_of
         before = network_asked.asked
         FeatureCache(tmp_path).arrays(
-            patches, network_asked, **{"key": {"network": network_digest(network)}, "size": 16, "views": 1} | change
+            patches,
+            network_asked,
+            **{"key": {"network": network_digest(network)}, "size": 16, "augmentations": 1} | change,
         )
         return int(network_asked.asked - before)
 
@@ -156,12 +158,12 @@ def test_two_processes_that_ask_at_once_compute_each_patch_once(patch_set, tmp_p
     ]
     assert [process.wait(120) for process in both] == [0, 0]
     afresh = FeatureCache(tmp_path / "afresh").arrays(
-        part, lambda pixels: [pixels, np.asarray(pixels).mean((1, 2))], key={}, size=16, views=2
+        part, lambda pixels: [pixels, np.asarray(pixels).mean((1, 2))], key={}, size=16, augmentations=2
     )
-    shelves = sorted(path.parent for path in (tmp_path / "scratch" / "features").rglob("form.json"))
-    assert [shelf.name for shelf in shelves] == ["identity", "left_right"]
-    for place, folder in enumerate(shelves):
-        for array, direct in zip(Shelf(folder).arrays(), afresh, strict=True):
+    row_stores = sorted(path.parent for path in (tmp_path / "scratch" / "features").rglob("form.json"))
+    assert [row_store.name for row_store in row_stores] == ["identity", "left_right"]
+    for place, folder in enumerate(row_stores):
+        for array, direct in zip(RowStore(folder).arrays(), afresh, strict=True):
             assert np.array_equal(array, np.asarray(direct)[place]), "each once, in the order of the part"
 
 
@@ -213,7 +215,7 @@ def test_a_training_for_which_there_is_no_room_is_told_what_to_do_before_it_comp
     monkeypatch.setenv("STEEL_TRAINING_CACHE_GB", "0.00001")
     counting = counted(network)
     with pytest.raises(ScratchFull, match=r"needs 0\.00 GB more.*STEEL_TRAINING_SCRATCH"):
-        FeatureCache(tmp_path).arrays(patches, counting, key={}, size=16, views=4)
+        FeatureCache(tmp_path).arrays(patches, counting, key={}, size=16, augmentations=4)
     assert counting.asked <= BATCH
     for wrong in ("much", "-1", "nan"):
         monkeypatch.setenv("STEEL_TRAINING_CACHE_GB", wrong)

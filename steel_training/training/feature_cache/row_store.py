@@ -38,7 +38,7 @@ class Row:
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
 
-class Shelf:
+class RowStore:
     """Reads rows, and appends them. Writers exclude each other by the cache's lock; readers need none.
 
     Raises:
@@ -60,9 +60,9 @@ class Shelf:
             self.form, self.rows = None, {}
             return
         self.form = [Row(tuple(each["shape"]), each["dtype"]) for each in json.loads(form.read_text())]
-        told = (self.folder / _PATCHES).read_bytes() if (self.folder / _PATCHES).exists() else b""
-        whole = len(told) // DIGEST
-        self.rows = {told[at * DIGEST : (at + 1) * DIGEST]: at for at in range(whole)}
+        content = (self.folder / _PATCHES).read_bytes() if (self.folder / _PATCHES).exists() else b""
+        whole = len(content) // DIGEST
+        self.rows = {content[at * DIGEST : (at + 1) * DIGEST]: at for at in range(whole)}
 
     def __contains__(self, digest: bytes) -> bool:
         return digest in self.rows

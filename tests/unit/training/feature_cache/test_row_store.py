@@ -16,34 +16,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steel_training.training.feature_cache.arrays import CachedArray
-from steel_training.training.feature_cache.shelf import Shelf
+from steel_training.training.feature_cache.row_store import RowStore
 
 
-def written(shelf: Shelf, numbers: range) -> None:
+def written(row_store: RowStore, numbers: range) -> None:
     maps = np.stack([np.full((2, 3), number, np.float16) for number in numbers])
-    shelf.append([number.to_bytes(16, "big") for number in numbers], [maps, maps[:, 0].astype(np.float32)])
+    row_store.append([number.to_bytes(16, "big") for number in numbers], [maps, maps[:, 0].astype(np.float32)])
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 6), st.data())
 def test_wherever_a_writer_was_cut_off_the_next_one_goes_on_from_whole_rows(count: int, data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
-        shelf = Shelf(Path(folder, "s"))
-        written(shelf, range(count))
-        shelf.commit()
-        shelf.close()
+        row_store = RowStore(Path(folder, "s"))
+        written(row_store, range(count))
+        row_store.commit()
+        row_store.close()
         digests = Path(folder, "s", "patches")
         digests.write_bytes(digests.read_bytes()[: data.draw(st.integers(0, 16 * count))])
         for name, more in (("0", 40), ("1", 40)):  # rows whose digests were not written any more
             with Path(folder, "s", name).open("ab") as file:
                 file.write(bytes(data.draw(st.integers(0, more))))
-        again = Shelf(Path(folder, "s"))
+        again = RowStore(Path(folder, "s"))
         whole = len(again.rows)
         assert whole == digests.stat().st_size // 16
         written(again, range(whole, 8))
         again.commit()
         again.close()
-        maps, vectors = Shelf(Path(folder, "s")).arrays()
+        maps, vectors = RowStore(Path(folder, "s")).arrays()
         assert [int(each) for each in maps[:, 1, 2]] == [int(each) for each in vectors[:, 0]] == list(range(8))
 
 
@@ -65,46 +65,46 @@ def test_a_writer_killed_twenty_times_leaves_whole_rows_and_the_last_one_finishe
         writer.kill()
         writer.wait()
         writer.stdout.close()
-        shelf = Shelf(tmp_path / "s")
-        reached.append(len(shelf.rows))
-        for array in shelf.arrays():
+        row_store = RowStore(tmp_path / "s")
+        reached.append(len(row_store.rows))
+        for array in row_store.arrays():
             for number in range(reached[-1]):
                 assert (array[number] == number).all()
     assert reached == sorted(reached)
     assert 0 < reached[-1] < 1_000_000
     count = reached[-1] + 25
     subprocess.run([*script[:-1], str(count)], check=True, stdout=subprocess.DEVNULL)
-    maps, vectors = Shelf(tmp_path / "s").arrays()
+    maps, vectors = RowStore(tmp_path / "s").arrays()
     assert maps[:, 3, 5].tolist() == vectors[:, 7].tolist() == list(range(count))
 
 
 def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "s")
-    written(shelf, range(3))
-    assert Shelf(tmp_path / "s").rows == {}
-    shelf.commit()
-    assert list(Shelf(tmp_path / "s").rows.values()) == [0, 1, 2]
+    row_store = RowStore(tmp_path / "s")
+    written(row_store, range(3))
+    assert RowStore(tmp_path / "s").rows == {}
+    row_store.commit()
+    assert list(RowStore(tmp_path / "s").rows.values()) == [0, 1, 2]
 
 
 def test_rows_of_another_form_are_refused(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "s")
-    written(shelf, range(3))
-    shelf.commit()
-    shelf.close()
+    row_store = RowStore(tmp_path / "s")
+    written(row_store, range(3))
+    row_store.commit()
+    row_store.close()
     with pytest.raises(ValueError, match="holds rows of"):
-        Shelf(tmp_path / "s").append([b"x" * 16], [np.zeros((1, 5), np.float32)])
+        RowStore(tmp_path / "s").append([b"x" * 16], [np.zeros((1, 5), np.float32)])
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 9), st.data())
-def test_an_array_over_shelves_is_what_numpy_would_give(views: int, count: int, data: st.DataObject) -> None:
+def test_an_array_over_shelves_is_what_numpy_would_give(augmentations: int, count: int, data: st.DataObject) -> None:
     random = np.random.default_rng(data.draw(st.integers(0, 99)))
-    stored = [random.normal(size=(count + 3, 2)).astype(np.float32) for _ in range(views)]
-    rows = [random.permutation(count + 3)[:count] for _ in range(views)]
+    stored = [random.normal(size=(count + 3, 2)).astype(np.float32) for _ in range(augmentations)]
+    rows = [random.permutation(count + 3)[:count] for _ in range(augmentations)]
     array = CachedArray(stored, rows)
     whole = np.stack([each[of] for each, of in zip(stored, rows, strict=True)])
     assert array.shape == whole.shape
     assert np.array_equal(np.asarray(array), whole)
-    asked = random.integers(views, size=7), random.integers(count, size=7)
+    asked = random.integers(augmentations, size=7), random.integers(count, size=7)
     assert np.array_equal(array.take(*asked), whole[asked])
     assert np.array_equal(np.concatenate(list(array.batches(3))), whole.reshape(-1, 2))

@@ -1,0 +1,200 @@
+"""What stages leave for later ones, typed: read from `result.json`, which holds it as JSON.
+
+Fields that no stage reads again stay JSON: the report shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from steel_training.evaluation.comparison import Comparison
+from steel_training.evaluation.metrics import Counts, Estimate
+from steel_training.evaluation.slices import Slice
+from steel_training.training.weights_source import LoadedWeights
+from steel_training.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class CheckedBaseline:
+    """Of `check_baseline`.
+
+    Attributes:
+        probes: what each probe found (`Probe.as_dict`).
+        data_docs: path of the first page, below the stage's folder.
+        metrics: of the baseline CNN on validation; empty where a probe blocked before it was trained.
+        training: its history (`Training.as_dict`).
+    """
+
+    probes: Sequence[Mapping[str, Any]]
+    data_docs: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return {
+            "probes": list(self.probes),
+            "metrics": dict(self.metrics),
+            "data_docs": self.data_docs,
+            **self.training,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> CheckedBaseline:
+        """Read the outputs back."""
+        return cls(values["probes"], values.get("data_docs", ""), values["metrics"])
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Of `train_head` and `fine_tune`.
+
+    Attributes:
+        weights: what the backbone started from.
+        training: history, best epoch, number of epochs (`Training.as_dict`).
+        machine: that trained; only of `fine_tune`.
+    """
+
+    weights: LoadedWeights
+    training: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        machine = {"machine": dict(self.machine)} if self.machine is not None else {}
+        return {"weights": self.weights.as_dict(), **machine, **self.training}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Trained:
+        """Read the outputs back."""
+        return cls(LoadedWeights(**values["weights"]), machine=values.get("machine"))
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Of `evaluate`, where the model was judged.
+
+    Attributes:
+        metrics: on the test split, by name.
+        targets: of the gate, by name; None where one is not configured.
+        counts: of the test split at the operating threshold.
+        threshold: operating threshold, with how it was chosen.
+        slices: of the test split, by the columns of the manifest.
+        design_effect: how many of the defects count as one independent one (≥ 1).
+        baseline: the model against the baseline CNN.
+        champion: version of the champion, and the model against it; None where there was none.
+        patches: in the test split.
+        defects: among them.
+        evidence: that the gate judges, `point` or `bound`.
+    """
+
+    metrics: Mapping[str, Estimate]
+    targets: Mapping[str, float | None]
+    counts: Counts
+    threshold: Mapping[str, Any]
+    slices: Sequence[Slice]
+    design_effect: float
+    baseline: Comparison
+    champion: tuple[str, Comparison] | None
+    patches: int
+    defects: int
+    evidence: str
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Evaluated:
+        """Read the outputs back."""
+        champion = values["champion"]
+        return cls(
+            metrics={name: Estimate.from_dict(each) for name, each in values["metrics"].items()},
+            targets=values["targets"],
+            counts=Counts(**values["counts"]),
+            threshold=values["threshold"],
+            slices=[Slice.from_dict(each) for each in values["slices"]],
+            design_effect=values["design_effect"],
+            baseline=Comparison.from_dict(values["baseline"]),
+            champion=(champion["version"], Comparison.from_dict(champion)) if champion else None,
+            patches=values["patches"],
+            defects=values["defects"],
+            evidence=values.get("evidence", "point"),
+        )
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Of `decide`.
+
+    Attributes:
+        publish: whether the model meets its targets.
+        require_approval: whether a person must release it.
+        champion: version that it was judged against.
+        figures: judged metrics: value, bound and target by name.
+        defects: in the test split.
+        missed: among them.
+        clean: patches in the test split.
+        false_alarms: among them.
+    """
+
+    publish: bool
+    require_approval: bool
+    champion: str | None
+    figures: Mapping[str, Mapping[str, float | None]]
+    defects: int
+    missed: int
+    clean: int
+    false_alarms: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Decided:
+        """Read the outputs back."""
+        return cls(**{name: values[name] for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Of `approve_release`: what a person answered.
+
+    Attributes:
+        approved: whether the model is released.
+        by: who answered.
+        reason: of a refusal.
+    """
+
+    approved: bool
+    by: str
+    reason: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Approval:
+        """Read the outputs back."""
+        return cls(values["approved"], values["by"], values["reason"])
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Of the stage that ends a run: `publish_model`, `reject_model`, or an `evaluate` that refuses its model.
+
+    Attributes:
+        verdict: of the run.
+        version: that was published; None where none was.
+        champion: version that serves afterwards.
+        previous_champion: version that served before.
+    """
+
+    verdict: Verdict
+    version: str | None
+    champion: str | None
+    previous_champion: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return {**asdict(self), "verdict": str(self.verdict)}

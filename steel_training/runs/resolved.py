@@ -1,0 +1,50 @@
+"""What `resolve_dataset` leaves: what a run is made from. Light, because every view of a run reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from steel_training.config import Config
+
+
+class ResolvedDataset(BaseModel):
+    """The dataset version of a run, its splits, and the configuration that was asked for.
+
+    Attributes:
+        dataset: URI of the dataset version.
+        version: its date, `YYYY-MM-DD`; None for a dataset without versions.
+        fingerprint: SHA-256 of its files and labels.
+        config: of the run.
+        code: revision of the code (`provenance.code_revision`).
+        patches: in the manifest.
+        groups: among them.
+        parts: patches by class, and groups, of each split; empty where no splits could be made.
+        split_problem: why none could be made.
+        logical_date: for which the run was asked.
+        previous: the verdict that still stands, where nothing has changed since.
+        champion: version that served when the run began.
+        packages: versions of the packages that can change a result.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    dataset: str
+    version: str | None
+    fingerprint: str
+    config: Config
+    code: str
+    patches: int
+    groups: int
+    parts: Mapping[str, Mapping[str, int]]
+    split_problem: str | None
+    logical_date: str | None
+    previous: Mapping[str, Any] | None
+    champion: str | None = None  # not in stores from before drift was measured against it
+    packages: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return self.model_dump(mode="json")

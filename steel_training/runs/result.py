@@ -1,0 +1,156 @@
+"""What a stage leaves in the store: names, status and `result.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from steel_training.storage import schema
+from steel_training.verdict import Reason, Verdict
+
+RESULT = "result.json"
+
+
+RUNS = "runs"
+
+
+REPORT = "report.html"
+
+
+STAGES = (
+    "resolve_dataset",
+    "profile_patches",
+    "validate_patches",
+    "check_baseline",
+    "train_head",
+    "fine_tune",
+    "evaluate",
+    "verify_bundle",
+    "decide",
+    "approve_release",
+    "publish_model",
+    "reject_model",
+)
+"""In order. `approve_release` is done where a person must release the model; of the last two a run does one."""
+
+
+FIRST = STAGES[0]
+"""The stage that says what a run is made from; asked for something else, the run begins anew."""
+
+
+SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+class Status(StrEnum):
+    """How a stage ended: the line goes on, stops here (the data, or the model, is refused), or has nothing to do."""
+
+    DONE = "done"
+    BLOCKED = "blocked"
+    REFUSED = "refused"
+    UNCHANGED = "unchanged"
+
+
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("stage", "status", "inputs", "finished_at"), str),
+    "reasons": list,
+    "outputs": dict,
+    "seconds": (int, float),
+}
+
+
+_ENDS = {
+    Status.BLOCKED: Verdict.BLOCKED,
+    Status.REFUSED: Verdict.REJECTED,
+    Status.UNCHANGED: Verdict.UNCHANGED,
+}
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage leaves for the next ones: small JSON, the rest are files in its folder."""
+
+    stage: str
+    status: Status = Status.DONE
+    reasons: tuple[Reason, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    inputs: str = ""
+    seconds: float = 0.0
+    finished_at: str = ""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict that the run ends with here; `None` where it goes on."""
+        return verdict_of(self.status, self.outputs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the content of `result.json`."""
+        return {
+            schema.KEY: schema.SCHEMA,
+            "stage": self.stage,
+            "status": str(self.status),
+            "reasons": [reason.as_dict() for reason in self.reasons],
+            "outputs": dict(self.outputs),
+            "inputs": self.inputs,
+            "seconds": self.seconds,
+            "finished_at": self.finished_at,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StageResult:
+        """Reads `result.json` back.
+
+        Raises:
+            WrittenByNewer: a later version of this program wrote it.
+            TypeError: a value of it is missing, or of another kind than is written.
+            ValueError: its status is none.
+        """
+        if not isinstance(values, Mapping):
+            raise TypeError(f"it holds a {type(values).__name__}; expected an object")
+        schema.readable(values, f"The result of {values.get('stage')}")
+        for name, kind in _FIELDS.items():
+            if not isinstance(values.get(name), kind):
+                raise TypeError(f"its {name} is {values.get(name)!r:.80}")
+        return cls(
+            stage=values["stage"],
+            status=Status(values["status"]),
+            reasons=tuple(Reason.from_dict(reason) for reason in values["reasons"]),
+            outputs=values["outputs"],
+            inputs=values["inputs"],
+            seconds=values["seconds"],
+            finished_at=values["finished_at"],
+        )
+
+
+def safe_run_id(text: str) -> str:
+    """Turns any run id, such as Airflow's `manual__2026-11-24T00:10:00+00:00`, into a folder name.
+
+    Ids that are folder names already stay as they are; others keep their readable part and get a hash, so that two
+    ids never share a folder.
+    """
+    if SAFE_ID.fullmatch(text):
+        return text
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:150] or "run"
+    return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def digest_of(stage: str, inputs: Mapping[str, Any]) -> str:
+    """Hashes a stage's name and inputs (JSON values): what a result, or a part of one, is known by."""
+    return hashlib.sha256(json.dumps([stage, inputs], sort_keys=True).encode()).hexdigest()
+
+
+def verdict_of(status: str | None, outputs: Mapping[str, Any]) -> Verdict | None:
+    """Returns the verdict with which a stage ends the run; `None` where the run goes on.
+
+    Args:
+        status: of the stage, also as text from a result file; `None` where the stage left no result.
+        outputs: of the stage; those of a stage that decides have a `verdict`.
+    """
+    if status in _ENDS:
+        return _ENDS[Status(status)]
+    found = outputs.get("verdict")
+    return Verdict(found) if found is not None else None
