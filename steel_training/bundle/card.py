@@ -1,4 +1,4 @@
-"""The model card: what a person who has only the bundle needs to know before using it."""
+"""The model card: what a user of the bundle needs to know before using it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TITLES = {
 
 
 def model_card(content: Mapping[str, Any], judged: Mapping[str, Any]) -> str:
-    """Returns the card as Markdown.
+    """Returns the model card as Markdown.
 
     Args:
         content: of `gate.json`.
@@ -29,11 +29,11 @@ def model_card(content: Mapping[str, Any], judged: Mapping[str, Any]) -> str:
     name, size = config["model"]["name"], config["data"]["input_size"]
     parts = [
         f"# {name} {content['version']}\n\n"
-        f"Tells clean (0) from defective (1) steel surface patches. {config['model']['backbone']} on {size} × {size} pixels, "
-        f"first weights: {content['weights']['detail']}. Trained by run `{content['run_id']}` on `{content['dataset']}` "
+        f"Classifies steel surface patches as clean (0) or defective (1). {config['model']['backbone']} on {size} × {size} pixels, "
+        f"initial weights: {content['weights']['detail']}. Trained by run `{content['run_id']}` on `{content['dataset']}` "
         f"(fingerprint `{content['fingerprint'][:16]}`).",
         *_alarms(content),
-        _figures(judged),
+        _metrics(judged),
         _threshold(judged["threshold"]),
         _verification(content["verification"]),
         _usage(name, size),
@@ -44,13 +44,13 @@ def model_card(content: Mapping[str, Any], judged: Mapping[str, Any]) -> str:
 
 
 def _alarms(content: Mapping[str, Any]) -> list[str]:
-    """What a reader must know before the figures: alarms of the baseline check that somebody allowed, or that were lifted."""
+    """Alarms of the baseline check that were allowed by name or downgraded to warnings; shown before the metrics."""
     probes = content.get("probes", ())
-    told = [each for each in probes if each.get("allowed")]
-    lifted = [
+    allowed = [each for each in probes if each.get("allowed")]
+    downgraded = [
         each for each in probes if each["code"] == "leak.too_good" and not each["passed"] and not each.get("allowed")
     ]
-    if not told and not lifted:
+    if not allowed and not downgraded:
         return []
     rows = [
         f"| `{each['code']}` | {_state(each)} | {_number(each['statistic'])} | {_number(each['threshold'])} |"
@@ -58,9 +58,9 @@ def _alarms(content: Mapping[str, Any]) -> list[str]:
     ]
     return [
         "## Alarms of the baseline check\n\n"
-        "The figures below may flatter this model.\n\n"
-        + "\n".join(f"- **`{each['code']}`, {_state(each)}.** {each['message']}" for each in [*told, *lifted])
-        + "\n\n| probe | | found | limit |\n|---|---|---|---|\n"
+        "The metrics below may overestimate this model.\n\n"
+        + "\n".join(f"- **`{each['code']}`, {_state(each)}.** {each['message']}" for each in [*allowed, *downgraded])
+        + "\n\n| probe | | value | limit |\n|---|---|---|---|\n"
         + "\n".join(rows)
     ]
 
@@ -73,7 +73,7 @@ def _state(probe: Mapping[str, Any]) -> str:
     return "warning" if probe.get("judged", True) else "not judged"
 
 
-def _figures(judged: Mapping[str, Any]) -> str:
+def _metrics(judged: Mapping[str, Any]) -> str:
     counts, targets = judged["counts"], judged["targets"]
     rows = []
     for name, measured in judged["metrics"].items():
@@ -84,23 +84,23 @@ def _figures(judged: Mapping[str, Any]) -> str:
                 f"{_number(targets.get(name))} |"
             )
     return (
-        "## What it reached\n\n"
-        f"On {judged['patches']:,} test patches of {judged['groups']:,} groups that training never saw it missed "
+        "## Metrics\n\n"
+        f"On {judged['patches']:,} test patches of {judged['groups']:,} groups that were not used in training, it missed "
         f"{counts['fn']:,} of {judged['defects']:,} defects and raised {counts['fp']:,} false alarms on "
-        f"{judged['patches'] - judged['defects']:,} clean patches. A bound is one-sided, on the bad side, resampled by group.\n\n"
-        "| measure | test | bound | target |\n|---|---|---|---|\n"
+        f"{judged['patches'] - judged['defects']:,} clean patches. Bounds are one-sided confidence bounds, towards the worse value, resampled by group.\n\n"
+        "| metric | test split | bound | target |\n|---|---|---|---|\n"
         + "\n".join(rows)
-        + _beside(judged.get("baseline") or {})
+        + _against_baseline(judged.get("baseline") or {})
     )
 
 
-def _beside(baseline: Mapping[str, Any]) -> str:
+def _against_baseline(baseline: Mapping[str, Any]) -> str:
     found = baseline.get("on_validation")
     if not found:
         return ""
     return (
-        f"\n\nA small CNN trained from nothing reaches an AUC of {_number(found['theirs'])} on validation, this model "
-        f"{_number(found['ours'])}: the difference is {_number(found['value'])}, its {found['confidence']:.0%} interval "
+        f"\n\nThe baseline CNN, trained from scratch, reaches an AUC of {_number(found['theirs'])} on validation, this model "
+        f"{_number(found['ours'])}; difference {_number(found['value'])}, {found['confidence']:.0%} interval "
         f"{_number(found['low'])} to {_number(found['high'])}."
     )
 
@@ -108,36 +108,36 @@ def _beside(baseline: Mapping[str, Any]) -> str:
 def _threshold(threshold: Mapping[str, Any]) -> str:
     return (
         "## Threshold\n\n"
-        f"A patch is defective from a score of {threshold['value']:.4f} on. Chosen on validation only: {threshold['note']}. "
-        f"Recall there {_number(threshold['val_recall'])}, precision {_number(threshold['val_precision'])}."
+        f"A patch is predicted defective at a score of {threshold['value']:.4f} or more. Chosen on validation only: {threshold['note']}. "
+        f"Recall on validation {_number(threshold['val_recall'])}, precision {_number(threshold['val_precision'])}."
     )
 
 
 def _verification(verified: Mapping[str, Any]) -> str:
     latency = verified["latency_ms"]
     lines = [
-        "## Checked before it was published\n",
-        f"- In a clean process {verified['golden']} golden images gave the trained model's scores, at most "
-        f"{verified['max_difference']:.1e} apart ({verified.get('tolerance', TOLERANCE):g} is allowed), and the same labels.",
-        f"- A corrupt image is {verified['corrupt_image']}; one of an odd size is {verified['odd_size_image']}.",
-        f"- On the machine that checked it: {latency['p50']:.1f} ms an image (median; 95 % within {latency['p95']:.1f} ms), "
-        f"{verified['throughput_per_s']:.0f} images/s in batches of 32, {verified['memory_mb']:,.0f} MiB at most.",
+        "## Verification before publication\n",
+        f"- In a clean process the scores of {verified['golden']} golden images differed from the trained model's by at most "
+        f"{verified['max_difference']:.1e} (allowed: {verified.get('tolerance', TOLERANCE):g}); the labels were the same.",
+        f"- A corrupt image is {verified['corrupt_image']}; one of another size is {verified['odd_size_image']}.",
+        f"- On the machine of the verification: {latency['p50']:.1f} ms per image (median; 95 % within {latency['p95']:.1f} ms), "
+        f"{verified['throughput_per_s']:.0f} images/s in batches of 32, {verified['memory_mb']:,.0f} MiB peak memory.",
     ]
     for name, lite in verified["lite"].items():
         if lite["included"]:
             lines.append(
                 f"- `{LITE[name]}` ({lite['bytes'] / 1e6:.1f} MB, quantisation: {lite.get('quantisation')}): recall on validation drops "
-                f"by {100 * lite['recall_drop']:.1f} points; {lite['latency_ms']['p50']:.1f} ms an image (median)."
+                f"by {100 * lite['recall_drop']:.1f} points; {lite['latency_ms']['p50']:.1f} ms per image (median)."
             )
             if lite["reason"]:
-                lines.append(f"  Tried before it: {lite['reason']}.")
+                lines.append(f"  Rejected before it: {lite['reason']}.")
         else:
             lines.append(f"- `{LITE[name]}` is left out: {lite['reason']}.")
     return "\n".join(lines)
 
 
 def _usage(name: str, size: int) -> str:
-    return f"""## How to call it
+    return f"""## Usage
 
 ```python
 import tensorflow as tf
@@ -155,27 +155,27 @@ the threshold is in `threshold.json`."""
 
 def _limits() -> str:
     return (
-        "## What it is not for\n\n"
-        "- Surfaces, cameras, lamps or magnifications other than those of the dataset: measure there first.\n"
-        "- Reading the score as a probability: training weighs defective patches more.\n"
-        "- Whole photographs: it judges a patch of the size that the dataset has.\n"
-        "- Sole release of steel where a missed defect endangers people."
+        "## Limitations\n\n"
+        "- Not for surfaces, cameras, lighting or magnifications other than those of the dataset: evaluate there first.\n"
+        "- The score is not a probability: training weights defective patches more.\n"
+        "- Not for whole source images: it classifies patches of the size in the dataset.\n"
+        "- Not the only check where a missed defect endangers people."
     )
 
 
 def _origin(content: Mapping[str, Any]) -> str:
     code = content.get("code")
     lines = [
-        "## Where it comes from\n",
+        "## Origin\n",
         f"- dataset version: {content.get('dataset_version')}; fingerprint `{content['fingerprint']}`",
-        f"- configuration: `{content.get('configuration')}` (whole in `gate.json`, as are the versions of all packages)",
+        f"- configuration: `{content.get('configuration')}` (in full in `gate.json`, with the versions of all packages)",
         f"- code: {code}",
-        f"- champion before it: {content.get('parent_champion') or 'none'}",
+        f"- previous champion: {content.get('parent_champion') or 'none'}",
     ]
     if approval := content.get("approval"):
         lines.append(f"- released by: {approval['by']}")
     if content.get("reproduce"):
-        lines.append(f"\nTo make it again:\n\n    {content['reproduce']}")
+        lines.append(f"\nTo reproduce it:\n\n    {content['reproduce']}")
     return "\n".join(lines)
 
 

@@ -1,8 +1,8 @@
-"""Image files to pixels inside the exported graph: takes what training reads, and refuses the rest before decoding it.
+"""Decodes image files inside the exported graph: accepts what training reads, and refuses the rest before decoding.
 
-TensorFlow's own decoders take more than that, and wrongly: a 16-bit PNG loses its low byte, a BMP's palette is ignored,
-of an animation only the first frame is seen, and a file of 140 kB may unfold to gigabytes. So kind, bit depth and size are
-read from the header first, in graph operations, and a file that does not fit is an `InvalidArgumentError`.
+TensorFlow's decoders accept more, and decode some of it wrongly: a 16-bit PNG loses its low byte, a BMP palette is ignored,
+only the first frame of an animation is read, and a file of 140 kB may expand to gigabytes. So format, bit depth and size
+are read from the header first, in graph operations, and an unsuitable file is an `InvalidArgumentError`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tensorflow as tf
 from steel_training.data.images import MAX_SIDE
 
 EXPECTED = (
-    f"expected an 8-bit grey or RGB PNG, JPEG or BMP file of at most {MAX_SIDE} pixels a side, without an EXIF orientation "
+    f"expected an 8-bit grey or RGB PNG, JPEG or BMP file of at most {MAX_SIDE} pixels per side, without an EXIF orientation "
     "(turn the pixels instead)"
 )
 
@@ -35,8 +35,8 @@ def decode(data: Any) -> Any:
         data: string tensor (), the content of a PNG, JPEG or BMP file.
 
     Raises:
-        tf.errors.InvalidArgumentError: when the graph runs: no such file, damaged, of another depth or with alpha or
-            palette, with an EXIF orientation, or more than `MAX_SIDE` pixels a side.
+        tf.errors.InvalidArgumentError: when the graph runs: another format, damaged, another bit depth, alpha or
+            palette, an EXIF orientation, or more than `MAX_SIDE` pixels per side.
     """
 
     def unknown() -> Any:
@@ -58,7 +58,7 @@ def decode(data: Any) -> Any:
 def _jpeg(data: Any) -> Any:
     shape = tf.io.extract_jpeg_shape(data)
     with _only_if(_fits(shape[0], shape[1]) & ((shape[2] == 1) | (shape[2] == 3)) & _is_upright(data)):
-        # TensorFlow's own choice is the fast, inexact transform: up to 7 grey levels off what training read.
+        # TensorFlow's default is the fast, inexact transform: up to 7 grey levels off the pixels that training read.
         return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
 
 
@@ -66,7 +66,7 @@ def _png(data: Any) -> Any:
     header = _bytes(data, 0, _PNG_HEADER)
     width, height = _big_endian(header[16:20]), _big_endian(header[20:24])
     depth, colour = header[24], header[25]
-    # Colour type 0 is grey, 2 is RGB; Pillow and TensorFlow spread 2 and 4 bits of grey over 0-255 alike.
+    # Colour type 0 is grey, 2 is RGB; Pillow and TensorFlow scale 2 and 4 bits of grey to 0-255 in the same way.
     readable = (depth == 8) & ((colour == 0) | (colour == 2)) | (colour == 0) & ((depth == 2) | (depth == 4))
     with _only_if(readable & _fits(height, width) & _is_upright(data)):
         return tf.io.decode_png(data, channels=3)
@@ -80,13 +80,13 @@ def _bmp(data: Any) -> Any:
     grey = (bits == 8) & _is_grey_palette(data, 14 + size, start)
     readable = (size >= 40) & (compression == 0) & (grey | (bits == 24) | (bits == 32))
     with _only_if(readable & _fits(height, width)):
-        # 32 bits are blue, green, red and nothing: decode_bmp does not drop a channel that it was not asked for.
+        # 32 bits are blue, green, red and padding, which decode_bmp does not drop by itself.
         pixels = tf.io.decode_image(data, channels=0, expand_animations=False)
         return tf.cond(bits == 8, lambda: tf.repeat(pixels[..., :1], 3, axis=-1), lambda: pixels[..., :3])
 
 
 def _is_grey_palette(data: Any, begin: Any, end: Any) -> Any:
-    """Whether entry i of a BMP's palette is the grey i, which is the only palette that TensorFlow reads rightly."""
+    """Returns whether entry i of a BMP palette is grey value i, the only palette that TensorFlow decodes correctly."""
     length = tf.clip_by_value(end - begin, 0, 1024)
     palette = tf.cast(tf.io.decode_raw(tf.strings.substr(data, tf.maximum(begin, 0), length), tf.uint8), tf.int32)
     entries = tf.reshape(palette[: tf.size(palette) // 4 * 4], (-1, 4))[:, :3]
@@ -112,7 +112,7 @@ def _starts_with(data: Any, prefix: bytes) -> Any:
 
 
 def _bytes(data: Any, begin: int, length: int) -> Any:
-    """Returns bytes as int32 (length,); zeros, which no check lets pass, where the file is shorter."""
+    """Returns bytes as int32 (length,); zeros, which fail every check, where the file is shorter."""
     held = tf.strings.substr(data, begin, tf.minimum(length, tf.strings.length(data) - begin))
     return tf.cast(tf.io.decode_raw(tf.strings.join([held, b"\0" * length]), tf.uint8), tf.int32)[:length]
 

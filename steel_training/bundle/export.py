@@ -1,4 +1,4 @@
-"""The exported models that TensorFlow and Keras load: a SavedModel from image bytes to answer, and `model.keras`."""
+"""Exports the SavedModel, from image bytes to prediction, and `model.keras`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from steel_training.bundle.layout import KERAS_MODEL, SAVED_MODEL, THRESHOLD
 from steel_training.training.preprocessing import resize
 
 _DECODED_AT_ONCE = 4
-"""Images of a batch that are decoded side by side: the largest allowed takes 75 MB until it is resized."""
+"""Images of a batch that are decoded in parallel: the largest allowed takes 75 MB until it is resized."""
 
 
 def export(model: Any, folder: Path, *, threshold: float, input_size: int, version: str) -> None:
@@ -24,7 +24,7 @@ def export(model: Any, folder: Path, *, threshold: float, input_size: int, versi
         folder: existing, empty.
         threshold: operating threshold on the score.
         input_size: side in pixels.
-        version: shown by the model with every answer.
+        version: returned by the model with every prediction.
     """
     model.save(folder / KERAS_MODEL)
 

@@ -1,4 +1,4 @@
-"""Golden samples: image files with the scores that the trained model gave them, to replay at any time later."""
+"""Golden samples: image files with the scores of the trained model, to verify an exported model."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from steel_training.bundle.layout import GOLDEN, GOLDEN_SAMPLES
 
 
 def choose_golden(labels: np.ndarray, scores: np.ndarray, threshold: float, number: int = GOLDEN_SAMPLES) -> np.ndarray:
-    """Chooses patches of both classes, nearest to the threshold through farthest from it.
+    """Chooses patches of both classes, from the nearest to the threshold to the farthest from it.
 
     Args:
         labels: int (n,), 0 or 1.
         scores: float (n,).
         threshold: operating threshold on the score.
-        number: how many, where there are that many; half of each class, as far as a class reaches.
+        number: how many at most; half of each class if there are enough.
 
     Returns:
         Indices, ascending.

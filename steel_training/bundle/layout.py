@@ -1,10 +1,10 @@
-"""Names of what lies in a bundle, and how far an answer may differ from the trained model's."""
+"""File names in a bundle, and the tolerances of its verification."""
 
 SAVED_MODEL, KERAS_MODEL = "saved_model", "model.keras"
 THRESHOLD, GATE, GOLDEN, CARD = "threshold.json", "gate.json", "golden", "model_card.md"
 LITE = {"float": "model.tflite", "int8": "model_int8.tflite"}
 LITE_RECORD = "lite.json"
-"""Which LiteRT files are in the bundle, and why not where one is left out."""
+"""Which LiteRT files are in the bundle, and why others are left out."""
 
 GOLDEN_SAMPLES = 16
 TOLERANCE = 1e-4

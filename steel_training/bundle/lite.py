@@ -1,7 +1,7 @@
-"""LiteRT files for small devices, float and int8, each included only when it decides as the trained model does.
+"""LiteRT files for small devices, float and int8, each included only if its predictions match the trained model's.
 
-A file takes pixels 0-255, float32 (n, size, size, 3), and gives the score (n, 1). It is checked on validation patches at the
-operating threshold, because a network that keeps its ranking may still slip under a threshold that was chosen for another.
+A file takes pixels 0-255, float32 (n, size, size, 3), and returns the score (n, 1). It is compared on validation patches at
+the operating threshold, because quantisation may shift scores across the threshold although their ranking is unchanged.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ log = logging.getLogger(__name__)
 
 RECALL_DROP, SPECIFICITY_DROP = 0.005, 0.02
 ROUNDING = 1e-5
-"""The operating threshold is the score of a validation patch: the last bit of a float must not decide about that one."""
+"""The operating threshold is the score of a validation patch: float rounding must not change the label of that patch."""
 CHECKED_PATCHES, REPRESENTATIVE_PATCHES = 1000, 200
 SECONDS = 60.0
-"""After this long no further quantisation is tried."""
+"""After this time no further quantisation is tried."""
 CALIBRATION_SECONDS = 15.0
-"""After this long the ranges seen so far must do: patches past the first dozens hardly widen them."""
+"""Time limit for calibrating ranges: patches after the first dozens hardly widen them."""
 
 _INT8_KINDS = ("dynamic range", "full int8")
-"""Int8 weights with float arithmetic, then int8 throughout: that takes a minute to make, and loses the small variances
-that the head divides by (of EfficientNetB0's defects nearly all)."""
+"""Int8 weights with float arithmetic, then full int8, which takes a minute to convert and loses the small variances that the
+head divides by (with EfficientNetB0, nearly all defects are missed)."""
 
 
 @dataclass(frozen=True)
 class LiteCheck:
-    """A LiteRT file against the Keras model.
+    """Comparison of a LiteRT file with the Keras model.
 
     Attributes:
         quantisation: `none`, `full int8` or `dynamic range`.
-        recall_drop: share of the validation defects lost at the operating threshold; negative where some are won.
-        specificity_drop: the same of clean patches.
+        recall_drop: drop of recall on validation at the operating threshold; negative for a gain.
+        specificity_drop: drop of specificity, likewise.
         max_difference: largest difference of a golden sample's score.
-        labels_differ: golden samples with another label.
+        labels_differ: number of golden samples with another label.
     """
 
     quantisation: str
@@ -82,7 +82,7 @@ def compare(
     threshold: float,
     quantisation: str,
 ) -> LiteCheck:
-    """Compares scores (n,) of both models on validation patches and golden samples. NaN in `lite` is never alike.
+    """Compares scores (n,) of both models on validation patches and golden samples. NaN in `lite` fails the comparison.
 
     Args:
         labels: of the validation patches, 0 or 1.
@@ -107,7 +107,7 @@ def compare(
 
 
 def balanced(labels: np.ndarray, most: int) -> np.ndarray:
-    """Returns indices, ascending, of defective patches and as many clean ones, `most` at most, spread over the part."""
+    """Returns indices, ascending, of defective patches and as many clean ones, at most `most` in total, spread evenly."""
     chosen = []
     defects = min(most // 2, int(np.sum(labels == 1)))
     for label in (1, 0):
@@ -126,15 +126,15 @@ def export_lite(
     validation: tuple[np.ndarray, np.ndarray, np.ndarray],
     golden: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, Any]:
-    """Writes the LiteRT files that pass their check, and `lite.json` with why another is left out.
+    """Writes the LiteRT files that pass their comparison, and `lite.json` with the reasons for leaving others out.
 
-    Dynamic range (int8 weights, float arithmetic) is tried first; where it fails its check, full int8. The record says which.
+    For int8, dynamic range (int8 weights, float arithmetic) is tried first, then full int8. The record says which one it is.
 
     Args:
         network: Keras model, pixels 0-255 (n, size, size, 3) → score (n, 1).
         folder: the bundle.
         threshold: operating threshold.
-        representative: training pixels (n, size, size, 3), float32, both classes; ranges of activations come from them.
+        representative: training pixels (n, size, size, 3), float32, of both classes, to calibrate activation ranges.
         validation: pixels, labels (n,), scores (n,) by the Keras model.
         golden: pixels and scores of the golden samples.
 
@@ -151,7 +151,7 @@ def export_lite(
         objection: str | None
         for kind in kinds:
             if reasons and time.monotonic() - started > SECONDS:
-                reasons.append(f"{kind}: not tried, {SECONDS:.0f} s were used up")
+                reasons.append(f"{kind}: not tried, the time limit of {SECONDS:.0f} s was reached")
                 break
             data = _convert(frozen, kind, representative)
             if isinstance(data, str):
@@ -193,7 +193,7 @@ _NOTHING_MEASURED: Mapping[str, Any] = {
 def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function from pixels (n, size, size, 3), float32, to scores (n,), patch by patch, of a LiteRT file."""
     with warnings.catch_warnings():
-        # TensorFlow says that its interpreter moves to a package of its own; the one of the pinned version is here.
+        # TensorFlow warns that its interpreter moves to another package; the pinned version still has it.
         warnings.simplefilter("ignore", UserWarning)
         interpreter = tf.lite.Interpreter(model_content=data, num_threads=2)
     interpreter.allocate_tensors()
@@ -208,25 +208,25 @@ def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _convert(frozen: Any, kind: str, representative: np.ndarray) -> bytes | str:
-    """Returns the file, or why it cannot be made."""
-    # It advises to give it the object whose variables it does not find, at every conversion.
+    """Returns the LiteRT file, or the reason why conversion failed."""
+    # The converter warns at every conversion that it is not given the object with the variables.
     absl_logging.set_verbosity(absl_logging.ERROR)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     if kind != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "full int8":
-        converter.representative_dataset = lambda: _for_a_while(representative)
+        converter.representative_dataset = lambda: _calibration_samples(representative)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     try:
         with warnings.catch_warnings():
-            # Float pixels go into a quantised file on purpose; the converter would rather be told their statistics.
+            # The input stays float on purpose; the converter warns about missing input statistics.
             warnings.simplefilter("ignore", UserWarning)
             return bytes(converter.convert())
     except Exception as error:
-        return f"cannot be converted ({str(error).strip().splitlines()[0][:200]})"
+        return f"conversion failed ({str(error).strip().splitlines()[0][:200]})"
 
 
-def _for_a_while(patches: np.ndarray) -> Iterator[list[np.ndarray]]:
+def _calibration_samples(patches: np.ndarray) -> Iterator[list[np.ndarray]]:
     started = time.monotonic()
     for patch in np.random.default_rng(0).permutation(patches):
         yield [patch[None]]

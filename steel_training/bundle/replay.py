@@ -1,7 +1,7 @@
-"""Replays a bundle's golden samples and prints what it measured, as one line of JSON.
+"""Scores a bundle's golden samples and prints the measurements as one line of JSON.
 
-Run by `verify` in a process of its own that has TensorFlow and not this package (`python -I replay.py BUNDLE`), so it
-imports nothing of it: what is proved is that the bundle needs nothing of us.
+`verify` runs it in a separate process (`python -I replay.py BUNDLE`) that has TensorFlow but not this package, to show that
+the bundle does not depend on the package. So this file must not import it.
 """
 
 import io
@@ -76,9 +76,9 @@ def latency(call: Callable[[int], object]) -> dict[str, float]:
 
 
 def peak_memory() -> float:
-    """Returns the largest resident size of this process, MiB.
+    """Returns the peak resident memory of this process in MiB.
 
-    Not `ru_maxrss`: on Linux a child inherits that of the process that started it.
+    Not `ru_maxrss`: on Linux a child process inherits its parent's.
     """
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
@@ -87,7 +87,7 @@ def peak_memory() -> float:
 
 
 def of_image(tf: Any, serve: Any, data: bytes) -> str:
-    """Returns what the SavedModel does with a file: `refused`, `scored`, or `not finite`."""
+    """Returns how the SavedModel handles a file: `refused`, `scored`, or `not finite`."""
     try:
         score = float(serve(image_bytes=tf.constant([data]))["score"].numpy()[0])
     except tf.errors.InvalidArgumentError:
@@ -98,7 +98,7 @@ def of_image(tf: Any, serve: Any, data: bytes) -> str:
 def of_lite(
     tf: Any, np: Any, path: Path, files: list[bytes], size: int, wanted: Any, threshold: float
 ) -> dict[str, Any]:
-    """Replays the golden samples through a LiteRT file; pixels are decoded here as a caller would."""
+    """Scores the golden samples with a LiteRT file; images are decoded as a caller would."""
     from PIL import Image
 
     interpreter = tf.lite.Interpreter(model_path=str(path), num_threads=2)
@@ -120,7 +120,7 @@ def of_lite(
 
 
 def odd_png(width: int = 37, height: int = 101) -> bytes:
-    """Returns a grey PNG of a size that no patch has."""
+    """Returns a grey PNG of a size that patches do not have."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,4 +1,4 @@
-"""Shows that a bundle answers as the trained model did, in a process that has TensorFlow and not this package."""
+"""Verifies that a bundle reproduces the trained model's predictions, in a process without this package."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _NO_LITE = {"included": False, "reason": "not exported", "bytes": None, "recall_
 
 
 class ExportDiffers(SteelTrainingError):
-    """The exported model could not be loaded, or answers otherwise than the trained one."""
+    """The exported model cannot be loaded, or its predictions differ from the trained model's."""
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """Replays the golden samples in a clean process that cannot import this package.
+    """Scores the golden samples in a clean process that cannot import this package.
 
     Returns:
-        What the process measured (see docs/bundle.md): differences of scores, labels and threshold, what it does with a
-        corrupt and an odd-sized image, latency in milliseconds, throughput at batch 32 in images a second, peak memory in
-        MiB, and the same of each LiteRT file.
+        The measurements (see docs/bundle.md): differences of scores, labels and threshold, the handling of a corrupt image
+        and of one of another size, latency in milliseconds, throughput at batch 32 in images per second, peak memory in
+        MiB, and the same for each LiteRT file.
 
     Raises:
-        ExportDiffers: it cannot be loaded there, gives other scores, labels or threshold than were recorded, scores a
-            file that is no image, or does not score one of an odd size.
+        ExportDiffers: the model cannot be loaded, its scores, labels or threshold differ from the recorded ones, it scores
+            a file that is not an image, or does not score an image of another size.
     """
-    # -I: no PYTHONPATH and no current folder, so that only installed packages count.
+    # -I: no PYTHONPATH and no current folder, so that only installed packages can be imported.
     script = Path(__file__).with_name("replay.py")
     try:
         done = subprocess.run(
@@ -46,16 +46,16 @@ def verify(folder: Path) -> dict[str, Any]:
     found = differences(measured)
     if found:
         raise ExportDiffers(
-            f"bundle.differs: the exported model answers otherwise than the trained one: {'; '.join(found)}. "
-            "Do not publish it; train again, and if it happens again look for a change of TensorFlow or of the bundle."
+            f"bundle.differs: predictions of the exported model differ from the trained model's: {'; '.join(found)}. "
+            "Do not publish it. Train again; if it happens again, look for a change in TensorFlow or in the export."
         )
     return {**measured, "tolerance": TOLERANCE}
 
 
 def differences(measured: Mapping[str, Any]) -> list[str]:
-    """Returns in words what of a replay is not as it must be; nothing where all is well."""
+    """Returns the failed checks of the verification as text; empty if all passed."""
     found = []
-    # A difference that is not a number is no small one.
+    # Written so that NaN fails.
     if not measured["max_difference"] <= TOLERANCE:
         found.append(f"scores differ by up to {measured['max_difference']:.6f} (at most {TOLERANCE})")
     if measured["labels_differ"]:
@@ -67,7 +67,7 @@ def differences(measured: Mapping[str, Any]) -> list[str]:
     if measured["corrupt_image"] != "refused" or measured["no_image"] != "refused":
         found.append("it scores a file that is torn or no image")
     if measured["odd_size_image"] != "scored":
-        found.append(f"an image of an odd size is {measured['odd_size_image']}")
+        found.append(f"an image of another size is {measured['odd_size_image']}")
     for name, lite in measured["lite"].items():
         if not lite["included"]:
             continue
@@ -79,14 +79,14 @@ def differences(measured: Mapping[str, Any]) -> list[str]:
 
 
 def _with_record(folder: Path, replayed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Joins what the export recorded of the LiteRT files with what the replay measured of those that are there."""
+    """Joins the export's record of the LiteRT files with the measurements of those that exist."""
     path = folder / LITE_RECORD
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     unmeasured = {"max_difference": None, "labels_differ": None, "latency_ms": None}
     joined = {}
     for name in LITE_TOLERANCE:
         recorded = record.get(name, _NO_LITE)
-        # A file that was recorded as included and is gone has no difference, which is never within tolerance.
+        # An included file that is missing has no difference, which is never within tolerance.
         measured = {**unmeasured, **replayed.get(name, {})} if recorded["included"] else {"latency_ms": None}
         joined[name] = {**unmeasured, **recorded, **measured}
     return joined

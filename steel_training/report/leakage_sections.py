@@ -148,7 +148,7 @@ def _state(probe: Mapping[str, Any]) -> str:
     if probe["passed"]:
         return "✓ passed"
     if probe.get("allowed"):
-        return "✗ ALARM, allowed by baseline.allow"
+        return "✗ ALARM, allowed by name"
     if not probe.get("judged", True):
         return "– not tested"
     return "✗ ALARM" if probe.get("decisive", True) else "△ warning"

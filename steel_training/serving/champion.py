@@ -1,7 +1,7 @@
-"""Keeps the champion in memory: looks at the pointer every few seconds, and changes over when it has moved.
+"""Keeps the champion loaded: polls the champion pointer and switches to a new champion.
 
-The new version is fetched, verified, loaded and warmed up beside the one that serves; then one reference changes. A
-request keeps the version that it began with. What cannot be loaded is logged, and the version before keeps serving.
+The new version is fetched, verified, loaded and warmed up while the current one serves; then one reference changes. A
+request keeps the version that it started with. A version that cannot be loaded is logged, and the current one keeps serving.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ChampionFollower:
     """The champion of a registry, loaded.
 
     Attributes:
-        problem: why the champion of the pointer is not the one that serves; `None` where it is, or where there is none.
+        problem: why the current champion does not serve; `None` if it does, or if there is no champion.
     """
 
     def __init__(self, registry: Registry, *, every: float) -> None:
@@ -42,22 +42,22 @@ class ChampionFollower:
         return self._model
 
     def start(self) -> None:
-        """Begins to look."""
+        """Starts polling."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it."""
+        """Stops polling."""
         self._stop.set()
 
-    def look(self) -> None:
-        """Looks at the pointer once, and changes over where it names another version than the one that serves."""
+    def poll(self) -> None:
+        """Polls the pointer once, and switches if it names another version than the one that serves."""
         champion: str | None = None
         try:
             champion, _ = self.registry.champion()
             if champion is None or (self._model is not None and champion == self._model.version):
                 self.problem = self._refused = None
                 return
-            # A version that cannot be loaded is not fetched again every few seconds; another one is, at once.
+            # A version that failed to load is retried with growing delay; another version is loaded at once.
             if champion == self._refused and time.monotonic() < self._again_at:
                 return
             started = time.monotonic()
@@ -82,5 +82,5 @@ class ChampionFollower:
 
     def _follow(self) -> None:
         while not self._stop.is_set():
-            self.look()
+            self.poll()
             self._stop.wait(self.every)

@@ -1,4 +1,4 @@
-"""The commands `predict`, `serve` and `models deploy`: their options, and what is said in the end."""
+"""The commands `predict`, `serve` and `models deploy`: options and output."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from steel_training.registry.commands import DEFAULT_NAME, Name, Store, models, 
 serving = typer.Typer(rich_markup_mode=None)
 
 
-def _between_two_looks(seconds: float | None) -> float | None:
-    # Not by a range of typer's, which lets nan pass.
+def _polling_interval(seconds: float | None) -> float | None:
+    # Not typer's own range check, which accepts nan.
     if seconds is not None and not 0.1 <= seconds <= 86_400:
         raise typer.BadParameter(f"{seconds:g} is not between 0.1 and 86400 seconds")
     return seconds
@@ -27,8 +27,8 @@ def predict(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="files to score")],
     store: Store,
     name: Name = DEFAULT_NAME,
-    version: Annotated[str | None, typer.Option(help="instead of the champion")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object an image")] = False,
+    version: Annotated[str | None, typer.Option(help="score with this version instead of the champion")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per image")] = False,
 ) -> int:
     """Score images with the champion."""
     from steel_training.serving.prediction import predict
@@ -53,20 +53,19 @@ def serve(
     port: Annotated[int, typer.Option(help="port to listen on")] = 8080,
     every: Annotated[
         float,
-        typer.Option(metavar="SECONDS", callback=_between_two_looks, help="between two looks for a new champion"),
+        typer.Option(metavar="SECONDS", callback=_polling_interval, help="polling interval for a new champion"),
     ] = 3.0,
 ) -> int:
-    """Answer KServe V2 requests for the champion, to try it.
+    """Serve the champion by the KServe V2 protocol, for testing.
 
-    The open inference protocol, without a login. Whoever reaches the port may use it: leave it on 127.0.0.1. For production see
-    docs/serving.md.
+    There is no login: anybody who can reach the port can use it, so leave it on 127.0.0.1. For production see docs/serving.md.
     """
     from steel_training.serving.server import serve
 
     registry = registry_at(store, name)
     if not 0 <= port <= 65_535:
-        raise UsageError(f"--port {port} is no port; expected 1 to 65535.")
-    sys.stderr.write(f"http://{host}:{port}/v2/models/{registry.name}  (Ctrl-C ends it)\n")
+        raise UsageError(f"--port {port} is not a valid port; expected 1 to 65535.")
+    sys.stderr.write(f"http://{host}:{port}/v2/models/{registry.name}  (Ctrl-C to stop)\n")
     serve(registry, host=host, port=port, every=every)
     return 0
 
@@ -74,20 +73,24 @@ def serve(
 @models.command()
 def deploy(
     store: Store,
-    to: Annotated[str, typer.Option(metavar="FOLDER", help="the model's base path: FOLDER/1/saved_model.pb, …")],
+    to: Annotated[str, typer.Option(metavar="FOLDER", help="base path of the model: FOLDER/1/saved_model.pb, …")],
     name: Name = DEFAULT_NAME,
     watch: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", callback=_between_two_looks, help="stay, and look for a new champion so often"),
+        typer.Option(
+            metavar="SECONDS",
+            callback=_polling_interval,
+            help="keep running, and poll for a new champion at this interval",
+        ),
     ] = None,
 ) -> int:
-    """Place the champion where TensorFlow Serving looks."""
+    """Copy the champion to the base path of TensorFlow Serving."""
     from steel_training.serving import deployment
 
     registry, base = registry_at(store, name), Path(to)
     if watch is not None:
         deployment.watch(registry, base, watch)
     deployed = deployment.deploy(registry, base)
-    state = "placed" if deployed.placed else "there already"
+    state = "deployed" if deployed.placed else "already deployed"
     sys.stdout.write(f"{base / str(deployed.number)}: version {deployed.version} ({state})\n")
     return 0

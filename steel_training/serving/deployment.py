@@ -1,6 +1,6 @@
-"""Puts the champion where TensorFlow Serving looks: BASE/1/saved_model.pb, BASE/2/saved_model.pb and so on.
+"""Deploys the champion to the base path of TensorFlow Serving: BASE/1/saved_model.pb, BASE/2/saved_model.pb and so on.
 
-TensorFlow Serving loads the highest number that it sees, as soon as it sees it, so a number appears by a rename.
+TensorFlow Serving loads the highest number as soon as it exists, so a number is created by a rename.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from steel_training.registry import Registry, VersionNotFound
 log = logging.getLogger(__name__)
 
 KEPT = 2
-# The SavedModel format's own place for what is not TensorFlow's.
+# The SavedModel format's folder for files that TensorFlow does not read.
 ORIGIN = Path("assets.extra", "steel_training.json")
 CHECKED = ".checked"
 _OCCUPIED = {errno.EEXIST, errno.ENOTEMPTY}
 
 
 class CannotDeploy(SteelTrainingError):
-    """The folder cannot be written."""
+    """The target folder cannot be written."""
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """The number under which a version stands, and whether it was placed just now."""
+    """The number of a deployed version, and whether it was deployed just now."""
 
     number: int
     version: str
@@ -45,18 +45,18 @@ class Deployed:
 
 
 def deploy(registry: Registry, base: Path) -> Deployed:
-    """Places the champion's SavedModel as the next number, unless the highest number is that version already.
+    """Copies the champion's SavedModel to the next number, unless the highest number is that version already.
 
     Args:
         registry: of the model.
-        base: folder that TensorFlow Serving reads as the model's base path; made where there is none.
+        base: base path of the model in TensorFlow Serving; created if missing.
 
     Returns:
-        Which number holds the champion now. The last `KEPT` numbers stay, earlier ones are removed.
+        The number of the champion. The last `KEPT` numbers are kept, earlier ones removed.
 
     Raises:
         VersionNotFound: there is no champion.
-        VersionDamaged: it is not what was published; nothing was placed.
+        VersionDamaged: its files are not those published; nothing was deployed.
         CannotDeploy: the folder cannot be written.
     """
     champion, _ = registry.champion()
@@ -75,7 +75,7 @@ def deploy(registry: Registry, base: Path) -> Deployed:
 
 
 def watch(registry: Registry, base: Path, every: float) -> NoReturn:
-    """Deploys every new champion, for ever. What goes wrong is logged and tried again; what stands there stays."""
+    """Deploys every new champion, until the process ends. Errors are logged and retried; the deployed version stays."""
     while True:
         try:
             deployed = deploy(registry, base)
@@ -84,9 +84,9 @@ def watch(registry: Registry, base: Path, every: float) -> NoReturn:
         except VersionNotFound as error:
             log.info("%s", error)
             with contextlib.suppress(CannotDeploy):
-                _touch(base)  # waiting for the first champion is no failure
+                _touch(base)  # waiting for the first champion is healthy
         except SteelTrainingError as error:
-            log.warning("%s; what is deployed stays", error)
+            log.warning("%s; the deployed version stays", error)
         time.sleep(every)
 
 
@@ -103,7 +103,7 @@ def _place(model: Path, base: Path, name: str, version: str) -> int:
             number = max(_numbers(base), default=0) + 1
             try:
                 staging.rename(base / str(number))
-            except OSError as error:  # another deployment took the number
+            except OSError as error:  # a concurrent deployment took the number
                 if error.errno not in _OCCUPIED:
                     raise
             else:
@@ -131,7 +131,7 @@ def _hidden(base: Path) -> Path:
 
 
 def _touch(base: Path) -> None:
-    """Leaves the time of the last look that succeeded, for a health check."""
+    """Records the time of the last successful poll, for the health check."""
     with _explained(base):
         base.mkdir(parents=True, exist_ok=True)
         (base / CHECKED).touch()
@@ -143,5 +143,5 @@ def _explained(base: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CannotDeploy(
-            f"{base} cannot be written ({error.strerror or error}); name a folder that can: --to FOLDER."
+            f"{base} cannot be written ({error.strerror or error}); name a writable folder: --to FOLDER."
         ) from error

@@ -1,4 +1,4 @@
-"""A published version in memory, ready to score."""
+"""A published version, loaded for inference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says of one image: score, label (0 clean, 1 defective), the threshold between them, its version."""
+    """Prediction for one image: score, label (0 clean, 1 defective), operating threshold, model version."""
 
     score: float
     label: int
@@ -27,16 +27,16 @@ class Answer:
 
 
 class LoadedModel:
-    """The SavedModel of one version. Its files are read at once and no longer needed afterwards."""
+    """The SavedModel of one version. Its files are not needed after loading."""
 
     def __init__(self, version: str, folder: Path) -> None:
         self.version = version
-        # The signature alone would not keep the variables alive.
+        # Kept because the signature does not keep the variables alive.
         self._module: Any = tf.saved_model.load(str(folder / SAVED_MODEL))
         self._signature: Any = self._module.signatures["serving_default"]
 
     def score(self, files: Sequence[bytes]) -> list[Answer]:
-        """Scores image files, as `images.without_tiff` returns them; any number, `BATCH` at a time. Thread-safe."""
+        """Scores image files, as returned by `images.without_tiff`, in batches of `BATCH`. Thread-safe."""
         answers: list[Answer] = []
         for start in range(0, len(files), BATCH):
             found = self._signature(image_bytes=tf.constant(files[start : start + BATCH]))
@@ -45,5 +45,5 @@ class LoadedModel:
         return answers
 
     def warm_up(self) -> None:
-        """Scores a black patch, so that no caller waits for what TensorFlow does at the first call."""
+        """Scores a black patch, so that no caller waits for TensorFlow's first call."""
         self.score([as_png(np.zeros((64, 64, 3), np.uint8))])

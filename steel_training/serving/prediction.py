@@ -13,7 +13,7 @@ from steel_training.serving.model import LoadedModel
 
 
 class ImageNotFound(UsageError):
-    """A file that should be scored does not exist or is no image."""
+    """A file to be scored does not exist or is not a supported image."""
 
 
 def predict(registry: Registry, images: Sequence[str], *, version: str | None = None) -> list[dict[str, Any]]:
@@ -22,14 +22,14 @@ def predict(registry: Registry, images: Sequence[str], *, version: str | None = 
     Args:
         registry: of the model.
         images: paths of PNG, JPEG, BMP or TIFF files, 8-bit, grey or RGB,
-            at most `images.MAX_SIDE` pixels a side.
-        version: instead of the champion.
+            at most `images.MAX_SIDE` pixels per side.
+        version: version to use instead of the champion.
 
     Returns:
-        One row an image: `image`, `score`, `label` (0 clean, 1 defective), `threshold`, `version`.
+        One row per image: `image`, `score`, `label` (0 clean, 1 defective), `threshold`, `version`.
 
     Raises:
-        ImageNotFound: a file is missing, no image, too large, or neither 8-bit grey nor RGB; nothing is scored then.
+        ImageNotFound: a file is missing, not an image, too large, or neither 8-bit grey nor RGB; nothing is scored.
         VersionNotFound: there is no such version, or no champion.
     """
     files = [_read(image) for image in images]
@@ -52,7 +52,7 @@ def _read(image: str) -> bytes:
         return without_tiff(Path(image).read_bytes())
     except OSError as error:
         raise ImageNotFound(
-            f"{image} cannot be read ({error.strerror}). Name existing PNG, JPEG, BMP or TIFF files."
+            f"{image} cannot be read ({error.strerror}). Expected an existing PNG, JPEG, BMP or TIFF file."
         ) from None
     except ImageUnreadable as error:
-        raise ImageNotFound(f"{image} is no image that can be scored: {error}.") from None
+        raise ImageNotFound(f"{image} cannot be scored: {error}.") from None

@@ -1,8 +1,8 @@
-"""The open inference protocol (KServe V2, REST): requests to image files, answers to tensors. Pure.
+"""The open inference protocol (KServe V2, REST): parses requests and formats responses; no I/O.
 
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol, with its binary tensor extension: a
-BYTES element is a little-endian uint32 length and so many bytes, and the JSON before them is as long as the header
-`Inference-Header-Content-Length` says.
+BYTES element is a little-endian uint32 length followed by that many bytes, and the header
+`Inference-Header-Content-Length` gives the length of the JSON before them.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ MAX_IMAGES = 64
 
 
 class BadRequest(UsageError):
-    """A request is not what the protocol or the model takes; answered with 400."""
+    """A request does not follow the protocol or does not fit the model; answered with 400."""
 
 
 class Inference:
-    """One request, taken apart.
+    """One parsed inference request.
 
     Attributes:
-        files: image files as they came, not looked at.
-        id: the caller's, to be repeated; `None` where there is none.
-        outputs: names of the tensors to return, in order, with whether each is wanted as binary data.
+        files: image files as received, not yet validated.
+        id: the request's id, repeated in the response; `None` without one.
+        outputs: names of the tensors to return, in order, and whether each is returned as binary data.
     """
 
     def __init__(self, body: bytes, header_length: str | None = None) -> None:
-        """Takes a request apart.
+        """Parses a request.
 
         Args:
             body: of the HTTP request.
-            header_length: value of `Inference-Header-Content-Length`; `None` where the body is all JSON.
+            header_length: value of `Inference-Header-Content-Length`; `None` where the whole body is JSON.
 
         Raises:
-            BadRequest: it is no request of the protocol, asks for what the model has not, or has over `MAX_IMAGES`.
+            BadRequest: the request does not follow the protocol, asks for an unknown output, or has over `MAX_IMAGES` images.
         """
         text, binary = _split(body, header_length)
         try:
             request = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise BadRequest(f"The request is no JSON: {error}") from None
+            raise BadRequest(f"The request is not valid JSON: {error}") from None
         if not isinstance(request, dict):
             raise BadRequest(f"The request is JSON of type {type(request).__name__}; expected an object with 'inputs'.")
         named = request.get("id")
@@ -60,12 +60,12 @@ class Inference:
 
 
 def answer(model: str, asked: Inference, found: Sequence[Answer]) -> tuple[bytes, dict[str, str]]:
-    """Returns body and headers of the answer.
+    """Returns body and headers of the response.
 
     Args:
-        model: its name.
+        model: name of the model.
         asked: the request.
-        found: one answer an image, in order.
+        found: one prediction per image, in order.
     """
     tensors, tail = [], b""
     for name, as_binary in asked.outputs.items():
@@ -111,11 +111,11 @@ def _files(inputs: Any, binary: bytes) -> list[bytes]:
     if size is not None:
         files = _unpacked(size, binary)
     elif binary:
-        raise BadRequest("There are bytes after the JSON, but the input has no parameter 'binary_data_size'.")
+        raise BadRequest("Binary data follows the JSON, but the input has no parameter 'binary_data_size'.")
     else:
         files = [_from_base64(place, text) for place, text in enumerate(_flat(tensor.get("data")))]
     if len(files) != count:
-        raise BadRequest(f"The shape says {count} images, but the data has {len(files)}.")
+        raise BadRequest(f"The shape has {count} images, but the data has {len(files)}.")
     return files
 
 
@@ -124,7 +124,7 @@ def _count(shape: Any) -> int:
     if not all(type(number) is int for number in numbers) or len(numbers) not in (1, 2) or numbers[1:] not in ([], [1]):
         raise BadRequest(f"The shape is {shape!r}; expected [n] or [n, 1].")
     if not 1 <= numbers[0] <= MAX_IMAGES:
-        raise BadRequest(f"{numbers[0]} images in one request; from 1 to {MAX_IMAGES} are taken.")
+        raise BadRequest(f"{numbers[0]} images in one request; from 1 to {MAX_IMAGES} are allowed.")
     return int(numbers[0])
 
 
@@ -138,7 +138,7 @@ def _from_base64(place: int, text: Any) -> bytes:
     try:
         return base64.b64decode(text.encode("ascii"), validate=True)
     except (AttributeError, UnicodeEncodeError, binascii.Error):
-        raise BadRequest(f"Image {place} is no base64 text.") from None
+        raise BadRequest(f"Image {place} is not valid base64.") from None
 
 
 def _unpacked(size: Any, binary: bytes) -> list[bytes]:
@@ -151,7 +151,7 @@ def _unpacked(size: Any, binary: bytes) -> list[bytes]:
         (length,) = struct.unpack_from("<I", binary, place)
         place += 4
         if place + length > len(binary):
-            raise BadRequest(f"An element says {length} bytes, but only {len(binary) - place} are left.")
+            raise BadRequest(f"An element has length {length}, but only {len(binary) - place} bytes are left.")
         files.append(binary[place : place + length])
         place += length
     return files
@@ -175,7 +175,7 @@ def _outputs(request: Mapping[str, Any]) -> dict[str, bool]:
     for one in wanted:
         name = one.get("name")
         if not isinstance(name, str) or name not in OUTPUTS:
-            raise BadRequest(f"There is no output {name!r}; the model gives {', '.join(OUTPUTS)}.")
+            raise BadRequest(f"There is no output {name!r}; the model has {', '.join(OUTPUTS)}.")
         found[name] = bool(_parameters(one).get("binary_data", all_binary))
     return found or dict.fromkeys(OUTPUTS, all_binary)
 

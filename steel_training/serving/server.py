@@ -1,7 +1,7 @@
-"""`steel-training serve`: the open inference protocol for the champion, for trying it out on one machine.
+"""`steel-training serve`: serves the champion by the open inference protocol, for testing on one machine.
 
-No login and no encryption. Limits keep one caller from taking the machine's memory: bytes of a request, images of a
-request, pixels of an image (read from its header before anything is decoded), and requests under way.
+No login and no encryption. Limits protect the machine's memory: size of a request, images per request, pixels per image
+(read from its header before decoding), and concurrent requests.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 32 * 2**20
 READ_ON = 8 * MAX_BODY
-MAX_UNDER_WAY = 32
+MAX_CONCURRENT = 32
 SCORING_THREADS = 2
-LOOK_EVERY_S = 3.0
+POLL_INTERVAL_S = 3.0
 
 
 class ServerMissing(SteelTrainingError):
     """Starlette or uvicorn is not installed."""
 
 
-def serve(registry: Registry, *, host: str, port: int, every: float = LOOK_EVERY_S) -> None:
+def serve(registry: Registry, *, host: str, port: int, every: float = POLL_INTERVAL_S) -> None:
     """Serves the champion until SIGINT or SIGTERM.
 
     Args:
         registry: of the model.
         host: address to listen on.
-        port: to listen on; 0 takes a free one, which the log names.
-        every: seconds between two looks at the champion pointer.
+        port: to listen on; 0 chooses a free one, which is logged.
+        every: polling interval of the champion pointer in seconds.
 
     Raises:
         ServerMissing: the packages of the extra `serve` are not installed.
@@ -60,8 +60,8 @@ def serve(registry: Registry, *, host: str, port: int, every: float = LOOK_EVERY
     uvicorn.run(application(registry, every=every), host=host, port=port, log_level="warning", timeout_keep_alive=30)
 
 
-def application(registry: Registry, *, every: float = LOOK_EVERY_S) -> Starlette:
-    """Returns the ASGI application; it follows the champion from its start-up on."""
+def application(registry: Registry, *, every: float = POLL_INTERVAL_S) -> Starlette:
+    """Returns the ASGI application; it follows the champion from start-up."""
     from starlette.applications import Starlette
     from starlette.routing import Route
 
@@ -96,7 +96,7 @@ def application(registry: Registry, *, every: float = LOOK_EVERY_S) -> Starlette
 
 
 class _Refused(Exception):
-    """A request that is answered with an error."""
+    """A request that is answered with an HTTP error."""
 
     def __init__(self, status_code: int, detail: str) -> None:
         super().__init__(detail)
@@ -110,8 +110,8 @@ async def _as_error(_: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
     if status == 500:
         log.error("a request failed", exc_info=error)
-    told = getattr(error, "detail", "The server failed on this request; its log says how.")
-    return JSONResponse({"error": told}, status_code=status)
+    detail = getattr(error, "detail", "Internal error; see the server's log.")
+    return JSONResponse({"error": detail}, status_code=status)
 
 
 class _Api:
@@ -119,7 +119,7 @@ class _Api:
         self.registry = registry
         self.follower = ChampionFollower(registry, every=every)
         self.pool = ThreadPoolExecutor(SCORING_THREADS, thread_name_prefix="scoring")
-        self.under_way = 0
+        self.in_progress = 0
 
     async def server(self, _: Request) -> Response:
         return _json(
@@ -139,7 +139,7 @@ class _Api:
 
     async def model(self, request: Request) -> Response:
         model = self._serving(request)
-        told: dict[str, Any] = {
+        described: dict[str, Any] = {
             "name": self.registry.name,
             "versions": [model.version],
             "platform": "tensorflow_savedmodel",
@@ -147,8 +147,8 @@ class _Api:
             "outputs": [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in OUTPUTS.items()],
         }
         if self.follower.problem is not None:
-            told["parameters"] = {"problem": self.follower.problem}
-        return _json(told)
+            described["parameters"] = {"problem": self.follower.problem}
+        return _json(described)
 
     async def model_ready(self, request: Request) -> Response:
         self._serving(request)
@@ -158,9 +158,9 @@ class _Api:
         from starlette.responses import Response
 
         model = self._serving(request)
-        if self.under_way >= MAX_UNDER_WAY:
-            raise _Refused(503, f"{MAX_UNDER_WAY} requests are under way; try again in a moment.")
-        self.under_way += 1
+        if self.in_progress >= MAX_CONCURRENT:
+            raise _Refused(503, f"{MAX_CONCURRENT} requests are already in progress; retry later.")
+        self.in_progress += 1
         try:
             body = await _body(request)
             loop = asyncio.get_running_loop()
@@ -169,7 +169,7 @@ class _Api:
         except (BadRequest, ImageUnreadable) as error:
             raise _Refused(400, str(error)) from None
         finally:
-            self.under_way -= 1
+            self.in_progress -= 1
         content, headers = answer(self.registry.name, asked, found)
         return Response(content, headers=headers)
 
@@ -181,7 +181,7 @@ class _Api:
         if model is None:
             raise _Refused(
                 503,
-                self.follower.problem or "There is no champion yet, or it is just being loaded; try again in a moment.",
+                self.follower.problem or "There is no champion yet, or it is still being loaded; retry later.",
             )
         if version is not None and version != model.version:
             raise _Refused(404, f"Version {version!r} is not served; the champion is {model.version}.")
@@ -200,7 +200,7 @@ def _work(model: LoadedModel, body: bytes, header_length: str | None) -> tuple[I
 
 
 async def _body(request: Request) -> bytes:
-    """Returns the body. One that is too large is read on for a while and thrown away, so that its sender hears why."""
+    """Returns the body. One that is too large is read further and discarded, so that the sender receives the error."""
     body, length = bytearray(), 0
     async for piece in request.stream():
         length += len(piece)
@@ -209,7 +209,7 @@ async def _body(request: Request) -> bytes:
         elif length > READ_ON:
             break
     if length > MAX_BODY:
-        raise _Refused(413, f"The request is larger than {MAX_BODY:,} bytes; send fewer images in one.")
+        raise _Refused(413, f"The request is larger than {MAX_BODY:,} bytes; send fewer images per request.")
     return bytes(body)
 
 

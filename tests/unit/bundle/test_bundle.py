@@ -71,7 +71,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_clean_process_without_this_package_gives_the_same_scores(exported: Path) -> None:
+def test_clean_process_reproduces_the_scores(exported: Path) -> None:
     measured = verify(exported)
     assert (measured["golden"], measured["labels_differ"], measured["foreign_modules"]) == (16, 0, [])
     assert measured["max_difference"] <= 1e-4
@@ -85,13 +85,13 @@ def test_a_clean_process_without_this_package_gives_the_same_scores(exported: Pa
     assert lite["latency_ms"]["p50"] > 0
 
 
-def test_the_memory_of_whoever_starts_the_check_is_not_counted(exported: Path) -> None:
+def test_memory_of_the_parent_process_is_not_counted(exported: Path) -> None:
     held = np.ones(2_500_000_000 // 8)
     measured = verify(exported)
     assert measured["memory_mb"] < held.nbytes / 2**20
 
 
-def test_a_lite_file_that_differs_or_is_gone_is_never_verified(exported: Path, tmp_path: Path) -> None:
+def test_changed_or_missing_lite_file_is_not_verified(exported: Path, tmp_path: Path) -> None:
     import shutil
 
     copy = tmp_path / "bundle"
@@ -101,7 +101,7 @@ def test_a_lite_file_that_differs_or_is_gone_is_never_verified(exported: Path, t
         verify(copy)
 
 
-def test_nothing_in_a_bundle_can_run_code(exported: Path) -> None:
+def test_bundle_contains_no_executable_code(exported: Path) -> None:
     import zipfile
 
     import keras
@@ -116,7 +116,7 @@ def test_nothing_in_a_bundle_can_run_code(exported: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["scores", "threshold", "model"])
-def test_an_export_that_differs_is_never_verified(exported: Path, tmp_path: Path, what: str) -> None:
+def test_export_that_differs_is_not_verified(exported: Path, tmp_path: Path, what: str) -> None:
     import shutil
 
     copy = tmp_path / "bundle"
@@ -137,7 +137,7 @@ def test_an_export_that_differs_is_never_verified(exported: Path, tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flips", [False, True])
-def test_the_real_network_is_exported_and_what_is_included_answers_alike(tmp_path: Path, flips: bool) -> None:
+def test_export_of_the_real_network_is_reproduced(tmp_path: Path, flips: bool) -> None:
     from steel_training.config import ModelConfig
     from steel_training.training.model_trainer import TransferLearningModel
 
@@ -174,7 +174,7 @@ def registry(exported: Path, tmp_path: Path) -> Registry:
     return found
 
 
-def test_prediction_gives_score_label_threshold_and_version(exported: Path, registry: Registry, tmp_path: Path) -> None:
+def test_prediction_has_score_label_and_version(exported: Path, registry: Registry, tmp_path: Path) -> None:
     golden = json.loads((exported / "golden" / "scores.json").read_text(encoding="utf-8"))
     rows = predict(registry, [str(exported / "golden" / name) for name in golden])
     for row, (name, expected) in zip(rows, golden.items(), strict=True):
@@ -183,7 +183,7 @@ def test_prediction_gives_score_label_threshold_and_version(exported: Path, regi
         assert (row["label"], row["threshold"], row["version"]) == (int(expected >= THRESHOLD), THRESHOLD, "v1")
 
 
-def test_a_tiff_is_scored_as_its_pixels(registry: Registry, tmp_path: Path) -> None:
+def test_tiff_is_scored_by_its_pixels(registry: Registry, tmp_path: Path) -> None:
     for kind in ("TIFF", "PNG"):
         (tmp_path / f"x.{kind}").write_bytes(encoded(picture(1), kind))
     tiff, png = predict(registry, [str(tmp_path / "x.TIFF"), str(tmp_path / "x.PNG")])
@@ -194,9 +194,7 @@ def test_a_tiff_is_scored_as_its_pixels(registry: Registry, tmp_path: Path) -> N
     ("content", "said"),
     [(None, "cannot be read"), (b"text", "no image that can be scored"), (encoded(picture(1).convert("RGBA")), "RGBA")],
 )
-def test_what_is_no_image_is_refused_before_anything_is_scored(
-    registry: Registry, tmp_path: Path, content, said
-) -> None:
+def test_invalid_image_is_refused_before_scoring(registry: Registry, tmp_path: Path, content, said) -> None:
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"
     good.write_bytes(encoded(picture(1)))
     if content is not None:
@@ -206,7 +204,7 @@ def test_what_is_no_image_is_refused_before_anything_is_scored(
     assert isinstance(told.value, UsageError)
 
 
-def test_a_damaged_or_missing_version_is_not_served(registry: Registry, tmp_path: Path) -> None:
+def test_damaged_or_missing_version_is_not_served(registry: Registry, tmp_path: Path) -> None:
     image = tmp_path / "x.png"
     image.write_bytes(encoded(picture(1)))
     with pytest.raises(VersionNotFound, match="no version v9"):

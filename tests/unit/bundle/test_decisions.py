@@ -24,19 +24,19 @@ from steel_training.bundle.lite import LiteCheck, balanced, compare
         (LiteCheck("none", 0.0, 0.0, float("nan"), 0), "golden score"),
     ],
 )
-def test_a_lite_file_is_left_out_when_it_decides_otherwise(check: LiteCheck, said: str | None) -> None:
+def test_lite_file_that_predicts_differently_is_left_out(check: LiteCheck, said: str | None) -> None:
     objection = check.objection(0.05)
     assert objection is None if said is None else said in str(objection)
 
 
 @pytest.mark.parametrize("broken", [np.ones(8), np.zeros(8), np.full(8, np.nan)])
-def test_a_file_that_calls_everything_one_class_or_nothing_cannot_pass(broken: np.ndarray) -> None:
+def test_lite_file_predicting_one_class_cannot_pass(broken: np.ndarray) -> None:
     labels, scores = np.array([0, 1] * 4), np.array([0.1, 0.9] * 4)
     check = compare(labels, scores, broken, scores, broken, threshold=0.5, quantisation="none")
     assert check.objection(2.0) is not None
 
 
-def test_a_patch_that_the_threshold_was_taken_from_is_not_lost_to_a_rounding() -> None:
+def test_rounding_keeps_the_patch_of_the_threshold() -> None:
     labels, scores = np.array([0, 1] * 4), np.array([0.1, 0.9] * 4)
     check = compare(labels, scores, scores - 2e-6, scores[:2], scores[:2] - 2e-6, threshold=0.9, quantisation="none")
     assert check.recall_drop == 0
@@ -44,7 +44,7 @@ def test_a_patch_that_the_threshold_was_taken_from_is_not_lost_to_a_rounding() -
     assert check.recall_drop == 1
 
 
-def test_golden_samples_are_of_both_classes_and_reach_from_the_threshold_to_the_far_ends() -> None:
+def test_golden_samples_cover_both_classes_and_scores() -> None:
     scores = np.linspace(0, 1, 200)
     labels = (np.arange(200) % 4 == 0).astype(int)
     chosen = choose_golden(labels, scores, 0.4)
@@ -58,12 +58,12 @@ def test_golden_samples_are_of_both_classes_and_reach_from_the_threshold_to_the_
 
 
 @pytest.mark.parametrize(("defects", "patches"), [(0, 20), (20, 20), (3, 40), (3, 10)])
-def test_a_rare_class_is_made_up_for_by_the_other(defects: int, patches: int) -> None:
+def test_rare_class_is_filled_up_with_the_other(defects: int, patches: int) -> None:
     labels = (np.arange(patches) < defects).astype(int)
     assert len(set(choose_golden(labels, np.linspace(0, 1, patches), 0.5))) == min(16, patches)
 
 
-def test_a_balanced_choice_holds_every_defect_and_as_many_clean_patches_up_to_its_size() -> None:
+def test_balanced_choice_is_half_defects_within_its_size() -> None:
     labels = (np.arange(1000) % 10 == 0).astype(int)
     assert (labels[balanced(labels, 400)] == 1).sum() == 100
     assert len(balanced(labels, 400)) == 200
@@ -91,11 +91,11 @@ def card(**changed: object) -> str:
     return model_card(content, judged)
 
 
-def test_the_card_tells_figures_targets_speed_and_why_a_file_is_missing() -> None:
+def test_card_has_metrics_speed_and_left_out_files() -> None:
     text = card()
     assert "missed 4 of 100 defects" in text
     assert "| recall | 0.9600 | 0.9400 | 0.9500 |" in text
     assert "`model_int8.tflite` is left out: recall on validation drops by 2.0 points" in text
-    assert "9.0 ms an image" in text
-    assert "To make it again" not in text
+    assert "9.0 ms per image" in text
+    assert "To reproduce it" not in text
     assert "steel-training run d" in card(reproduce="steel-training run d")

@@ -10,7 +10,7 @@ from steel_training.registry import Registry
 from steel_training.serving.champion import ChampionFollower
 
 
-def test_a_damaged_champion_is_fetched_seldom_and_the_next_one_at_once(registry, monkeypatch) -> None:
+def test_damaged_champion_is_retried_with_growing_delay(registry, monkeypatch) -> None:
     fetched = []
     bundle = Registry.bundle
 
@@ -20,27 +20,27 @@ def test_a_damaged_champion_is_fetched_seldom_and_the_next_one_at_once(registry,
 
     monkeypatch.setattr(Registry, "bundle", counted)
     follower = ChampionFollower(registry, every=3600)
-    follower.look()
+    follower.poll()
     assert (follower.model.version, follower.problem) == ("v1", None)
     registry.promote("v2")
     registry.store.write("models/steel-defects/versions/v2/threshold.json", b"{}")
     for _ in range(3):
-        follower.look()
+        follower.poll()
     assert fetched == ["v1", "v2"]
     assert (follower.model.version, "threshold.json of version v2" in follower.problem) == ("v1", True)
     registry.rollback()
-    follower.look()
+    follower.poll()
     assert (follower.model.version, follower.problem) == ("v1", None)
     assert fetched == ["v1", "v2"], "what serves already is not fetched again"
 
 
-def test_without_its_two_packages_serve_says_what_to_install(registry, monkeypatch, capsys) -> None:
+def test_serve_names_missing_packages(registry, monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["serve", "--store", registry.store.uri]) == 1
     assert "pip install 'steel-training[serve]'" in capsys.readouterr().err
 
 
-def test_only_serving_loads_a_web_server() -> None:
+def test_only_serve_imports_a_web_server() -> None:
     source = "import sys, steel_training.cli, steel_training.serving.server; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stdout.split()
     assert not {"starlette", "uvicorn"} & set(loaded)

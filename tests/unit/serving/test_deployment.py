@@ -1,4 +1,4 @@
-"""TensorFlow Serving finds whole numbered models, the highest of them the champion, and no more than it needs."""
+"""TensorFlow Serving finds complete numbered models, the highest of which is the champion."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def numbers(base: Path) -> list[str]:
     return sorted(path.name for path in base.iterdir() if not path.name.startswith("."))
 
 
-def test_the_champion_is_placed_under_the_next_number_and_tensorflow_loads_it(registry, tmp_path, picture) -> None:
+def test_champion_is_deployed_under_the_next_number(registry, tmp_path, picture) -> None:
     import tensorflow as tf
 
     base = tmp_path / "served" / "steel-defects"
@@ -38,7 +38,7 @@ def test_the_champion_is_placed_under_the_next_number_and_tensorflow_loads_it(re
     assert {path.name for path in base.iterdir()} == {"2", "3", ".checked"}
 
 
-def test_a_damaged_champion_is_not_deployed_and_what_stands_there_stays(registry, tmp_path) -> None:
+def test_damaged_champion_is_not_deployed(registry, tmp_path) -> None:
     base = tmp_path / "served"
     deploy(registry, base)
     registry.promote("v2")
@@ -48,7 +48,7 @@ def test_a_damaged_champion_is_not_deployed_and_what_stands_there_stays(registry
     assert numbers(base) == ["1"]
 
 
-def test_without_a_champion_or_a_folder_to_write_the_message_says_what_to_do(registry, tmp_path) -> None:
+def test_missing_champion_or_read_only_folder_is_named(registry, tmp_path) -> None:
     with pytest.raises(VersionNotFound, match="no champion"):
         deploy(Registry(open_storage(tmp_path / "empty"), "steel-defects"), tmp_path / "served")
     (tmp_path / "file").write_text("", encoding="utf-8")
@@ -56,7 +56,7 @@ def test_without_a_champion_or_a_folder_to_write_the_message_says_what_to_do(reg
         deploy(registry, tmp_path / "file" / "below")
 
 
-def test_a_reader_never_sees_half_a_model(registry, tmp_path, wait_until) -> None:
+def test_reader_never_sees_an_incomplete_model(registry, tmp_path, wait_until) -> None:
     """What TensorFlow Serving does: look for the highest number, then read it."""
     base, done, torn, looks = tmp_path / "served", threading.Event(), [], []
 
@@ -84,15 +84,15 @@ def test_a_reader_never_sees_half_a_model(registry, tmp_path, wait_until) -> Non
     assert numbers(base) == ["11", "12"]
 
 
-def test_the_command_says_where_the_champion_stands(registry, tmp_path, capsys) -> None:
+def test_command_prints_where_the_champion_is(registry, tmp_path, capsys) -> None:
     words = ["models", "deploy", "--store", registry.store.uri, "--to", str(tmp_path / "served")]
     assert main(words) == 0
-    assert capsys.readouterr().out == f"{tmp_path}/served/1: version v1 (placed)\n"
+    assert capsys.readouterr().out == f"{tmp_path}/served/1: version v1 (deployed)\n"
     assert main(words) == 0
-    assert "there already" in capsys.readouterr().out
+    assert "already deployed" in capsys.readouterr().out
 
 
-def test_the_watcher_places_every_new_champion_until_it_is_told_to_stop(registry, tmp_path, wait_until) -> None:
+def test_watcher_deploys_every_new_champion(registry, tmp_path, wait_until) -> None:
     base = tmp_path / "served"
     words = ["models", "deploy", "--store", registry.store.uri, "--to", str(base), "--watch", "0.2"]
     process = subprocess.Popen([sys.executable, "-m", "steel_training", *words], env=dict(os.environ))

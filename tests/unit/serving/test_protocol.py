@@ -36,14 +36,14 @@ def test_files_arrive_as_they_were_sent(files: list[bytes], column: bool) -> Non
 @pytest.mark.parametrize(
     ("request_body", "said"),
     [
-        (b"", "no JSON"),
-        (b"\xff", "no JSON"),
+        (b"", "not valid JSON"),
+        (b"\xff", "not valid JSON"),
         (b"[]", "type list"),
         (b"{}", "list of one tensor"),
         (b'{"inputs": [{}, {}]}', "list of one tensor"),
         (body(name="pixels"), "takes 'image_bytes' of BYTES"),
         (body(datatype="FP32"), "takes 'image_bytes' of BYTES"),
-        (body(shape=[2]), "says 2 images, but the data has 1"),
+        (body(shape=[2]), "has 2 images, but the data has 1"),
         (body(shape=[]), "expected [n]"),
         (body(shape=[True]), "expected [n]"),
         (body(shape=[1, 3]), "expected [n]"),
@@ -51,9 +51,9 @@ def test_files_arrive_as_they_were_sent(files: list[bytes], column: bool) -> Non
         (body(shape=[0], data=[]), "from 1 to"),
         (body(shape=[MAX_IMAGES + 1], data=[FILE] * (MAX_IMAGES + 1)), "from 1 to"),
         (body(data=None), "no 'data'"),
-        (body(data=["é"]), "Image 0 is no base64"),
-        (body(data=["a"]), "Image 0 is no base64"),
-        (body(data=[1]), "Image 0 is no base64"),
+        (body(data=["é"]), "Image 0 is not valid base64"),
+        (body(data=["a"]), "Image 0 is not valid base64"),
+        (body(data=[1]), "Image 0 is not valid base64"),
         (body(parameters=3), "must be an object"),
         (body(parameters={"binary_data_size": 3}), "but 0 bytes follow"),
         (json.dumps({**json.loads(body()), "outputs": [{"name": "accuracy"}]}).encode(), "no output 'accuracy'"),
@@ -61,20 +61,20 @@ def test_files_arrive_as_they_were_sent(files: list[bytes], column: bool) -> Non
         (json.dumps({**json.loads(body()), "outputs": "score"}).encode(), "list of objects"),
     ],
 )
-def test_a_wrong_request_is_refused_with_its_reason(request_body: bytes, said: str) -> None:
+def test_invalid_request_is_refused_with_a_reason(request_body: bytes, said: str) -> None:
     with pytest.raises(BadRequest) as told:
         Inference(request_body)
     assert said in str(told.value)
 
 
 @pytest.mark.parametrize("length", ["", "-1", "1e3", "99999", "²", "9" * 30])
-def test_a_wrong_length_of_the_json_is_refused(length: str) -> None:
+def test_wrong_json_length_is_refused(length: str) -> None:
     with pytest.raises(BadRequest, match="Inference-Header-Content-Length"):
         Inference(body(), length)
 
 
 @given(st.binary(max_size=40), st.integers(0, 60))
-def test_whatever_follows_the_json_is_taken_apart_or_refused(tail: bytes, count: int) -> None:
+def test_binary_data_is_parsed_or_refused(tail: bytes, count: int) -> None:
     text = body(shape=[max(count, 1)], parameters={"binary_data_size": len(tail)})
     try:
         files = Inference(text + tail, str(len(text))).files
@@ -99,14 +99,14 @@ TENSOR = st.fixed_dictionaries({}, optional=dict.fromkeys(("shape", "data", "par
     )
 )
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_json_makes_it_fail_in_another_way(request_json: dict) -> None:
+def test_any_json_is_parsed_or_refused(request_json: dict) -> None:
     for tensor in request_json["inputs"]:
         tensor.update({"name": "image_bytes", "datatype": "BYTES"})
     with contextlib.suppress(BadRequest):
         Inference(json.dumps(request_json).encode())
 
 
-def test_an_answer_repeats_the_id_and_holds_the_tensors_that_were_asked_for() -> None:
+def test_response_has_the_id_and_requested_outputs() -> None:
     asked = json.loads(body())
     asked.update({"id": "42", "outputs": [{"name": "label"}, {"name": "version"}]})
     content, headers = answer("steel", Inference(json.dumps(asked).encode()), [Answer(0.25, 1, 0.5, "v1")])
@@ -122,7 +122,7 @@ def test_an_answer_repeats_the_id_and_holds_the_tensors_that_were_asked_for() ->
     assert headers == {"Content-Type": "application/json"}
 
 
-def test_a_client_that_wants_everything_binary_gets_it_so() -> None:
+def test_binary_output_for_all_tensors() -> None:
     asked = {**json.loads(body()), "parameters": {"binary_data_output": True}}
     content, headers = answer("steel", Inference(json.dumps(asked).encode()), [Answer(0.25, 1, 0.5, "v1")])
     length = int(headers["Inference-Header-Content-Length"])

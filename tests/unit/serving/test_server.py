@@ -38,9 +38,7 @@ def peak_memory(pid: int) -> int:
     raise AssertionError
 
 
-def test_the_server_answers_as_predict_refuses_what_would_hurt_and_follows_the_champion(
-    registry, serve, picture, bomb, tmp_path: Path
-) -> None:
+def test_server_predicts_limits_and_follows_champion(registry, serve, picture, bomb, tmp_path: Path) -> None:
     files = [picture(1), picture(2, (40, 50, 3), "JPEG"), picture(3, (64, 64), "BMP"), picture(4, kind="TIFF")]
     for number, data in enumerate(files):
         (tmp_path / f"{number}.img").write_bytes(data)
@@ -147,7 +145,7 @@ def changes_over_without_losing_a_request(server, file: bytes, repair: Callable[
     assert {(version, threshold) for _, version, threshold in answers} == {("v1", 0.4), ("v2", 0.5)}
 
 
-def test_without_a_champion_it_lives_is_not_ready_and_takes_the_first_one_up(registry, serve, picture) -> None:
+def test_server_without_champion_is_live_not_ready(registry, serve, picture) -> None:
     pointer = "models/steel-defects/champion.json"
     Path(registry.store.uri, pointer).unlink()
     server = serve(registry)
