@@ -123,5 +123,5 @@ def test_an_overlay_leaves_steel_grey_where_nothing_was_seen_and_outlines_the_st
 
 
 def test_a_network_without_taps_is_refused() -> None:
-    with pytest.raises(NothingToExplain, match="no taps"):
+    with pytest.raises(NothingToExplain, match="no feature layers"):
         heat_maps(BaselineCNN(Config().baseline).keras_model, np.zeros((1, 64, 64, 3)))
