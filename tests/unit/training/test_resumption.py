@@ -98,7 +98,7 @@ def test_broken_off_after_every_epoch_a_training_ends_as_it_would_have(
         assert len(set(ended.history["learning_rate"])) > 1, "and so does the one of the rate"
     assert all(np.array_equal(one, other) for one, other in zip(found, weights, strict=True))
     for number in range(1, attempt + 1):
-        assert f"{stage}  goes on after epoch {number}" in caplog.text
+        assert f"{stage}  resumes after epoch {number}" in caplog.text
 
     def rows(folder: str) -> list[list[str]]:
         lines = (tmp_path / folder / "results.csv").read_text().splitlines()
@@ -133,7 +133,7 @@ def test_a_store_that_cannot_be_written_does_not_end_a_training(
 
     training, _ = train("check_baseline", parts, tmp_path, Full(open_storage(tmp_path / "store"), "r", "inputs"))
     assert training.stopped == "early"
-    assert "epoch 1 cannot be kept; training goes on. No space left on device" in caplog.text
+    assert "the state after epoch 1 cannot be saved; training continues. No space left on device" in caplog.text
 
 
 def test_keeping_takes_a_small_share_of_the_time(

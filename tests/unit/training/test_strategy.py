@@ -56,7 +56,7 @@ def test_the_chief_is_the_named_one_or_the_first_worker(
 @pytest.mark.parametrize(
     ("environment", "told"),
     [
-        ({"TF_CONFIG": "worker 0"}, "is no JSON"),
+        ({"TF_CONFIG": "worker 0"}, "is not valid JSON"),
         ({"TF_CONFIG": "[1]"}, "JSON list, expected an object"),
         (tf_config(PAIR), "expected lists of addresses by kind of task"),
         (tf_config({"worker": PAIR, "ps": ["p:1"]}), "tasks of kind ps"),
@@ -116,7 +116,7 @@ def test_only_the_chief_does_what_is_not_done_together(
 ) -> None:
     dataset = ["--dataset", str(tmp_path)] if stage == "resolve_dataset" else []
     assert main([stage, "--run-id", "r", "--store", str(tmp_path / "store"), *dataset]) == 2
-    assert f"has no part in {stage}" in capsys.readouterr().err
+    assert f"does not take part in {stage}" in capsys.readouterr().err
     assert not (tmp_path / "store").exists()
 
 
