@@ -34,7 +34,7 @@ class Calibration:
     bins: tuple[Bin, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
+        """Return the fields as JSON values."""
         return {"shift": self.shift, "ece": self.ece, "bins": [asdict(each) for each in self.bins]}
 
 

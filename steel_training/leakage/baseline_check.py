@@ -45,12 +45,12 @@ LEARNING_PROBES = (
 """Probes that try to predict the label from something other than the defect."""
 
 
-def probe_dataset(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> list[Probe]:
+def probe_dataset(profile: pd.DataFrame, keypoints: Sequence[bytes | None], pixels: Pixels) -> list[Probe]:
     """Run every probe that needs no network, cheap ones first.
 
     Args:
         profile: one row per patch: manifest, `part`, `group` and `Measures`.
-        anchors: of every row, as `Measures.anchors`.
+        keypoints: of every row, as `Measures.anchors`.
         pixels: returns the grey values of the patch in a row, uint8 (height, width).
     """
     labels = pd.to_numeric(profile["label"], errors="coerce")
@@ -61,7 +61,7 @@ def probe_dataset(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels
         identical_pixels(profile),
         contradicting_labels(profile),
         coordinates(profile),
-        *same_surface(profile, anchors, pixels),
+        *same_surface(profile, keypoints, pixels),
         *(probe(whole) for probe in LEARNING_PROBES),
     ]
 

@@ -89,7 +89,7 @@ def write_pair_images(folder: Path, probes: Sequence[Probe], profile: pd.DataFra
 
 
 def read_pair_images(folder: Path) -> list[Shown]:
-    """Return what `keep_pictures` left in the folder of a stage; empty where it left nothing."""
+    """Return the pairs that `write_pair_images` wrote to the folder of a stage; empty if there are none."""
     path = folder / FOLDER / INDEX
     if not path.is_file():
         return []

@@ -25,15 +25,15 @@ _WORDING = {
 }
 
 
-def same_surface(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> list[Probe]:
+def same_surface(profile: pd.DataFrame, keypoints: Sequence[bytes | None], pixels: Pixels) -> list[Probe]:
     """Find the same steel in different splits, whatever the ids say; one result per kind of copy.
 
     Args:
         profile: one row per patch.
-        anchors: keypoints of every row, `KEYPOINT` as bytes.
+        keypoints: of every row, `KEYPOINT` as bytes.
         pixels: reads a patch; called for candidate pairs only.
     """
-    found = list(_common(profile, anchors, pixels))
+    found = list(_common(profile, keypoints, pixels))
     return [_verdict(code, [pair for pair in found if _code_of(pair) == code], profile) for code in _WORDING]
 
 
@@ -44,10 +44,10 @@ def _code_of(pair: MatchedPair) -> str:
     return "leak.near_duplicate" if pair.registration.common >= _WHOLE else "leak.overlap"
 
 
-def _common(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> Iterator[MatchedPair]:
+def _common(profile: pd.DataFrame, keypoints: Sequence[bytes | None], pixels: Pixels) -> Iterator[MatchedPair]:
     hashes = profile["pixel_hash"].fillna("").to_numpy(str)
     split = pd.factorize(profile["part"])[0]
-    for pair in same_surface_pairs(anchors, split, pixels):
+    for pair in same_surface_pairs(keypoints, split, pixels):
         if hashes[pair.first] != hashes[pair.second]:  # the others are reported by `identical_pixels`
             yield pair
 

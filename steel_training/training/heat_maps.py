@@ -166,8 +166,8 @@ def _heat_map_function(network: Any) -> Callable[[np.ndarray], np.ndarray]:
             activation, hidden = paths(pixels, training=False)
             logit = tf.matmul(hidden, last.kernel)
         gradient = tape.gradient(logit, activation)
-        unlike = activation - tf.reduce_mean(activation, axis=(1, 2), keepdims=True)
-        found = tf.nn.relu(tf.reduce_sum(gradient * unlike, axis=-1, keepdims=True))
+        deviation = activation - tf.reduce_mean(activation, axis=(1, 2), keepdims=True)
+        found = tf.nn.relu(tf.reduce_sum(gradient * deviation, axis=-1, keepdims=True))
         return tf.image.resize(found, (size, size))[..., 0]
 
     return lambda pixels: np.asarray(compute(tf.constant(pixels)))
