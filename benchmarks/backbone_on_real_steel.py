@@ -1,11 +1,11 @@
-"""What frozen features are worth on real steel: mean over 5 folds of photographs, for one or several weights files.
+"""AUC of frozen features on real steel: mean over 5 folds by source image, for one or several weights files.
 
     python benchmarks/backbone_on_real_steel.py DATASET WEIGHTS… [--head]
 
 DATASET is a dataset of 64-pixel patches (`steel-training ingest masks … --patch 64 --stride 64 --edges leave --keep-defective 0.33`).
 For each of WEIGHTS (a file, `steel`, `imagenet` or `none`): AUC of a logistic regression on the means of the network's
-top, on the means and deviations of the five depths that the head sees, and, with --head, of the head alone with the
-LOCKED rate and epochs. Prints Markdown.
+top, on the means and standard deviations of the five feature layers that the head uses, and, with --head, of the head alone with the
+default learning rate and epochs. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SIZE, FOLDS, SEED = 128, 5, 20
 
 
 def features(weights: str, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns pooled features (n, channels) of the top and of the taps, for pixels uint8 (n, 64, 64, 3)."""
+    """Returns pooled features (n, channels) of the top and of the feature layers, for pixels uint8 (n, 64, 64, 3)."""
     import keras
     import tensorflow as tf
 
@@ -67,7 +67,7 @@ def logistic(x: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> list[tupl
 
 
 def head_alone(x: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> list[tuple[float, float]]:
-    """The head of the transfer model, 20 epochs at 1e-4 (LOCKED), on features of the five depths."""
+    """The head of the transfer model, 20 epochs at 1e-4 (design default), on the features of the five layers."""
     import keras
     from sklearn.metrics import precision_recall_curve, roc_auc_score
     from sklearn.model_selection import StratifiedGroupKFold

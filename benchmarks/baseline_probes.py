@@ -1,9 +1,9 @@
-"""How often what the baseline CNN shows is right: too good at once, collapse, plain properties ahead of it. The table of docs/leakage.md.
+"""Detection and false-alarm rates of the probes on the baseline CNN: too good, collapse, simple cues. The table of docs/leakage.md.
 
     python benchmarks/baseline_probes.py [--seeds 20] [--minutes M] [--strips] [--photographs IMAGES MASKS]
 
-Trains the baseline CNN of a run on honest steel, on steel whose defective patches bear a faint mark that no other probe knows, and on
-steel whose labels are shuffled. Every seed draws other steel and another split. Prints Markdown.
+Trains the baseline CNN of a run on data without leaks, on data whose defective patches have a faint mark that no other probe detects, and
+with shuffled labels. Every seed draws other steel and another split. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CODES = (
 
 
 def marked(data: Data, _: np.random.Generator) -> Data:
-    """Puts a checkerboard of 25 grey values into a corner of 8 pixels of every defective patch: a stamp of some software."""
+    """Put a checkerboard of 25 grey values into a corner of 8 pixels of every defective patch: a stamp of some software."""
     board = 25 * (np.indices((8, 8)).sum(0) % 2)
 
     def stamped(pixels: np.ndarray) -> np.ndarray:
@@ -58,14 +58,14 @@ def shuffled(data: Data, random: np.random.Generator) -> Data:
 
 
 KINDS: dict[str, tuple[Callable[[Data, np.random.Generator], Data], set[str]]] = {
-    "honest": (lambda data, _: data, set()),
+    "without leaks": (lambda data, _: data, set()),
     "defects bear a stamp": (marked, {"leak.too_good"}),
     "labels shuffled": (shuffled, {code for code in CODES if code.startswith("collapse.")}),
 }
 
 
 def probes_of(data: Data, seed: int) -> list[Probe]:
-    """Trains the baseline CNN and asks every probe that comes after it."""
+    """Train the baseline CNN and run every probe that comes after it."""
     config = Config.model_validate({"data": {"seed": seed}})
     with tempfile.TemporaryDirectory() as scratch:
         for number, patch in enumerate(data):
@@ -131,9 +131,9 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))
     options = parser.parse_args()
     if options.strips:
-        compare("drawn strips", drawn, options.seeds, options.minutes)
+        compare("synthetic strips", drawn, options.seeds, options.minutes)
     if options.photographs:
-        compare("real photographs", Photographs.read(*options.photographs).sample, options.seeds, options.minutes)
+        compare("real images", Photographs.read(*options.photographs).sample, options.seeds, options.minutes)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What starting a process costs a stage before and beside its work: "Orchestration" in docs/speed.md.
+"""Process start-up time of each stage, in addition to its work: "Orchestration" in docs/speed.md.
 
     python benchmarks/cold_start.py STORE RUN_ID [--times 5]
 
-RUN_ID is a finished run. Each stage is asked for again by the command that its task runs; it finds its result and returns it, so that what
-is timed is the interpreter, the imports and the store. Prints Markdown: the median, and what it costs to import what stages work with.
+RUN_ID is a finished run. Each stage is run again with the command of its task; it finds its result and returns it, so that only interpreter,
+imports and store are timed. Prints Markdown: the median, and the import time of the main dependencies.
 """
 
 from __future__ import annotations

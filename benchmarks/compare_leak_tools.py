@@ -1,11 +1,11 @@
-"""The leak probes beside other tools, on the same planted leaks: the table of docs/leak-tools.md.
+"""The leak probes compared with other tools, on the same planted leaks: the table of docs/leak-tools.md.
 
     python benchmarks/compare_leak_tools.py [--seeds 3] [--photographs IMAGES MASKS] --tool NAME=PYTHON …
 
-Every tool runs in an environment of its own, with the script of `leak_tools/` that bears its name (cleanvision, datalab, fiftyone,
-deepchecks); each gets the very files that our probes get. Where a tool asks for embeddings, it gets those of EfficientNetB0 with our
-steel weights. A tool has found a kind of leak where it raises an alarm that it does not raise on the honest set of the same seed
-(more of them, or another one); an alarm on an honest set is a false one. Prints Markdown.
+Every tool runs in an environment of its own, with the script of `leak_tools/` of its name (cleanvision, datalab, fiftyone,
+deepchecks), on the same files as our probes. Tools that need embeddings get those of EfficientNetB0 with our steel weights. A tool has
+found a kind of leak if it raises more or other alarms than on the clean set of the same seed; an alarm on a clean set is a false
+alarm. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _network(made: list[Callable] = []) -> Callable:  # noqa: B006 - built once
 
 
 def found_by(python: str, tool: str, folders: list[Path]) -> tuple[Findings, float]:
-    """Asks a tool about sets; returns its alarms, and the seconds that it took for all of them."""
+    """Run a tool on sets; return its alarms, and the seconds for all of them."""
     script = Path(__file__).parent / "leak_tools" / f"{tool}_.py"
     asked = subprocess.run([python, str(script), *map(str, folders)], capture_output=True, text=True, check=False)
     if asked.returncode:
@@ -84,9 +84,9 @@ def found_by(python: str, tool: str, folders: list[Path]) -> tuple[Findings, flo
     return {each["set"]: each["alarms"] for each in told}, sum(each["seconds"] for each in told)
 
 
-def more_than(alarms: dict[str, int], honest: dict[str, int]) -> bool:
-    """Whether a planted set raised something that the honest set did not raise, or not so often."""
-    return any(count > honest.get(name, 0) for name, count in alarms.items())
+def more_than(alarms: dict[str, int], clean: dict[str, int]) -> bool:
+    """Return whether a planted set raised an alarm that the clean set did not raise, or more often."""
+    return any(count > clean.get(name, 0) for name, count in alarms.items())
 
 
 def compare(name: str, sample: Callable[[int], Data], seeds: int, tools: dict[str, str]) -> None:
@@ -114,12 +114,12 @@ def compare(name: str, sample: Callable[[int], Data], seeds: int, tools: dict[st
                 findings[tool], seconds = found_by(python, tool, list(folders.values()))
                 took[tool] += seconds
                 print(f"{name}: seed {seed}, {tool} done, {seconds:.0f} s", file=sys.stderr, flush=True)
-            honest = {tool: each[folders["as it is"].name] for tool, each in findings.items()}
+            clean = {tool: each[folders["as it is"].name] for tool, each in findings.items()}
             for tool, each in findings.items():
                 for kind in HONEST:
                     cried[tool][kind] += bool(each[folders[kind].name])
                 for kind in PLANTED:
-                    caught[tool][kind] += more_than(each[folders[kind].name], honest[tool])
+                    caught[tool][kind] += more_than(each[folders[kind].name], clean[tool])
     columns = [OURS, *tools]
     print(f"\n**{name}**, {seeds} seeds\n\n| planted | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
     for kind in PLANTED:
@@ -129,10 +129,10 @@ def compare(name: str, sample: Callable[[int], Data], seeds: int, tools: dict[st
     )
     for kind in HONEST:
         print(
-            f"| alarms on honest data: {kind} | {' | '.join(f'{cried[tool][kind]} of {seeds}' for tool in columns)} |"
+            f"| alarms on data without leaks: {kind} | {' | '.join(f'{cried[tool][kind]} of {seeds}' for tool in columns)} |"
         )
     sets = seeds * (len(HONEST) + len(PLANTED))
-    print(f"| seconds a set | {' | '.join(f'{took[tool] / sets:.1f}' for tool in columns)} |", flush=True)
+    print(f"| seconds per set | {' | '.join(f'{took[tool] / sets:.1f}' for tool in columns)} |", flush=True)
 
 
 def main() -> None:
@@ -143,9 +143,9 @@ def main() -> None:
     parser.add_argument("--tool", action="append", default=[], metavar="NAME=PYTHON")
     options = parser.parse_args()
     tools = dict(each.split("=", 1) for each in options.tool)
-    compare("drawn strips", drawn, options.seeds, tools)
+    compare("synthetic strips", drawn, options.seeds, tools)
     if options.photographs:
-        compare("real photographs", Photographs.read(*options.photographs).sample, options.seeds, tools)
+        compare("real images", Photographs.read(*options.photographs).sample, options.seeds, tools)
 
 
 if __name__ == "__main__":

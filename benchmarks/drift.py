@@ -1,10 +1,10 @@
-"""How often honest data are called drifted, and whether a lamp, a lens or a labeller that changed is: the table of docs/drift.md.
+"""False-alarm and detection rates of the drift check when lighting, lens or labelling change: the table of docs/drift.md.
 
     python benchmarks/drift.py [--sets 20] [--photographs IMAGES MASKS]
 
-Draws sets of strips, each of other coils, and holds every one against every earlier one, as a night's data are held against those
-of the champion; then the same sets after something changed. With --photographs, halves of real photographs, drawn by group, are
-held against each other. Prints Markdown.
+Draws sets of strips, each of other coils, and compares every one with every earlier one, as nightly data are compared with those
+of the champion; then the same sets after a change. With --photographs, halves of the real images, sampled by group, are compared
+with each other. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from steel_training.data.measurements import measure
 Change = Callable[[np.ndarray], np.ndarray]
 
 CHANGED: dict[str, Change] = {
-    "lamp a quarter darker": lambda pixels: pixels * 0.75,
-    "lamp a tenth darker": lambda pixels: pixels * 0.9,
+    "lighting a quarter darker": lambda pixels: pixels * 0.75,
+    "lighting a tenth darker": lambda pixels: pixels * 0.9,
     "lens out of focus (σ 1)": lambda pixels: gaussian_filter(pixels.astype(float), 1),
     "contrast a third lower": lambda pixels: pixels.mean() + (pixels - pixels.mean()) * 0.67,
 }
@@ -71,7 +71,7 @@ def main() -> None:
         any(each.psi > 0.25 and each.part == WHOLE for each in compare(summarise(one), other))
         for one, other in combinations(profiles, 2)
     ]
-    print(f"| the same, if chance were not asked | | {sum(bare)} | |")
+    print(f"| the same, without the sampling limit | | {sum(bare)} | |")
     for name, change in CHANGED.items():
         changed = [profile_of(data, change) for data in sets]
         found = [drifted(profiles[i - 1], changed[i]) for i in range(len(sets))]
@@ -86,7 +86,7 @@ def main() -> None:
             groups = np.random.default_rng(seed).permutation(whole["group"].unique())
             first = whole["group"].isin(groups[: len(groups) // 2])
             halves.append((whole[first], whole[~first]))
-        print(line("real photographs, two halves by group", [drifted(*pair) for pair in halves]), flush=True)
+        print(line("real images, two halves by group", [drifted(*pair) for pair in halves]), flush=True)
         print(line("the same, one half a quarter darker", [drifted(one, other.assign(brightness=other["brightness"] * 0.75)) for one, other in halves]))  # fmt: skip
 
 

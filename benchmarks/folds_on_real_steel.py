@@ -1,11 +1,11 @@
-"""The whole line on real steel, once for every fold of photographs: every photograph is judged once by a model that never saw it.
+"""The whole pipeline on real steel, cross-validated by source image: every source image is tested once by a model that never saw it.
 
     python benchmarks/folds_on_real_steel.py DATASET OUT [--set KEY=VALUE …] [--folds 1 3]
 
 DATASET is a dataset of 64-pixel patches (`steel-training ingest masks … --patch 64 --stride 64 --edges leave --keep-defective 0.33`).
-Each of 5 folds is in turn the test part, named in the manifest's column `split`; the line cuts validation from the rest.
-Rates and epochs are the LOCKED ones unless --set says otherwise. OUT keeps folds and stores: a run that was cut off goes
-on where it stopped. Prints Markdown.
+Each of 5 folds is in turn the test split, in the manifest's column `split`; the pipeline takes validation from the rest.
+Learning rates and epochs are the defaults unless --set says otherwise. OUT keeps folds and stores: an interrupted run
+continues where it stopped. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def joined(dataset: Path, manifest: pd.DataFrame, groups: pd.Series) -> np.ndarr
 
 
 def lay_fold(dataset: Path, out: Path, fold: int) -> Path:
-    """Lays a copy of the dataset whose test part is the fold; patches are linked, not copied."""
+    """Write a copy of the dataset whose test split is the fold; patches are linked, not copied."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     from steel_training.data.dataset import find_dataset, groups_of

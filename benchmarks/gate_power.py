@@ -2,9 +2,8 @@
 
     python benchmarks/gate_power.py [--trials 10000] [--seed 0]
 
-Draws what a test part would show of a model whose true recall is known, and puts it through the bound and the gate that
-runs use, once for either kind of evidence. In the first table every defect stands alone; in the second, photographs hold
-4 defects each that tend to be missed together (beta-binomial, intra-group correlation 0.2). Prints Markdown.
+Samples test results of a model whose true recall is known, and applies the bound and the gate that runs use, for each kind of
+evidence. In the first table defects are independent; in the second, source images have 4 defects each that tend to be missed together (beta-binomial, intra-group correlation 0.2). Prints Markdown.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def found_per_group(
 
 
 def passes(found: np.ndarray, size: int, resamples: int, seed: int) -> dict[str, float]:
-    """Puts trials through the gate, with recall as the only target; returns the share that passes by kind of evidence."""
+    """Apply the gate to trials, with recall as the only target; return the share that passes by kind of evidence."""
     trials, groups = found.shape
     held = np.full(groups, float(size))
     draws = Resamples.by_group(np.arange(groups), resamples, seed).draws
@@ -89,7 +88,7 @@ def main() -> None:
         (f"{PER_PHOTOGRAPH} defects a photograph, correlation {CORRELATION}", PER_PHOTOGRAPH, CORRELATION),
     ):
         shares = table(size, correlation, trials=options.trials, seed=options.seed)
-        print(f"\n**{title}**: passes of recall ≥ {TARGET}, in per cent of {options.trials:,} test parts\n")
+        print(f"\n**{title}**: passes of recall ≥ {TARGET}, in per cent of {options.trials:,} test splits\n")
         print("| evidence | true recall | " + " | ".join(f"{number:,} defects" for number in DEFECTS) + " |")
         print("|---|---|" + "---|" * len(DEFECTS))
         for evidence in ("point", "bound"):

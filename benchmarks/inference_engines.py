@@ -1,8 +1,8 @@
-"""Which engine scores patches fastest on this processor, and how near it comes to Keras and to what the processor can do.
+"""Scoring speed of inference engines on this CPU, their agreement with Keras, and their share of the peak rate.
 
     python benchmarks/inference_engines.py [--size 128] [--patches 1024] [--seconds 20]
 
-EfficientNetB0 with this project's head and weights on drawn strips, batches of 64, all cores. Engines that are not installed
+EfficientNetB0 with this project's head and weights on synthetic strips, batches of 64, all cores. Engines that are not installed
 (onnxruntime with tf2onnx, openvino) are left out. The share of the machine is the network's multiplications and additions against what a
 multiplication of two matrices reaches here (float32, NumPy). Prints Markdown.
 """
@@ -28,7 +28,7 @@ Score = Callable[[np.ndarray], np.ndarray]
 
 
 def matrix_rate(seconds: float = 3.0) -> float:
-    """Floating-point operations a second of a multiplication of two float32 matrices."""
+    """Floating-point operations per second of a multiplication of two float32 matrices."""
     one = np.random.default_rng(0).normal(size=(2048, 2048)).astype(np.float32)
     one @ one
     started, done = time.monotonic(), 0
@@ -124,7 +124,7 @@ def openvino(network: Any, folder: Path) -> Score:
 
 
 def megabytes(*packages: str) -> float:
-    """What packages take on disk."""
+    """Size of packages on disk, MB."""
     files = (file.locate() for package in packages for file in distribution(package).files or ())
     return sum(Path(str(file)).stat().st_size for file in files if Path(str(file)).is_file()) / 1e6
 
@@ -165,7 +165,7 @@ def main() -> None:
         import keras
 
         network.get_layer("standardise").adapt(keras.Model(network.input, pooled).predict(pixels[0], verbose=0))
-        told = [np.asarray(network(batch, training=False))[:, 0] for batch in pixels]
+        expected = [np.asarray(network(batch, training=False))[:, 0] for batch in pixels]
         peak, work = matrix_rate(), operations(network)
         print(f"{peak / 1e9:.0f} GFLOP/s by matrix multiplication, {work / 1e9:.3f} GFLOP a patch of {options.size} pixels: at most "
               f"{peak / work:,.0f} patches/s\n")  # fmt: skip
@@ -180,11 +180,11 @@ def main() -> None:
             except ImportError as error:
                 print(f"| {name} | not installed: {error} | | | | |", flush=True)
                 continue
-            apart = float(np.abs(score(pixels[0]) - told[0]).max())
+            apart = float(np.abs(score(pixels[0]) - expected[0]).max())
             ready, begun, done = time.monotonic() - started, time.monotonic(), 0
             while time.monotonic() - begun < options.seconds:
                 at = done % len(pixels)
-                apart = max(apart, float(np.abs(score(pixels[at]) - told[at]).max()))
+                apart = max(apart, float(np.abs(score(pixels[at]) - expected[at]).max()))
                 done += 1
             rate = done * BATCH / (time.monotonic() - begun)
             size = f"{megabytes(*packages):.0f}" if packages else "with TensorFlow"

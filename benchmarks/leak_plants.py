@@ -1,4 +1,4 @@
-"""Honest steel, and kinds of leaks planted into it, for `leak_probes.py`."""
+"""Data without leaks, and kinds of leaks planted into it, for `leak_probes.py`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIDE = 64
 
 @dataclass(frozen=True)
 class Patch:
-    """One patch: its pixels, where it was cut from, what file it becomes, and what the manifest says of it."""
+    """One patch: its pixels, where it was cut from, its file format, and its manifest values."""
 
     pixels: np.ndarray
     photograph: np.ndarray
@@ -85,7 +85,7 @@ class Photographs:
         return cls(pictures, marked, dict(zip(table["source_id"], table["group_id"], strict=True)))
 
     def sample(self, seed: int, photographs: int = 160) -> Data:
-        """Takes whole groups of photographs, drawn at random, and cuts them."""
+        """Sample whole groups of source images and cut them into patches."""
         names = defaultdict(list)
         for name, group in self.groups.items():
             names[group].append(name)
@@ -132,7 +132,7 @@ def as_jpeg(pixels: np.ndarray, quality: int = 90) -> np.ndarray:
 def copied(
     again: Callable[[Patch, Random], np.ndarray | None], count: int = 0, **changes: object
 ) -> Callable[[Data, Random], Data]:
-    """Plants copies of training patches in the test part under names of their own: 2 % of the dataset and at least 8, or so many."""
+    """Plant copies of training patches in the test split under new ids: 2 % of the dataset and at least 8, or the given number."""
 
     def plant(data: Data, random: Random) -> Data:
         wanted, copies, places = count or max(8, len(data) // 50), [], set()
@@ -151,7 +151,7 @@ def copied(
 
 
 def cut_again(dy: tuple[int, int], dx: tuple[int, int], then: Callable[[np.ndarray], np.ndarray] = np.asarray):
-    """Cuts the photograph again, so many pixels away in each direction (a range each)."""
+    """Crop the source image again, shifted by a random number of pixels from a range per direction."""
 
     def again(patch: Patch, random: Random) -> np.ndarray | None:
         y, x = (
@@ -201,7 +201,7 @@ def off_the_grid(patch: Patch) -> Patch:
 
 
 def overlapping_by_coordinates(data: Data, random: Random) -> Data:
-    """Puts cuts that overlap by half, after JPEG, into the test part; nobody hides where they come from."""
+    """Plant patches that overlap by half, after JPEG, in the test split, with their true source and coordinates."""
     copies = []
     for row in random.permutation(len(data)):
         patch = data[row]
@@ -215,14 +215,14 @@ def overlapping_by_coordinates(data: Data, random: Random) -> Data:
 
 
 def other_camera(pixels: np.ndarray) -> np.ndarray:
-    """A softer lens, a brighter lamp, darker corners."""
+    """A softer lens, brighter lighting, darker corners."""
     away = np.linspace(-1, 1, SIDE) ** 2
     light = 1.1 - 0.1 * np.add.outer(away, away)
     return np.clip(np.rint(gaussian_filter(pixels.astype(float), 0.7) * light), 0, 255).astype(np.uint8)
 
 
 def each_class_from_its_own(data: Data, seed: int) -> Data:
-    """Keeps clean patches of one half of the photographs and defective ones of the other: honest, from one camera."""
+    """Keeps clean patches of one half of the photographs and defective ones of the other: no leak, since they are from one camera."""
     sources = sorted({str(patch.source) for patch in data})
     half = set(np.random.default_rng(seed).permutation(sources)[: len(sources) // 2])
     return [patch for patch in data if (patch.source in half) == bool(patch.label)]

@@ -1,11 +1,11 @@
-"""What the leak probes find and what they cry wolf at: the tables of docs/leakage.md.
+"""Detection and false-alarm rates of the leak probes: the tables of docs/leakage.md.
 
     python benchmarks/leak_probes.py [--seeds 20] [--minutes M] [--codes CODE ...] [--photographs IMAGES MASKS | --strips] [--published FOLDER]
 
-Asks every probe of honest data, and the probe concerned of data with one kind of leak planted (`leak_plants.py`): strips drawn by `steel-training
-sample`, or patches of 64 pixels cut from real photographs with pixel masks (0 is clean). Photographs that show the same steel
-are found first and kept in one part (`steel-training ingest groups`), since a set may leak as it comes. --published names a set with a
-`manifest.csv` (image, split, and leak_group where known) and a folder `images`: what the probes say of it as it was published. Prints Markdown.
+Runs every probe on data without leaks, and the probe concerned on data with one kind of leak planted (`leak_plants.py`): strips drawn by `steel-training
+sample`, or patches of 64 pixels cut from real images with pixel masks (0 is clean). Source images that show the same steel
+are found first and kept in one split (`steel-training ingest groups`), since a published dataset may leak. --published names a set with a
+`manifest.csv` (image, split, and leak_group where known) and a folder `images`: the results of the probes on its published split. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _measured(data: bytes) -> dict[str, object]:
 
 
 def profiled(data: Data) -> tuple[pd.DataFrame, list[bytes]]:
-    """Returns the profile of a dataset, and the anchors of every row."""
+    """Returns the profile of a dataset, and the keypoints of every row."""
     measured = pd.DataFrame([_measured(patch.stored()) for patch in data])
     names = [f"p{number:05d}" for number in range(len(data))]
     about = pd.DataFrame(
@@ -87,7 +87,7 @@ def profiled(data: Data) -> tuple[pd.DataFrame, list[bytes]]:
 
 
 def verdicts(data: Data, codes: set[str] | None = None) -> tuple[list[Probe], float]:
-    """Profiles a dataset, asks the probes of these codes, or all, and returns what they say and how long they took."""
+    """Profile a dataset, run the probes of these codes, or all, and return their results and durations."""
     profile, anchors = profiled(data)
     started = time.monotonic()
     if codes is None:
@@ -130,7 +130,7 @@ def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float
     print("| planted | found by | found | seconds |\n|---|---|---|---|")
     for kind, (_, expected) in asked.items():
         print(f"| {kind} | {' or '.join(sorted(expected))} | {caught[kind]} of {seeds} | {np.median(took[kind]):.1f} |")
-    print("\n| honest | false alarms | warnings | seconds |\n|---|---|---|---|")
+    print("\n| without leaks | false alarms | warnings | seconds |\n|---|---|---|---|")
     for kind in HONEST:
         blocks = {code: n for code, n in honest[kind].items() if not code.startswith("△")}
         warns = {code: n for code, n in honest[kind].items() if code.startswith("△")}
@@ -141,12 +141,12 @@ def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float
 
 
 def _alarms(found: list[Probe]) -> list[str]:
-    """Returns the codes of alarms; warnings carry a mark. What could not be judged is neither."""
+    """Returns the codes of alarms; warnings carry a mark. Unjudged probes are neither."""
     return [("" if probe.blocks else "△ ") + probe.code for probe in found if not probe.passed and probe.judged]
 
 
 def published(folder: Path) -> None:
-    """Prints what the probes of surfaces say of a set in the split it was published with."""
+    """Print the results of the same-surface probes on a dataset in its published split."""
     table = pd.read_csv(folder / "manifest.csv")
     data = []
     for _, row in table.iterrows():
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))
     parser.add_argument("--published", type=Path)
-    parser.add_argument("--strips", action="store_true", help="plants into drawn strips")
+    parser.add_argument("--strips", action="store_true", help="plants into synthetic strips")
     parser.add_argument("--codes", nargs="+", default=[], help="asks only these probes, and plants what they look for")
     parser.add_argument("--minutes", type=float, default=600.0, help="begins no seed after so long")
     options = parser.parse_args()
@@ -183,14 +183,14 @@ def main() -> None:
         published(options.published)
     if options.photographs:
         compare(
-            "real photographs",
+            "real images",
             Photographs.read(*options.photographs).sample,
             options.seeds,
             options.minutes,
             set(options.codes),
         )
     if options.strips:
-        compare("drawn strips", drawn, options.seeds, options.minutes, set(options.codes))
+        compare("synthetic strips", drawn, options.seeds, options.minutes, set(options.codes))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How long the leak probes take as a dataset grows, and what the search still finds then: "Time" in docs/leakage.md.
+"""Duration of the leak probes by dataset size, and what the search still finds: "Time" in docs/leakage.md.
 
     python benchmarks/leak_speed.py [5000 20000 100000] [--planted 100]
 
-Draws strips, cuts patches of 64 pixels, and plants turned copies and cuts that overlap by half into the test part, all after
-JPEG at quality 90: as many at every size, so that each hides among ever more unlike steel. Seconds are of the processor, all
-cores together, so that other jobs on the machine do not count. Measuring is the profile, anchors among it; the search is in the time of
-all probes, too. Memory is of the benchmark, which holds all photographs and files. Prints Markdown.
+Draws strips, cuts patches of 64 pixels, and plants rotated or mirrored copies and patches that overlap by half in the test split, all
+after JPEG at quality 90: the same number at every size, among ever more other steel. Seconds are CPU time of all cores, so that
+other jobs on the machine do not count. Measuring is the profile, including keypoints; the search is included in the time of all
+probes. Memory is of the benchmark, which holds all source images and files. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from steel_training.leakage.baseline_check import probe_dataset
 
 
 def planted(data: Data, count: int) -> tuple[Data, dict[str, range]]:
-    """Returns the dataset with copies, and in which rows those of each kind stand."""
+    """Return the dataset with copies, and the rows of each kind."""
     kinds = {
         "turned": copied(lambda patch, random: as_jpeg(oriented(patch.pixels, int(random.integers(1, 8)))), count),
         "half": copied(cut_again((0, 0), (32, 32), as_jpeg), count),
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """Returns what the work returns, and how long the processor was busy with it, seconds."""
+    """Return the result of the work, and its CPU time, seconds."""
     started = time.process_time()
     return work(), time.process_time() - started
 
@@ -80,15 +80,15 @@ def main() -> None:
         "patches",
         "measuring, s",
         "search, s",
-        "overlay, s",
+        "registration, s",
         "all probes, s",
         "memory, GB",
-        "turned",
+        "oriented",
         "half",
         "others",
     )
     print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}", flush=True)
-    # A process each: what one has measured and held is no help and no burden to the next.
+    # One process per size, so that caches and memory of one do not affect the next.
     with ProcessPoolExecutor(1, max_tasks_per_child=1) as process:
         for size in options.sizes:
             print(process.submit(speed, size, options.planted).result(), flush=True)

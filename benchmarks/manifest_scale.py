@@ -2,8 +2,8 @@
 
     python benchmarks/manifest_scale.py [--rows 200000 1000000]
 
-A profile of drawn strips is repeated to so many rows, each with an id, a path and pixels of its own; the manifest lies in a folder as CSV,
-its images do not. Each step in a process of its own. Prints Markdown.
+A profile of synthetic strips is repeated up to the given number of rows, each with its own id, path and pixels; the manifest is in a folder as CSV,
+its images do not exist. Each step runs in its own process. Prints Markdown.
 """
 
 from __future__ import annotations

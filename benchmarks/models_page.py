@@ -1,4 +1,4 @@
-"""How fast the page of models answers with many versions: cold (never asked for before) and warm.
+"""Response time of the models page with many versions: cold (first request) and warm.
 
     python benchmarks/models_page.py                  1,000 versions in a folder
     python benchmarks/models_page.py --s3             the same in an S3 server (moto) of its own process

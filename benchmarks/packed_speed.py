@@ -2,8 +2,8 @@
 
     python benchmarks/packed_speed.py [--patches 20000] [--side 64] [--delay 10]
 
-The S3 service is moto's, a process of its own on this machine, behind a road that takes --delay ms a request, as a service in the
-same city does. Reads every patch in the order of the manifest, as a profile does, 16 at once from S3. Prints Markdown.
+The S3 service is moto's, a process of its own on this machine, behind a proxy that adds --delay ms per request, as a service in the
+same city would. Reads every patch in the order of the manifest, as a profile does, 16 at once from S3. Prints Markdown.
 """
 
 from __future__ import annotations

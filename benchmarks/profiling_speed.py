@@ -1,9 +1,9 @@
-"""Patches a second of the dataset profile, beside CleanVision on the same files.
+"""Patches per second of the dataset profile, compared with CleanVision on the same files.
 
     python benchmarks/profiling_speed.py [--patches 5000] [--peer PYTHON_WITH_CLEANVISION]
 
 Draws strips and cuts them into PNG patches of 64 pixels. Ours decodes each once and measures brightness, contrast, sharpness, file
-traces, pixel hash, signature and the anchors by which one piece of steel is found again; CleanVision runs its own checks. Both use all
+traces, pixel hash, signature and the keypoints for the same-steel search; CleanVision runs its own checks. Both use all
 cores; wall seconds, the best of three. Prints Markdown.
 """
 

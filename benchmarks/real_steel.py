@@ -1,4 +1,4 @@
-"""The README's figures on real steel: ingest, the whole line, wall time, metrics on photographs never seen in training.
+"""The README's metrics on real steel: ingest, the whole pipeline, wall time, metrics on source images never seen in training.
 
     python benchmarks/real_steel.py IMAGES MASKS WEIGHTS OUT [--airflow]
 
@@ -50,7 +50,7 @@ def through_airflow(data: str, out: Path, weights: str) -> tuple[int, dict, floa
 
 
 def main() -> int:
-    """Runs the benchmark; its exit code is that of the line."""
+    """Runs the benchmark; its exit code is that of the run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("images", "masks", "weights", "out"):
         parser.add_argument(name, type=Path)

@@ -1,10 +1,10 @@
-"""How much faster training from cached features is than the recipe from pixels, and whether the same model comes out.
+"""Speed-up of training from cached features over the recipe from pixels, and agreement of the resulting models.
 
     python benchmarks/training_speed.py [--data DATASET] [--seeds 5] [--epochs 20] [--size 128] [--views 1 4]
 
 Each seed trains both from the same weights on the same patches, for as many epochs of head and of fine-tuning, in batches of 32, one
 after the other in one process. Ours starts with an empty cache, and once more with the cache that the first left. No early
-stopping: both do all epochs. Without --data, strips are drawn. AUC is that of the test part. Prints Markdown.
+stopping: both do all epochs. Without --data, synthetic strips are used. AUC is on the test split. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from steel_training.training.preprocessing import resize
 
 
 def parts_of(uri: str) -> dict[str, PatchSet]:
-    """Reads the parts of a dataset, grouped by steel where its manifest names none."""
+    """Read the splits of a dataset, grouped by steel if its manifest has none."""
     dataset = find_dataset(uri)
     manifest = dataset.manifest
     if "split" not in manifest:
@@ -44,7 +44,7 @@ def parts_of(uri: str) -> dict[str, PatchSet]:
 
 
 def pixels_of(part: PatchSet) -> pixel_recipe.Pixels:
-    """Decodes a part into memory."""
+    """Decode a split into memory."""
     return pixel_recipe.Pixels(np.concatenate(list(read_batches(part.storage, part.paths, 64))), part.labels)
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--views", type=int, nargs="+", default=[1, 4])
-    parser.add_argument("--coils", type=int, default=16, help="of drawn strips")
+    parser.add_argument("--coils", type=int, default=16, help="of synthetic strips")
     parser.add_argument("--rate", type=float, default=1e-3, help="of the head; fine-tuning has a tenth")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -77,7 +77,7 @@ def main() -> None:
             f"{options.epochs} + {options.epochs} epochs; {platform.processor() or platform.machine()}, {date.today()}\n"
         )
         print(
-            "| views | recipe, s | cached, s | times faster | with a full cache, s | times faster | AUC recipe | AUC cached | difference, mean | most |"
+            "| augmentations | recipe, s | cached, s | times faster | with a full cache, s | times faster | AUC recipe | AUC cached | difference, mean | most |"
         )
         print("|---|---|---|---|---|---|---|---|---|---|")
         for views in options.views:

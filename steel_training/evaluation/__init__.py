@@ -1,1 +1,1 @@
-"""Judges scores: metrics, thresholds, intervals, the gate. Pure: NumPy in, dataclasses out."""
+"""Evaluation of scores: metrics, thresholds, confidence bounds, the gate. Pure: NumPy in, dataclasses out."""

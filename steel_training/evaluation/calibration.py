@@ -1,4 +1,4 @@
-"""How well scores, once the shift of the class weights is undone, agree with how often a patch is defective."""
+"""Calibration of the scores after correcting for the shift that the class weights cause."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EDGE = 1e-7
 
 @dataclass(frozen=True)
 class Bin:
-    """Patches of like probability: its range, the mean that was predicted, the share that is defective, how many."""
+    """Patches of similar probability: range, mean predicted probability, observed share of defects, number of patches."""
 
     low: float
     high: float
@@ -27,39 +27,39 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Reliability of the probabilities: what was undone, the expected calibration error, and the bins behind it."""
+    """Reliability of the probabilities: logit shift that was undone, expected calibration error, and the bins behind it."""
 
     shift: float
     ece: float
     bins: tuple[Bin, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
+        """Return the fields as JSON values."""
         return {"shift": self.shift, "ece": self.ece, "bins": [asdict(each) for each in self.bins]}
 
 
 def shift_of(weights: ClassWeights) -> float:
-    """Returns by how much the class weights move the logit of a score: ln(defective / clean), ln 4 by default."""
+    """Return the logit shift that the class weights cause: ln(defective / clean), ln 4 by default."""
     return log(weights.defective / weights.clean)
 
 
 def probability(scores: np.ndarray, shift: float) -> np.ndarray:
-    """Undoes the shift: sigmoid(logit(score) − shift), float (n,). Scores of 0 and 1 are moved off the edge first."""
+    """Undo the shift: sigmoid(logit(score) − shift), float (n,). Scores are clipped away from 0 and 1 first."""
     clipped = np.clip(np.asarray(scores, float), _EDGE, 1 - _EDGE)
     odds = clipped / (1 - clipped) * np.exp(-shift)
     return np.asarray(odds / (1 + odds))
 
 
 def calibration(labels: np.ndarray, probabilities: np.ndarray, shift: float) -> Calibration:
-    """Bins probabilities and compares them with the labels.
+    """Bin the probabilities and compare them with the labels.
 
-    Bins hold equally many patches: most patches of a line are clean and score near 0, and of bins of equal width all
-    but two would hold too few to say anything. Equal probabilities are never parted, so there may be fewer bins.
+    The bins are quantiles: most patches are clean and score near 0, so that of equal-width bins all but two would hold too few
+    patches. Equal probabilities stay in one bin, so there may be fewer bins.
 
     Args:
         labels: int (n,).
         probabilities: float (n,), 0 to 1.
-        shift: that was undone; noted only.
+        shift: logit shift that was undone; only stored.
     """
     edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, BINS + 1)[1:-1], method="lower"))
     which = np.searchsorted(edges, probabilities, side="left")

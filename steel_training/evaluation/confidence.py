@@ -1,7 +1,7 @@
-"""One-sided bounds of what was measured on a part, from resampling whole groups and from an exact interval.
+"""One-sided confidence bounds of metrics on a split, from a bootstrap over groups and from an exact interval.
 
-Patches of one photograph or coil are alike, so they are never counted as independent: resamples draw groups, and the
-exact interval counts as many patches as they are worth. Everything is a pure function of arrays.
+Patches of one source image or coil are correlated, so they are never treated as independent: the bootstrap resamples whole
+groups, and the exact interval uses the effective sample size. Everything is a pure function of arrays.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from scipy.stats import beta, t
 
 ASSUMED_CORRELATION = 0.2
-"""How alike the misses (or false alarms) of one group are taken to be until the part itself shows it."""
+"""Prior for the correlation of misses (or false alarms) within a group, until the split itself has enough of them."""
 
 ASSUMED_WEIGHT = 20
-"""The number of misses from which on the part's own correlation counts for more than the assumed one."""
+"""Weight of the prior, as a number of misses: with more than these, the measured correlation dominates."""
 
 MAX_DEFECTS = 1_000_000
 _BLOCK = 64
@@ -24,7 +24,7 @@ _BLOCK = 64
 
 @dataclass(frozen=True)
 class Resamples:
-    """Bootstrap draws of whole groups.
+    """Bootstrap resamples of whole groups.
 
     Attributes:
         group: int (n,), number of the group of every patch.
@@ -36,7 +36,7 @@ class Resamples:
 
     @classmethod
     def by_group(cls, groups: np.ndarray, resamples: int, seed: int) -> Resamples:
-        """Draws groups (n,) with replacement; the same groups and seed give the same draws."""
+        """Draw groups (n,) with replacement; the same groups and seed give the same draws."""
         _, group = np.unique(groups, return_inverse=True)
         count = int(group.max()) + 1
         random, even = np.random.default_rng(seed), np.full(count, 1 / count)
@@ -47,22 +47,22 @@ class Resamples:
         return cls(group, draws)
 
     def per_group(self, rows: np.ndarray) -> np.ndarray:
-        """Sums values (n,) over each group: float32 (groups,)."""
+        """Sum values (n,) over each group: float32 (groups,)."""
         return np.asarray(np.bincount(self.group, weights=rows, minlength=self.draws.shape[1]), np.float32)
 
     def totals(self, rows: np.ndarray) -> np.ndarray:
-        """Sums values (n,) over each resample: float (resamples,)."""
+        """Sum values (n,) over each resample: float (resamples,)."""
         return np.asarray(self.draws @ self.per_group(rows), float)
 
 
 def lower_quantile(samples: np.ndarray, confidence: float) -> float:
-    """Returns the one-sided lower bound of resampled values; NaN where none is finite."""
+    """Return the one-sided lower bound of resampled values; NaN if none is finite."""
     finite = samples[np.isfinite(samples)]
     return float(np.quantile(finite, 1 - confidence)) if len(finite) else float("nan")
 
 
 def clopper_pearson(successes: np.ndarray, trials: np.ndarray, confidence: float) -> np.ndarray:
-    """The exact one-sided lower bound of a share (Clopper and Pearson 1934); also for effective, broken numbers.
+    """Return the exact one-sided lower bound of a proportion (Clopper and Pearson 1934); also for non-integer effective counts.
 
     Args:
         successes: (…), 0 to `trials`.
@@ -70,7 +70,7 @@ def clopper_pearson(successes: np.ndarray, trials: np.ndarray, confidence: float
         confidence: such as 0.95.
 
     Returns:
-        Bounds (…); NaN where there are no trials.
+        Bounds, float (…); NaN where there are no trials.
     """
     successes, trials = np.asarray(successes, float), np.asarray(trials, float)
     bound = beta.ppf(1 - confidence, np.maximum(successes, 1e-12), np.maximum(trials - successes, 0.0) + 1)
@@ -78,11 +78,11 @@ def clopper_pearson(successes: np.ndarray, trials: np.ndarray, confidence: float
 
 
 def design_effect(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
-    """By how much more a share varies than it would if no patch knew of its neighbours (Kish 1965): 1 + (m − 1)·ρ.
+    """Return the design effect (Kish 1965), by which correlation within groups inflates a variance: 1 + (m − 1)·ρ.
 
-    m is the size of the group that the average trial is in, ρ the correlation within groups. With few failures ρ
-    cannot be measured: without one, 15 photographs of 4 defects look as good as 60 independent defects. So it starts
-    from `ASSUMED_CORRELATION`, and the measured one takes over as failures come in. A negative one counts as 0.
+    m is the mean group size per trial, ρ the intra-group correlation. With few failures ρ cannot be measured: without one,
+    15 source images of 4 defects each look like 60 independent defects. So the estimate starts at `ASSUMED_CORRELATION`, and
+    moves to the measured value as the number of failures grows. Negative values count as 0.
 
     Args:
         successes: (…, groups), per group.
@@ -106,10 +106,10 @@ def design_effect(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
 
 
 def share_bound(successes: np.ndarray, trials: np.ndarray, confidence: float) -> np.ndarray:
-    """One-sided lower bound of a share whose trials come in groups (Korn and Graubard 1998).
+    """Return the one-sided lower bound of a proportion with clustered trials (Korn and Graubard 1998).
 
-    It is the bound of Clopper and Pearson for as many independent trials as the grouped ones are worth: the number
-    divided by the design effect, less what is lost by having few groups (Student's t).
+    It is the Clopper-Pearson bound for the effective sample size: the number of trials divided by the design effect, reduced
+    further for few groups (Student's t).
 
     Args:
         successes: (…, groups), per group.
@@ -117,7 +117,7 @@ def share_bound(successes: np.ndarray, trials: np.ndarray, confidence: float) ->
         confidence: such as 0.95.
 
     Returns:
-        Bounds (…); NaN where there are no trials.
+        Bounds, float (…); NaN where there are no trials.
     """
     successes, trials = np.asarray(successes, float), np.asarray(trials, float)
     found, total = successes.sum(-1), trials.sum(-1)
@@ -129,7 +129,7 @@ def share_bound(successes: np.ndarray, trials: np.ndarray, confidence: float) ->
 
 
 def resampled_shares(successes: np.ndarray, trials: np.ndarray, draws: np.ndarray, confidence: float) -> np.ndarray:
-    """Lower quantiles of a share over resamples of groups.
+    """Return lower quantiles of a proportion over resamples of groups.
 
     Args:
         successes: (…, groups), per group.
@@ -138,7 +138,7 @@ def resampled_shares(successes: np.ndarray, trials: np.ndarray, draws: np.ndarra
         confidence: such as 0.95.
 
     Returns:
-        Bounds (…); NaN where no resample holds a trial.
+        Bounds, float (…); NaN where no resample has a trial.
     """
     found, total = draws @ np.moveaxis(successes, -1, 0), draws @ np.moveaxis(trials, -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -149,10 +149,10 @@ def resampled_shares(successes: np.ndarray, trials: np.ndarray, draws: np.ndarra
 
 
 def grouped_share_bound(successes: np.ndarray, trials: np.ndarray, draws: np.ndarray, confidence: float) -> np.ndarray:
-    """The bound that is judged: the lower of the resampled and the exact one.
+    """Return the bound that the gate uses: the lower of the bootstrap and the exact bound.
 
-    A bootstrap cannot show variation that the part lacks (no miss in 20 defects gives a bound of 1); the exact one
-    knows only how alike the patches of a group are on the whole.
+    A bootstrap cannot show variation that the split lacks (no miss in 20 defects gives a bound of 1); the exact bound uses
+    only the average correlation within groups.
 
     Args:
         successes: float (…, groups), per group.
@@ -165,7 +165,7 @@ def grouped_share_bound(successes: np.ndarray, trials: np.ndarray, draws: np.nda
 
 
 def resampled_areas(labels: np.ndarray, scores: np.ndarray, resamples: Resamples) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the area under the ROC curve and the average precision of every resample, (resamples,) each."""
+    """Return the area under the ROC curve and the average precision of every resample, float (resamples,) each."""
     order = np.argsort(-scores, kind="stable")
     hit = (labels[order] == 1).astype(float)
     ties_end = np.append(np.diff(scores[order]) != 0, True)
@@ -184,10 +184,10 @@ def resampled_areas(labels: np.ndarray, scores: np.ndarray, resamples: Resamples
 
 
 def min_defects_zero_misses(target: float, confidence: float) -> int | None:
-    """How many defects, all of them found, prove a recall: the smallest n with target^n ≤ 1 − confidence.
+    """Return how many defects, with zero misses, prove a recall: the smallest n with target^n ≤ 1 − confidence.
 
     Returns:
-        59 for 0.95 at 95 %; `None` for a target of 1, which no number proves.
+        59 for 0.95 at 95 %; `None` for a target of 1, which cannot be proven.
     """
     if target >= 1.0:
         return None
@@ -197,17 +197,17 @@ def min_defects_zero_misses(target: float, confidence: float) -> int | None:
 
 
 def defects_needed(recall: float, target: float, confidence: float, effect: float = 1.0) -> int | None:
-    """How many defects would prove the target, were the observed recall to stay.
+    """Return how many defects would prove the target if the observed recall stays the same.
 
     Args:
         recall: observed.
         target: that its bound is to reach.
         confidence: such as 0.95.
-        effect: design effect; so many grouped defects are worth one.
+        effect: design effect: number of clustered defects that equal one independent one.
 
     Returns:
-        The smallest number whose bound by Clopper and Pearson reaches the target; `None` where none up to a million
-        does: the recall is at the target or below.
+        The smallest number whose Clopper-Pearson bound reaches the target; `None` if none up to a million does, or the recall
+        is at or below the target.
     """
     if not target < recall <= 1.0:
         return None

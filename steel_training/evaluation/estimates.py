@@ -1,4 +1,4 @@
-"""The metrics of a part with their one-sided bounds, resampled by group."""
+"""The metrics of a split with their one-sided bounds, resampled by group."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def estimates(
     resamples: int,
     seed: int = 0,
 ) -> dict[str, Estimate]:
-    """Judges scores on a part, with one-sided bounds.
+    """Compute the metrics of scores on a split, with one-sided bounds.
 
-    The bound of a share is the lower of the bootstrap's and the exact one (`confidence.grouped_share_bound`); F2, AUC
-    and average precision have the bootstrap's only.
+    The bound of a proportion is the lower of the bootstrap and the exact one (`confidence.grouped_share_bound`); F2, AUC and
+    average precision only have the bootstrap bound.
 
     Args:
         labels: int (n,).
         scores: float (n,).
-        groups: (n,), what was kept together in the split.
+        groups: (n,), that were kept together when splitting.
         threshold: operating threshold.
         confidence: one-sided, such as 0.95.
         resamples: number of resamples.
@@ -56,7 +56,7 @@ def estimates(
 def proportions(
     labels: np.ndarray, predicted_positive: np.ndarray, drawn: Resamples, confidence: float
 ) -> dict[str, Estimate]:
-    """Returns recall, precision, specificity and false alarms per 1,000 clean patches of decisions, with bounds.
+    """Return recall, precision, specificity and false alarms per 1,000 clean patches, with bounds.
 
     Args:
         labels: int (n,).
@@ -87,13 +87,13 @@ def precision_at(
     drawn: Resamples,
     confidence: float,
 ) -> Estimate:
-    """Precision on a line where another share of the patches is defective: π·r / (π·r + (1 − π)·(1 − s)).
+    """Return the precision at another prevalence: π·r / (π·r + (1 − π)·(1 − s)).
 
-    r is recall and s specificity on the part; neither depends on the share. The bound is the lower of the bootstrap's
-    and the formula's at the bound of the specificity: a part without a false alarm does not promise none.
+    r is recall and s specificity on the split; neither depends on the prevalence. The bound is the lower of the bootstrap bound
+    and the formula at the bound of the specificity, since a split without false alarms does not prove that there are none.
 
     Args:
-        prevalence: π, share of defective patches on the line.
+        prevalence: π, share of defective patches in production.
         labels: int (n,).
         predicted_positive: bool (n,).
         drawn: resamples of the groups of the same patches.

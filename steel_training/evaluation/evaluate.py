@@ -1,4 +1,4 @@
-"""Judges networks on patches: scores, the operating threshold from validation, metrics and curves from the test part."""
+"""Evaluation of a model: operating threshold from validation, metrics and curves from the test split."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ CURVE_POINTS = 400
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts and metrics of patches, or of photographs."""
+    """Counts and metrics per patch, or per source image."""
 
     counts: Counts
     metrics: dict[str, Estimate]
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
+        """Return the fields as JSON values."""
         return {
             "counts": self.counts.as_dict(),
             "metrics": {name: estimate.as_dict() for name, estimate in self.metrics.items()},
@@ -39,17 +39,17 @@ class Tally:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A model at its operating threshold on the test part.
+    """Evaluation of a model at its operating threshold on the test split.
 
     Attributes:
         threshold: chosen on validation.
-        review: the review band on the test part, where one is configured.
-        patches: counts and metrics.
-        sources: the same for photographs.
-        precision_on_line: at the declared prevalence, where one is.
+        review: the review band on the test split, if one is configured.
+        patches: counts and metrics per patch.
+        sources: the same per source image.
+        precision_on_line: precision at the declared prevalence, if there is one.
         calibration: of the probabilities.
-        slices: by the columns of the manifest.
-        design_effect: how many of the defects are worth one independent one.
+        slices: by columns of the manifest.
+        design_effect: number of clustered defects that equal one independent one, ≥ 1.
     """
 
     threshold: OperatingThreshold
@@ -62,7 +62,7 @@ class Judgement:
     design_effect: float
 
     def as_dict(self, config: Config) -> dict[str, Any]:
-        """Returns what the stage `evaluate` tells of the model, as JSON values."""
+        """Return the output of the stage `evaluate` for the model, as JSON values."""
         weakest = worst(self.slices)
         sources = self.sources.counts
         return {
@@ -87,7 +87,7 @@ class Judgement:
 
 
 def operating_threshold(config: Config, labels: np.ndarray, scores: np.ndarray) -> OperatingThreshold:
-    """Chooses the threshold on validation by the targets and the margin of the configuration."""
+    """Choose the threshold on validation by the targets and the margin of the configuration."""
     gate = config.gate
     return choose_threshold(
         labels, scores, recall=gate.recall or 0.0, precision=gate.precision or 0.0, margin=config.threshold.margin
@@ -102,14 +102,14 @@ def judge(
     groups: np.ndarray,
     rows: pd.DataFrame,
 ) -> Judgement:
-    """Chooses the threshold on validation and measures on the test part.
+    """Choose the threshold on validation and compute the metrics on the test split.
 
     Args:
         config: targets, margin, confidence.
-        val: labels and scores of validation.
-        test: labels and scores of the test part.
-        groups: of the test patches.
-        rows: of the manifest for the test patches, in order: `source_id`, and the columns to slice by.
+        val: labels int (n,) and scores float (n,) of validation.
+        test: labels int (m,) and scores float (m,) of the test split.
+        groups: of the test patches, (m,).
+        rows: manifest rows of the test patches, in order: `source_id`, and the columns to slice by.
 
     Raises:
         NoOperatingThreshold: validation does not support a threshold, or a test score is not finite.
@@ -120,7 +120,7 @@ def judge(
         raise NoOperatingThreshold(
             "gate.not_finite",
             f"{int(np.sum(~np.isfinite(scores)))} of {len(scores)} test scores are not finite; expected numbers from 0 "
-            "to 1. Look at the pixels of those patches, and train again at a lower rate.",
+            "to 1. Check the pixels of those patches, and train again at a lower learning rate.",
         )
     bounds: dict[str, Any] = {"confidence": gate.confidence, "resamples": gate.resamples, "seed": config.data.seed}
     predicted_positive, drawn = scores >= threshold.value, Resamples.by_group(groups, gate.resamples, config.data.seed)
@@ -150,14 +150,14 @@ def judge(
 
 
 def probabilities(config: Config, scores: np.ndarray) -> np.ndarray:
-    """Returns scores (n,) with the shift of the class weights undone."""
+    """Return scores (n,) with the shift of the class weights undone."""
     return probability(scores, shift_of(config.training.class_weights))
 
 
 def compare_on_test(
     config: Config, labels: np.ndarray, groups: np.ndarray, *, ours: ScoredModel, theirs: ScoredModel
 ) -> Comparison:
-    """Compares two models on the test part, paired by group."""
+    """Compare two models on the test split, paired by group."""
     gate = config.gate
     return compare(
         labels, groups, ours, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed
@@ -167,7 +167,7 @@ def compare_on_test(
 def compare_on_validation(
     config: Config, labels: np.ndarray, groups: np.ndarray, ours: np.ndarray, theirs: np.ndarray
 ) -> AucDifference:
-    """Compares the areas of two models on validation: scores (n,) of ours and theirs, paired by group."""
+    """Compare the AUC of two models on validation, from their scores (n,), paired by group."""
     gate = config.gate
     return auc_difference(
         labels, groups, ours, theirs, confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed
@@ -189,7 +189,7 @@ def _reviewed(
 
 
 def curves(val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
-    """Returns the curves of the report: precision-recall and ROC on test, the threshold sweep on validation."""
+    """Return the curves of the report: precision-recall and ROC on test, threshold sweep on validation."""
     test_thresholds, recall, precision, _ = sweep(*test)
     labels, scores = test
     clean = np.sort(scores[labels == 0])

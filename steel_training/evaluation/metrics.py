@@ -1,7 +1,7 @@
-"""Recall-first metrics, from counts over a whole part.
+"""Recall-first metrics, from counts over a whole split.
 
-Everything here is a pure function of labels and scores. Accuracy is not computed: on a line where one patch in
-twenty is defective, a model that finds nothing is 95 % accurate.
+Everything here is a pure function of labels and scores. Accuracy is not computed: if one patch in twenty is defective, a
+model that finds nothing is 95 % accurate.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Counts:
 
     @property
     def precision(self) -> float:
-        """Share of the alarms that are defects."""
+        """Share of the predicted positives that are defects."""
         return _ratio(self.tp, self.tp + self.fp)
 
     @property
     def specificity(self) -> float:
-        """Share of the clean patches that pass."""
+        """Share of the clean patches that are predicted clean."""
         return _ratio(self.tn, self.tn + self.fp)
 
     @property
@@ -48,22 +48,22 @@ class Counts:
         return _ratio(5 * self.tp, 5 * self.tp + 4 * self.fn + self.fp)
 
     def as_dict(self) -> dict[str, int]:
-        """Returns the four counts."""
+        """Return the four counts."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric on the test part, and its one-sided bound on the bad side; NaN where it is undefined.
+    """A metric on the test split, and its one-sided confidence bound; NaN if undefined.
 
-    The bad side is below for all metrics but `false_alarms_per_1000`, where it is above.
+    A lower bound for all metrics but `false_alarms_per_1000`, where it is an upper bound.
     """
 
     value: float
     bound: float
 
     def as_dict(self) -> dict[str, float | None]:
-        """Returns the fields as JSON values, None for what is not finite."""
+        """Return the fields as JSON values, None if not finite."""
         return {name: float(v) if np.isfinite(v) else None for name, v in asdict(self).items()}
 
     @classmethod
@@ -78,7 +78,7 @@ def finite_or_nan(value: float | None) -> float:
 
 
 def count(labels: np.ndarray, scores: np.ndarray, threshold: float) -> Counts:
-    """Counts decisions `score >= threshold` against labels (n,), 0 clean and 1 defective."""
+    """Count decisions `score >= threshold` against labels (n,), 0 clean and 1 defective."""
     predicted_positive = scores >= threshold
     defective = labels == 1
     return Counts(
@@ -90,19 +90,19 @@ def count(labels: np.ndarray, scores: np.ndarray, threshold: float) -> Counts:
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve; NaN with one class only, or where a score is not finite."""
+    """Return the area under the ROC curve; NaN with one class only, or if a score is not finite."""
     defined = len(np.unique(labels)) == 2 and np.all(np.isfinite(scores))
     return float(roc_auc_score(labels, scores)) if defined else float("nan")
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Average precision; NaN without defects, or where a score is not finite."""
+    """Return the average precision; NaN without defects, or if a score is not finite."""
     defined = bool(np.any(labels == 1) and np.all(np.isfinite(scores)))
     return float(average_precision_score(labels, scores)) if defined else float("nan")
 
 
 def sweep(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns (thresholds, recall, precision, F2), one value a distinct score, highest threshold first."""
+    """Return (thresholds, recall, precision, F2), one value per distinct score, highest threshold first."""
     order = np.argsort(-scores, kind="stable")
     ranked, hit = scores[order], labels[order] == 1
     last = np.append(np.diff(ranked) != 0, True)

@@ -1,4 +1,4 @@
-"""The review band: what passes and what is rejected without a look, and the scores between that a person looks at."""
+"""The review band: scores that a person reviews, between those that pass and those that are rejected automatically."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOTHING_PASSES, NOTHING_IS_REJECTED = 0.0, nextafter(1.0, 2.0)
 
 @dataclass(frozen=True)
 class ReviewBand:
-    """Scores below `low` pass, from `high` on they are rejected, a person sees those between."""
+    """Scores below `low` pass, scores from `high` on are rejected, and a person reviews those between."""
 
     low: float
     high: float
@@ -25,7 +25,7 @@ class ReviewBand:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What a band means on a part: patches passed, reviewed and rejected, the share to look at, and what it costs.
+    """Effect of a band on a split: patches passed, reviewed and rejected, the share to review, and the errors.
 
     `missed_below` are defects among the passed, `false_above` clean patches among the rejected.
     """
@@ -41,25 +41,25 @@ class Reviewed:
     note: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
+        """Return the fields as JSON values."""
         return asdict(self)
 
 
 def choose_band(
     labels: np.ndarray, scores: np.ndarray, threshold: float, *, recall: float, precision: float, margin: float
 ) -> ReviewBand:
-    """Chooses the band around the operating threshold, on validation.
+    """Choose the band around the operating threshold, on validation.
 
-    Passing without a look must leave `recall`, and of what is rejected without a look `precision` must be defective,
-    each exceeded by `margin` standard errors. The band is the narrowest that does; an end that validation cannot
-    support is open: nothing passes, or nothing is rejected, without a look.
+    Automatic passing must keep `recall`, and automatic rejection must have `precision`, each exceeded by `margin` standard
+    errors. The band is the narrowest one that satisfies both; an end that validation cannot support stays open: nothing
+    passes, or nothing is rejected, without review.
 
     Args:
         labels: int (n,), both classes.
         scores: float (n,), 0 to 1.
         threshold: operating threshold.
-        recall: that passing leaves.
-        precision: of the rejected.
+        recall: to keep when patches pass automatically.
+        precision: of the automatically rejected.
         margin: standard errors, ≥ 0.
     """
     defects = int(np.sum(labels == 1))
@@ -71,21 +71,21 @@ def choose_band(
     if not leaves.any():
         needed = ceil(2 * margin**2 * recall / (1 - recall)) if recall < 1 else None
         notes.append(
-            f"nothing passes without a look: {defects} defects of validation cannot show a recall of {recall:g}"
+            f"nothing passes without review: {defects} defects of validation cannot show a recall of {recall:g}"
             + (f" with the margin; about {needed} would" if needed is not None else "")
         )
     sure = (standard_errors_above(precisions, precision, predicted_positive) >= margin) & (
         precisions >= precision - 1e-12
     )
-    sure &= thresholds >= threshold  # precision may fall again above a threshold that had it
+    sure &= thresholds >= threshold  # precision may drop again above a threshold that reaches it
     high = float(thresholds[sure].min()) if sure.any() else NOTHING_IS_REJECTED
     if not sure.any():
-        notes.append(f"nothing is rejected without a look: no score shows a precision of {precision:g} with the margin")
-    return ReviewBand(low, high, "; ".join(notes) or "both ends meet their share on validation with the margin")
+        notes.append(f"nothing is rejected without review: no score shows a precision of {precision:g} with the margin")
+    return ReviewBand(low, high, "; ".join(notes) or "both ends meet their target on validation with the margin")
 
 
 def apply_band(band: ReviewBand, labels: np.ndarray, scores: np.ndarray) -> Reviewed:
-    """Counts what the band does to a part: labels (n,), scores (n,)."""
+    """Count the effect of the band on a split: labels (n,), scores (n,)."""
     passed, rejected = scores < band.low, scores >= band.high
     reviewed = int(np.sum(~passed & ~rejected))
     return Reviewed(

@@ -1,4 +1,4 @@
-"""Chooses the score from which a patch is called defective, on validation alone, with room for the luck of a sample."""
+"""Chooses the operating threshold on validation alone, with a margin for sampling error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NoOperatingThreshold(SteelTrainingError):
     """Validation does not support the choice of a threshold: the run ends as rejected.
 
     Attributes:
-        code: of the reason, as it stands in report and registry.
+        code: reason code for report and registry.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -26,14 +26,14 @@ class NoOperatingThreshold(SteelTrainingError):
 
 @dataclass(frozen=True)
 class OperatingThreshold:
-    """The score from which a patch is called defective, and what validation says of it.
+    """The operating threshold, and its metrics on validation.
 
     Attributes:
-        value: patches are called defective from this score on.
-        val_recall: on validation.
-        val_precision: on validation.
-        val_f2: on validation.
-        room: standard errors by which both targets are exceeded there; negative where one is missed.
+        value: patches with at least this score are predicted defective.
+        val_recall: recall on validation.
+        val_precision: precision on validation.
+        val_f2: F2 on validation.
+        room: margin on validation: standard errors by which both targets are exceeded; negative if one is missed.
         note: how it was chosen, for the report.
     """
 
@@ -45,47 +45,46 @@ class OperatingThreshold:
     note: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
+        """Return the fields as JSON values."""
         return asdict(self)
 
 
 def choose_threshold(
     labels: np.ndarray, scores: np.ndarray, *, recall: float, precision: float, margin: float
 ) -> OperatingThreshold:
-    """Chooses the operating threshold on validation.
+    """Choose the operating threshold on validation.
 
-    A threshold that just meets a target on validation misses it on the next sample every other time. So both recall and
-    precision must exceed their targets by `margin` standard errors (of the difference between two samples of this
-    size); among the thresholds that do, the one of best F2. Where the model is not good enough for that, the room there
-    is is shared: the threshold whose narrower margin, in standard errors, is widest. Where no threshold meets both
-    targets, recall comes first: the best precision among those that keep it.
+    A threshold that just meets a target on validation misses it on every second new sample. So both recall and precision must
+    exceed their targets by `margin` standard errors (of the difference between two samples of this size); among the
+    thresholds that do, the one with the best F2 is chosen. If none does, the one that maximises the smaller of the
+    two margins. If none meets both targets, recall comes first: the best precision among those that meet it.
 
     Args:
         labels: int (n,), 0 or 1.
         scores: float (n,), finite.
-        recall: target of recall; 0 for none.
-        precision: target of precision; 0 for none.
+        recall: recall target; 0 for none.
+        precision: precision target; 0 for none.
         margin: standard errors, ≥ 0.
 
     Raises:
-        NoOperatingThreshold: a class is missing, scores are not finite or all the same, or there are fewer defects than
-            the recall target can resolve.
+        NoOperatingThreshold: a class is missing, scores are not finite or all equal, or there are too few defects to
+            resolve the recall target.
     """
     defects = int(np.sum(labels == 1))
     _check(labels, scores, defects, recall)
     thresholds, recalls, precisions, f2 = sweep(labels, scores)
     predicted_positive = np.maximum(recalls * defects / np.maximum(precisions, 1e-12), 1.0)
-    room = np.minimum(
+    margins = np.minimum(
         standard_errors_above(recalls, recall, defects),
         standard_errors_above(precisions, precision, predicted_positive),
     )
     enough = recalls >= recall - 1e-12
-    if (room >= margin).any():
-        chosen = int(np.argmax(np.where(room >= margin, f2, -1.0)))
+    if (margins >= margin).any():
+        chosen = int(np.argmax(np.where(margins >= margin, f2, -1.0)))
         note = f"best F2 among those that exceed both targets by {margin:g} standard errors"
-    elif (room >= 0).any():
-        chosen = int(np.argmax(room))
-        note = f"both targets are met, by {room[chosen]:.1f} standard errors instead of {margin:g}"
+    elif (margins >= 0).any():
+        chosen = int(np.argmax(margins))
+        note = f"both targets are met, by {margins[chosen]:.1f} standard errors instead of {margin:g}"
     else:
         chosen = int(np.argmax(np.where(enough, precisions, -1.0)))
         note = "recall is met; no threshold meets precision too"
@@ -94,15 +93,15 @@ def choose_threshold(
         val_recall=float(recalls[chosen]),
         val_precision=float(precisions[chosen]),
         val_f2=float(f2[chosen]),
-        room=float(room[chosen]),
+        room=float(margins[chosen]),
         note=note,
     )
 
 
 def min_defects_to_resolve(recall: float) -> int:
-    """How many defects can tell a recall from a lower one: with fewer than 1/(1 − recall), one miss already fails it.
+    """Return how many defects resolve a recall target: with fewer than 1/(1 − recall), a single miss already fails it.
 
-    20 for 0.95. No number resolves a recall of 1, and none is asked for.
+    20 for 0.95. A target of 1 cannot be resolved, and needs only one.
     """
     return 1 if recall >= 1.0 else ceil(1 / (1 - recall) - 1e-9)
 
@@ -111,14 +110,14 @@ def _check(labels: np.ndarray, scores: np.ndarray, defects: int, recall: float) 
     if defects in (0, len(labels)):
         raise NoOperatingThreshold(
             "gate.not_enough_evidence",
-            f"Validation holds {defects} defects among {len(labels)} patches; both classes are needed to choose a "
+            f"Validation has {defects} defects among {len(labels)} patches; both classes are needed to choose a "
             "threshold: check the splits, or add patches of the missing class.",
         )
     if not np.all(np.isfinite(scores)):
         raise NoOperatingThreshold(
             "gate.not_finite",
             f"{int(np.sum(~np.isfinite(scores)))} of {len(scores)} validation scores are not finite; expected numbers "
-            "from 0 to 1. Train again at a lower rate.",
+            "from 0 to 1. Train again at a lower learning rate.",
         )
     if np.ptp(scores) < 1e-6:
         raise NoOperatingThreshold(
@@ -129,14 +128,14 @@ def _check(labels: np.ndarray, scores: np.ndarray, defects: int, recall: float) 
     if defects < min_defects_to_resolve(recall):
         raise NoOperatingThreshold(
             "gate.not_enough_evidence",
-            f"Validation holds {defects} defects; with fewer than {min_defects_to_resolve(recall)} a single miss already fails the "
+            f"Validation has {defects} defects; with fewer than {min_defects_to_resolve(recall)} a single miss already fails the "
             f"recall target of {recall:.2f}, and no threshold can be chosen for it. Add defective patches, or raise "
             "data.val_share.",
         )
 
 
 def standard_errors_above(values: np.ndarray, target: float, of: np.ndarray | int) -> np.ndarray:
-    """Returns by how many standard errors a share (of so many) exceeds its target; large where there is no target."""
+    """Return by how many standard errors a proportion of `of` trials exceeds its target; 99 if there is no target."""
     if target <= 0:
         return np.full(len(values), 99.0)
     error = np.sqrt(2 * max(target * (1 - target), 1e-4) / of)

@@ -1,7 +1,7 @@
-"""Leak probes: each looks for one way in which a dataset flatters the model that is trained on it.
+"""Leak probes: each tests for one way in which a dataset inflates the metrics of a model trained on it.
 
-A probe never raises on bad data and never passes for lack of it: what it cannot judge, it fails, and says what it lacks.
-What each is worth, measured: `docs/leakage.md`.
+A probe never raises on bad data and never passes for lack of data: if it cannot judge, it fails and says what is missing.
+Measured detection and false-alarm rates: `docs/leakage.md`.
 """
 
 from steel_training.leakage.probe import Probe

@@ -1,4 +1,4 @@
-"""The baseline check: is there something honest to learn? Leak probes first, then the baseline CNN, then collapse."""
+"""The baseline check: leak probes first, then the baseline CNN, then tests for collapse."""
 
 from __future__ import annotations
 
@@ -42,47 +42,47 @@ LEARNING_PROBES = (
     group_effect,
     shuffled_labels,
 )
-"""Probes that try to tell the label by something that is no defect."""
+"""Probes that try to predict the label from something other than the defect."""
 
 
-def probe_dataset(profile: pd.DataFrame, anchors: Sequence[bytes | None], pixels: Pixels) -> list[Probe]:
-    """Runs every probe that needs no network, cheap ones first.
+def probe_dataset(profile: pd.DataFrame, keypoints: Sequence[bytes | None], pixels: Pixels) -> list[Probe]:
+    """Run every probe that needs no network, cheap ones first.
 
     Args:
-        profile: one row a patch: manifest, `part`, `group` and `Measures`.
-        anchors: of every row, as `Measures.anchors`.
+        profile: one row per patch: manifest, `part`, `group` and `Measures`.
+        keypoints: of every row, as `Measures.anchors`.
         pixels: returns the grey values of the patch in a row, uint8 (height, width).
     """
     labels = pd.to_numeric(profile["label"], errors="coerce")
-    # What learns needs a label and a group for every row; validation has named the rows that lack one.
+    # Probes that learn need a label and a group for every row; validation has reported the rows that lack one.
     whole = profile[labels.isin([CLEAN, DEFECTIVE]).to_numpy(bool) & profile["group"].notna().to_numpy(bool)]
     return [
         shared_groups(profile),
         identical_pixels(profile),
         contradicting_labels(profile),
         coordinates(profile),
-        *same_surface(profile, anchors, pixels),
+        *same_surface(profile, keypoints, pixels),
         *(probe(whole) for probe in LEARNING_PROBES),
     ]
 
 
 def too_good(history: dict[str, list[float]], config: BaselineConfig, probes: Sequence[Probe]) -> Probe:
-    """A small CNN that separates the classes almost perfectly at once has found a leak, not defects.
+    """Judge whether a small CNN separates the classes almost perfectly within a few steps, which indicates a leak.
 
-    Unless every other probe that can block was judged and found nothing, or was allowed by name: then the defects may be that
-    plain. The alarm is a warning, and stands with all the evidence in the model card.
+    If every other probe that can block was judged and found nothing, or was allowed by name, the defects may really be that
+    easy. The alarm is then a warning, and appears with all the evidence in the model card.
 
     Args:
         history: `val_auc` by epoch, and the counts at 0.5 of `monitoring.counts_at_half`, of train and validation.
-        config: says what is too good, and what "at once" means.
-        probes: what the others said.
+        config: the limit, and the number of steps within which it applies.
+        probes: results of the other probes.
     """
     trained_on = sum(history[name][0] for name in ("tp", "fn", "tn", "fp"))
-    at_once = math.ceil(config.too_good_steps * config.batch_size / max(trained_on, 1))
-    epochs = min(max(config.too_good_epochs, at_once), len(history["val_auc"]))
+    early_epochs = math.ceil(config.too_good_steps * config.batch_size / max(trained_on, 1))
+    epochs = min(max(config.too_good_epochs, early_epochs), len(history["val_auc"]))
     area, balanced = max(history["val_auc"][:epochs]), max(_balanced_accuracy(history)[:epochs])
     name, best = ("AUC", area) if area >= balanced else ("balanced accuracy", balanced)
-    found = f"The baseline CNN reaches a validation {name} of {best:.4f} within {epochs} epochs; from {config.too_good} on that means leakage"
+    found = f"The baseline CNN reaches a validation {name} of {best:.4f} within {epochs} epochs; from {config.too_good} on that indicates leakage"
     if best < config.too_good:
         return Probe("leak.too_good", True, best, config.too_good, f"{found}.")
     doubtful = [
@@ -91,28 +91,28 @@ def too_good(history: dict[str, list[float]], config: BaselineConfig, probes: Se
         if probe.code in OVERRIDABLE and not probe.allowed and (probe.blocks or not probe.judged)
     ]
     if not doubtful:
-        lifted = f"{found}, but every probe that blocks was judged, and none stands in the way: the defects may be that plain. Look at them once."
+        lifted = f"{found}, but every probe that can block was judged, and none does: the defects may be that easy. Check some of them by eye."
         return Probe("leak.too_good", False, best, config.too_good, lifted, decisive=False)
     advice = (
-        ": something other than the defect tells the label. Compare how clean and defective patches were photographed, cut and "
-        f"stored. It would be a warning if all probes had been judged; not so: {', '.join(doubtful)}. If the defects are "
-        "that plain, --allow leak.too_good."
+        ": something other than the defect predicts the label. Compare how clean and defective patches were acquired, cut and "
+        f"stored. It would only be a warning if all probes had been judged without an alarm; not so: {', '.join(doubtful)}. "
+        "If the defects are that easy to see, use --allow leak.too_good."
     )
     return Probe("leak.too_good", False, best, config.too_good, found + advice, {"not_judged": doubtful})
 
 
 def _balanced_accuracy(history: dict[str, list[float]]) -> np.ndarray:
-    """Mean of the shares of both classes that are called right at 0.5, by epoch (epochs,); 0 where a class has no patch."""
+    """Balanced accuracy on validation at 0.5, by epoch (epochs,); a class without patches counts as 0."""
     tp, fn, tn, fp = (np.asarray(history[f"val_{name}"], float) for name in ("tp", "fn", "tn", "fp"))
     return np.asarray((tp / np.maximum(tp + fn, 1) + tn / np.maximum(tn + fp, 1)) / 2)
 
 
 def loss_fell(history: dict[str, list[float]], labels: np.ndarray) -> Probe:
-    """Judges the training loss: it must be finite, and fall below that of the best constant answer.
+    """Judge the training loss: it must be finite, and fall below that of the best constant prediction.
 
     Args:
         history: `loss` and `val_loss` by epoch, binary cross-entropy without class weights.
-        labels: of the training part, int (n,).
+        labels: of the training split, int (n,).
     """
     share = float(np.clip(np.mean(labels), 1e-9, 1 - 1e-9)) if len(labels) else 0.5
     constant = float(-share * np.log(share) - (1 - share) * np.log(1 - share))
@@ -123,21 +123,17 @@ def loss_fell(history: dict[str, list[float]], labels: np.ndarray) -> Probe:
             False,
             0.0,
             constant,
-            "The baseline's loss is not finite. Look for pixels or labels that are no numbers, or lower baseline.learning_rate.",
+            "The baseline's loss is not finite. Check for NaN among pixels and labels, or lower baseline.learning_rate.",
         )
     best = float(min(history["loss"]))
     fell = best < constant
-    message = f"The baseline's training loss fell to {best:.4f}; the best constant answer has {constant:.4f}"
-    advice = (
-        "."
-        if fell
-        else ": it learned nothing that the defect rate does not say. Check that labels belong to their patches."
-    )
+    message = f"The baseline's training loss fell to {best:.4f}; the best constant prediction has {constant:.4f}"
+    advice = "." if fell else ": it learned nothing beyond the defect rate. Check that labels match their patches."
     return Probe("collapse.loss", fell, best, constant, message + advice)
 
 
 def collapse(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list[Probe]:
-    """Judges the baseline's validation scores: constant, one class, or no better than chance.
+    """Judge the baseline's validation scores: constant, one class only, or no better than chance.
 
     Args:
         labels: int (n,).
@@ -150,16 +146,16 @@ def collapse(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list
         spread >= CONSTANT,
         spread,
         CONSTANT,
-        f"Baseline scores spread by {spread:.4f} (standard deviation; at least {CONSTANT})"
+        f"The baseline's scores have a standard deviation of {spread:.4f} (at least {CONSTANT})"
         + (
-            ": the network answers the same for every patch. Check labels and pixel range."
+            ": the network gives every patch the same score. Check labels and pixel range."
             if spread < CONSTANT
             else "."
         ),
     )
     if not constant.passed:
         return [constant]
-    # At 0.5 a network trained on few defects may honestly call all clean: one class means one at every useful threshold.
+    # With few defects a sound network may score all patches below 0.5: collapse means one class at every useful threshold.
     share = float(np.mean(scores >= 0.5))
     prior = float(np.mean(scores >= float(np.mean(labels))))
     one_class = share in (0.0, 1.0) and prior in (0.0, 1.0)
@@ -171,8 +167,8 @@ def collapse(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list
             not one_class,
             share,
             1.0,
-            f"The baseline calls {share:.1%} of validation defective at 0.5 and {prior:.1%} at the defect rate"
-            + (": one class only. Check labels, and train the baseline longer." if one_class else "."),
+            f"The baseline predicts {share:.1%} of validation as defective at 0.5 and {prior:.1%} at the defect rate"
+            + (": it predicts one class only. Check labels, and train the baseline longer." if one_class else "."),
         ),
         Probe(
             "collapse.chance",
@@ -180,13 +176,13 @@ def collapse(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list
             low,
             CHANCE,
             f"The lower bound of the baseline's AUC is {low:.3f} (must exceed {CHANCE})"
-            + ("." if low > CHANCE else ": it learned nothing. Check that labels belong to their patches."),
+            + ("." if low > CHANCE else ": it learned nothing. Check that labels match their patches."),
         ),
     ]
 
 
 def baseline_metrics(labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-    """The baseline's figures on validation, for the report and for comparison with the transfer model."""
+    """Return the baseline's metrics on validation, for the report and for comparison with the transfer model."""
     _, recall, precision, _ = sweep(labels, scores)
     enough = recall >= 0.95
     return {

@@ -1,4 +1,4 @@
-"""The command that would correct what was found, where another split can."""
+"""The command that corrects an alarm, if another split can."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ BY_STEEL = frozenset(
 
 
 def with_fixes(probes: Sequence[Probe], dataset: str) -> list[Probe]:
-    """Returns the probes in order, each that another split corrects with the command to paste into a shell.
+    """Return the probes in order, with the shell command added to each alarm that another split corrects.
 
-    It is one command for all of them: the search for the same steel joins what shares an id as well. Where the patches
-    themselves differ, or name no photograph, no split helps and no command is named.
+    It is the same command for all of them, since the search for the same steel also groups by ids. If the alarm is about the
+    patches themselves, or patches have no source_id, no split helps and no command is given.
 
     Args:
-        probes: what was found.
-        dataset: URI of the dataset version that raised it.
+        probes: results of the probes.
+        dataset: URI of the dataset version.
     """
     straddling = [probe.code for probe in probes if _straddles_split(probe)]
-    if any(probe.evidence.get("unnamed") for probe in probes):  # which `split` refuses
+    if any(probe.evidence.get("unnamed") for probe in probes):  # refused by `steel-training split`
         return list(probes)
     by = "steel" if BY_STEEL & set(straddling) else "source_id"
     command = shlex.join(["steel-training", "split", dataset, copy_of(dataset), "--group-by", by])
@@ -34,7 +34,7 @@ def with_fixes(probes: Sequence[Probe], dataset: str) -> list[Probe]:
 
 
 def copy_of(dataset: str) -> str:
-    """Returns where the corrected copy of a dataset goes: beside it, and under the same date where it has one.
+    """Return the URI for the corrected copy of a dataset: beside it, with the same date if it has one.
 
     Example:
         >>> copy_of("s3://steel/strip/2026-01-05")
@@ -43,13 +43,13 @@ def copy_of(dataset: str) -> str:
     above, _, name = dataset.rstrip("/").rpartition("/")
     if is_date(name) and above.rpartition("/")[2]:
         return f"{copy_of(above)}/{name}"
-    if above == "s3:/":  # a bucket: the copy cannot stand beside it
+    if above == "s3:/":  # a bucket: the copy cannot be beside it
         return f"s3://{name}/regrouped"
     return f"{above}/{name}-regrouped"
 
 
 def _straddles_split(probe: Probe) -> bool:
-    """Whether what belongs together stands in two parts, which is what a split decides."""
+    """Return whether the alarm is about one group in several splits, which another split corrects."""
     if probe.passed or probe.code not in BY_IDS | BY_STEEL:
         return False
     pairs = probe.evidence.get("pairs", ())

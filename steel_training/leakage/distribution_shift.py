@@ -1,4 +1,4 @@
-"""Adversarial validation: whether train, validation and test look as if they were drawn from one mill."""
+"""Adversarial validation: tests whether train, validation and test come from the same distribution."""
 
 from __future__ import annotations
 
@@ -12,27 +12,33 @@ CODE, LIMIT = "leak.parts_differ", 0.75
 
 
 def splits_differ(profile: pd.DataFrame) -> Probe:
-    """Tries to tell the training part from validation and from test by what the pixels are like; only warns.
+    """Try to separate the training split from validation and from test by pixel properties; only warns.
 
-    An honest split of few coils differs somewhat. What is far off says that figures on one part do not hold on another.
+    Sound splits of few coils differ somewhat. A large difference means that metrics on one split do not hold on another.
     """
     names = [*BRIGHTNESS, *SIGNATURE]
-    told = {}
-    for part in ("val", "test"):
-        rows = profile[profile["part"].isin(("train", part))]
-        held_out = (rows["part"] == part).to_numpy(int)
+    results = {}
+    for split in ("val", "test"):
+        rows = profile[profile["part"].isin(("train", split))]
+        held_out = (rows["part"] == split).to_numpy(int)
         try:
-            told[part] = separability(rows[names], held_out, rows["group"].to_numpy(str))
+            results[split] = separability(rows[names], held_out, rows["group"].to_numpy(str))
         except TooFewGroups as error:
-            return Probe.unjudged(CODE, f"train against {part}: {error}")
-    worst = max(told, key=lambda part: told[part].bound)
-    found = told[worst].bound >= LIMIT
-    message = f"Train and {worst} can be told apart with an AUC of {told[worst].auc:.3f}, at least {told[worst].bound:.3f} (limit {LIMIT})"
+            return Probe.unjudged(CODE, f"train and {split}: {error}")
+    worst = max(results, key=lambda split: results[split].bound)
+    found = results[worst].bound >= LIMIT
+    message = f"Train and {worst} can be separated with an AUC of {results[worst].auc:.3f}, at least {results[worst].bound:.3f} (limit {LIMIT})"
     if not found:
-        return Probe(CODE, True, told[worst].bound, LIMIT, message + ".", decisive=False)
+        return Probe(CODE, True, results[worst].bound, LIMIT, message + ".", decisive=False)
     rows = profile[profile["part"].isin(("train", worst))]
-    moved = rank_properties(rows.assign(held_out=(rows["part"] == worst).astype(int)), names, label="held_out")
-    advice = f": '{next(iter(moved))}' moved most. Figures on one of them may not hold on the other."
+    shifted = rank_properties(rows.assign(held_out=(rows["part"] == worst).astype(int)), names, label="held_out")
+    advice = f": '{next(iter(shifted))}' shifted most. Metrics on one of them may not hold on the other."
     return Probe(
-        CODE, False, told[worst].bound, LIMIT, message + advice, {"properties": moved, "part": worst}, decisive=False
+        CODE,
+        False,
+        results[worst].bound,
+        LIMIT,
+        message + advice,
+        {"properties": shifted, "part": worst},
+        decisive=False,
     )

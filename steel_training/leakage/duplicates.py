@@ -1,4 +1,4 @@
-"""The same pixels twice: on both sides of a split, or under both labels."""
+"""Identical images in different splits, or with different labels."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ _MAX_NAMED = 10
 
 
 def identical_pixels(profile: pd.DataFrame) -> Probe:
-    """Looks for the same pixels in two parts, whatever the file format.
+    """Find identical pixels in different splits, whatever the file format.
 
-    False alarms: none, since blank patches do not count. Detection: every copy that no pixel of was changed.
+    False alarms: none, since blank patches do not count. Detection: every copy with unchanged pixels.
     """
-    doubled = _twins_that_differ(profile, "part")
-    ids = [str(name) for name in doubled["patch_id"].head(_MAX_NAMED)]
+    copies_found = _copies_that_differ(profile, "part")
+    ids = [str(name) for name in copies_found["patch_id"].head(_MAX_NAMED)]
     if not ids:
-        return Probe("leak.duplicate", True, 0, 0, "No image stands in two parts.")
+        return Probe("leak.duplicate", True, 0, 0, "No image is in two splits.")
     return Probe(
         "leak.duplicate",
         False,
-        len(doubled),
+        len(copies_found),
         0,
-        f"{len(doubled)} patches have an identical twin in another part: {', '.join(ids)}. Remove the copies, or give twins the same group_id.",
-        {"pairs": _side_by_side(doubled, "part")},
+        f"{len(copies_found)} patches have an identical copy in another split: {', '.join(ids)}. Remove the copies, or give them the same group_id.",
+        {"pairs": _side_by_side(copies_found, "part")},
     )
 
 
 def contradicting_labels(profile: pd.DataFrame) -> Probe:
-    """Looks for the same pixels under both labels: whichever is right, the network is taught both.
+    """Find identical pixels with different labels, of which one must be wrong.
 
     False alarms: none, since blank patches do not count. Detection: every such pair.
     """
-    straddling = _twins_that_differ(profile, "label")
-    ids = [str(name) for name in straddling["patch_id"].head(_MAX_NAMED)]
+    contradicting = _copies_that_differ(profile, "label")
+    ids = [str(name) for name in contradicting["patch_id"].head(_MAX_NAMED)]
     if not ids:
-        return Probe("leak.contradiction", True, 0, 0, "No image bears both labels.")
+        return Probe("leak.contradiction", True, 0, 0, "No image has both labels.")
     return Probe(
         "leak.contradiction",
         False,
-        len(straddling),
+        len(contradicting),
         0,
-        f"{len(straddling)} patches have an identical twin of the other label: {', '.join(ids)}. Decide which label is right, and keep one of each.",
-        {"pairs": _side_by_side(straddling, "label")},
+        f"{len(contradicting)} patches have an identical copy with the other label: {', '.join(ids)}. Decide which label is right, and keep one of each.",
+        {"pairs": _side_by_side(contradicting, "label")},
     )
 
 
@@ -53,17 +53,17 @@ def _informative(profile: pd.DataFrame) -> pd.DataFrame:
     return known[~(known["contrast"] < BLANK)]
 
 
-def _twins_that_differ(profile: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Returns the patches whose pixels stand elsewhere too, with another value of the column; twins side by side."""
+def _copies_that_differ(profile: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the patches that have an identical copy with another value in the column, sorted by pixel hash."""
     known = _informative(profile)
     values = known.groupby("pixel_hash")[column].nunique()
     return known[known["pixel_hash"].isin(values[values > 1].index)].sort_values("pixel_hash")
 
 
-def _side_by_side(twins: pd.DataFrame, column: str) -> list[dict[str, object]]:
-    """The first pairs of twins that differ in the column."""
+def _side_by_side(copies: pd.DataFrame, column: str) -> list[dict[str, object]]:
+    """Return the first pairs of identical patches that differ in the column."""
     rows: list[dict[str, object]] = []
-    for _, alike in twins.groupby("pixel_hash", sort=False):
+    for _, alike in copies.groupby("pixel_hash", sort=False):
         one, other = (row for _, row in alike.drop_duplicates(column).iloc[:2].iterrows())
         rows.append(
             {

@@ -1,4 +1,4 @@
-"""What an alarm shows of itself: pairs of patches to be laid side by side, as files beside the result."""
+"""Evidence of an alarm: pairs of patches to show side by side, as files beside the result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from steel_training.leakage.typical_pairs import typical_pairs
 
 FOLDER, INDEX = "evidence", "index.json"
 PAIRS_SHOWN = 8
-# Pixels. A report holds the pictures of every alarm and is sent by mail.
+# Pixels. A report embeds the images of every alarm and must be small enough to mail.
 LARGEST_SIDE = 160
 
 Pixels = Callable[[int], np.ndarray]
@@ -29,15 +29,15 @@ Pixels = Callable[[int], np.ndarray]
 
 @dataclass(frozen=True)
 class Shown:
-    """A pair as it was written.
+    """A pair as written to `index.json`; the fields are its JSON keys.
 
     Attributes:
-        code: of the probe that it is evidence of.
-        how: what the patches share, or differ by.
-        told: `part` or `label`: which of them is wrong about the two.
-        sides: what each is.
-        files: PNG of each, in the folder of the evidence.
-        frames: the piece of steel that both show, on each; `None` where that is all of it, or there is none.
+        code: of the probe.
+        how: what the patches have in common, or differ in.
+        told: `part` or `label`: which of the two is wrong.
+        sides: description of each patch.
+        files: PNG of each, in the evidence folder.
+        frames: the area that both show, on each patch; `None` if that is all of it, or there is none.
     """
 
     code: str
@@ -49,7 +49,7 @@ class Shown:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Shown:
-        """Reads a pair back from the index."""
+        """Read a pair from the index."""
         (one, other), (first, second) = values["sides"], values["files"]
         frames = None
         if values["frames"] is not None:
@@ -59,13 +59,13 @@ class Shown:
 
 
 def write_pair_images(folder: Path, probes: Sequence[Probe], profile: pd.DataFrame, pixels: Pixels) -> None:
-    """Writes `evidence/` with pairs of patches for every alarm and warning that can be shown.
+    """Write `evidence/` with pairs of patches for every alarm and warning that can be shown.
 
     Args:
         folder: of the stage.
-        probes: what the probes said.
-        profile: one row a patch.
-        pixels: reads a patch. One that cannot be read is left out.
+        probes: results of the probes.
+        profile: one row per patch.
+        pixels: reads a patch; unreadable ones are left out.
     """
     profile = profile.reset_index(drop=True)
     made = Path(folder, FOLDER)
@@ -76,20 +76,20 @@ def write_pair_images(folder: Path, probes: Sequence[Probe], profile: pd.DataFra
         for pair in islice(_pairs(probe, profile), PAIRS_SHOWN):
             try:
                 images = [pixels(side.row) for side in (pair.first, pair.second)]
-            except Exception:  # noqa: S112 - whatever is wrong with a file has been said by validation
+            except Exception:  # noqa: S112 - validation has reported what is wrong with a file
                 continue
             made.mkdir(exist_ok=True)
             names = (f"{len(index):03d}-a.png", f"{len(index):03d}-b.png")
             for name, image in zip(names, images, strict=True):
                 (made / name).write_bytes(as_png(_small(image)))
             frames = pair.frames(images[0].shape[:2], images[1].shape[:2])
-            index.append(asdict(Shown(probe.code, pair.how, pair.told, (pair.first, pair.second), names, frames)))
+            index.append(asdict(Shown(probe.code, pair.how, pair.wrong, (pair.first, pair.second), names, frames)))
     if index:
         (made / INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
 def read_pair_images(folder: Path) -> list[Shown]:
-    """Returns what `keep_pictures` left in the folder of a stage; empty where it left nothing."""
+    """Return the pairs that `write_pair_images` wrote to the folder of a stage; empty if there are none."""
     path = folder / FOLDER / INDEX
     if not path.is_file():
         return []

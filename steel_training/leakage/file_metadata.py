@@ -1,4 +1,4 @@
-"""Whether the files of clean and defective patches were made in different ways."""
+"""Tests whether the files of clean and defective patches were encoded differently."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ _FILE_PROPERTIES = ("format", "mode", "jpeg_tables", "packing", "width", "height
 
 
 def file_metadata(profile: pd.DataFrame) -> Probe:
-    """Tries to tell the label by format, mode, JPEG tables, size in pixels, and bytes beyond what the pixels need.
+    """Try to predict the label from format, mode, JPEG tables, size in pixels, and relative file size.
 
-    Plain size in bytes is no evidence: a defect makes a patch harder to pack. Bytes are held against our own file of the
-    same pixels instead. Rates: `docs/leakage.md`.
+    Plain file size is no evidence, since a defect makes a patch harder to compress. It is divided by that of a re-encoding of
+    the same pixels. Rates: `docs/leakage.md`.
     """
     files = profile[list(_FILE_PROPERTIES)]
     if not (files.astype("string").fillna("").nunique() > 1).any():
         return Probe(CODE, True, 0.5, LIMIT, "All files are of one kind.")
     try:
-        told = separability(files, profile["label"].to_numpy(int), profile["group"].to_numpy(str), alone=True)
+        result = separability(files, profile["label"].to_numpy(int), profile["group"].to_numpy(str), alone=True)
     except TooFewGroups as error:
         return Probe.unjudged(CODE, str(error))
     alone = {name: _kinds(profile, name) for name in ("format", "mode", "jpeg_tables") if profile[name].nunique() > 1}
-    found = told.bound >= LIMIT
+    found = result.bound >= LIMIT
     return Probe(
         CODE,
         not found,
-        told.bound,
+        result.bound,
         LIMIT,
-        f"How the files were made tells the label with an AUC of {told.auc:.3f}, at least {told.bound:.3f} (limit {LIMIT})"
+        f"How the files were encoded predicts the label with an AUC of {result.auc:.3f}, at least {result.bound:.3f} (limit {LIMIT})"
         + (
-            ": clean and defective patches were stored in different ways, and a network can see that. "
-            "Store all of them in one way, from the same kind of source."
+            ": clean and defective patches were stored differently, and a network can see that. "
+            "Store all of them in the same way, from the same kind of source."
             if found
             else "."
         ),
-        {"auc": told.auc, "kinds": alone, "bytes beyond need (median)": _medians(profile, "packing")} if found else {},
+        {"auc": result.auc, "kinds": alone, "bytes beyond need (median)": _medians(profile, "packing")}
+        if found
+        else {},
     )
 
 

@@ -1,4 +1,4 @@
-"""Two checks on the checks: shuffled labels must teach nothing, and a random split must not flatter much."""
+"""Two checks of the method: shuffled labels must not be predictable, and a random split must not inflate the AUC much."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SHUFFLES = 5
 
 
 def shuffled_labels(profile: pd.DataFrame) -> Probe:
-    """Gives every group the labels of another one. What is still told of them was never told by the steel.
+    """Give every group the labels of another one. If they can still be predicted, it is not from the steel.
 
-    Judged by the mean over several shuffles: where groups hold one label each, a single one may meet chance far off 0.5.
+    Judged by the mean over several shuffles: if groups have one label each, the AUC of a single shuffle may be far from 0.5.
     """
     labels, groups = profile["label"].to_numpy(int), profile["group"].to_numpy(str)
     areas = []
@@ -26,17 +26,15 @@ def shuffled_labels(profile: pd.DataFrame) -> Probe:
             areas.append(_separability(profile, _shuffled(labels, groups, seed), groups).auc)
         except TooFewGroups as error:
             return Probe.unjudged(SHUFFLED, str(error))
-    told = float(np.mean(areas))
-    found = told >= CHANCE
-    message = (
-        f"Labels shuffled by group are told with a mean AUC of {told:.3f} over {_SHUFFLES} shuffles (limit {CHANCE})"
-    )
-    advice = ": what was measured of this dataset measures no steel. Check that group_id names what patches have in common." if found else "."  # fmt: skip
-    return Probe(SHUFFLED, not found, told, CHANCE, message + advice)
+    mean_auc = float(np.mean(areas))
+    found = mean_auc >= CHANCE
+    message = f"Labels shuffled by group are predicted with a mean AUC of {mean_auc:.3f} over {_SHUFFLES} shuffles (limit {CHANCE})"
+    advice = ": the measurements of this dataset reflect something other than the steel. Check that group_id identifies what patches have in common." if found else "."  # fmt: skip
+    return Probe(SHUFFLED, not found, mean_auc, CHANCE, message + advice)
 
 
 def group_effect(profile: pd.DataFrame) -> Probe:
-    """Compares folds drawn at random with folds of whole groups; only warns, since it says what a split is worth."""
+    """Compare random folds with folds of whole groups; only warns, since it describes the dataset, not a leak."""
     labels, groups = profile["label"].to_numpy(int), profile["group"].to_numpy(str)
     try:
         by_group, at_random = (
@@ -47,8 +45,8 @@ def group_effect(profile: pd.DataFrame) -> Probe:
         return Probe.unjudged(EFFECT, str(error))
     gain = at_random.auc - by_group.auc
     found = gain > MAX_GAIN
-    message = f"Split at random, patches are told with an AUC of {at_random.auc:.3f}; split by group, {by_group.auc:.3f} (limit: {MAX_GAIN} apart)"
-    advice = ": patches of one group are alike, and only a split by group is honest here. Keep group_id as coarse as it is." if found else "."  # fmt: skip
+    message = f"With a random split the label is predicted with an AUC of {at_random.auc:.3f}, with a split by group {by_group.auc:.3f} (limit: {MAX_GAIN} apart)"
+    advice = ": patches of one group are similar, so only a split by group is valid here. Keep group_id as coarse as it is." if found else "."  # fmt: skip
     return Probe(EFFECT, not found, gain, MAX_GAIN, message + advice, decisive=False)
 
 
@@ -57,7 +55,7 @@ def _separability(profile: pd.DataFrame, labels: np.ndarray, groups: np.ndarray)
 
 
 def _shuffled(labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
-    """Returns labels drawn, group by group, from those of another group."""
+    """Return labels int (n,), for each group sampled from those of another group."""
     random = np.random.default_rng(seed)
     names, number = np.unique(groups, return_inverse=True)
     rows = [np.flatnonzero(number == each) for each in range(len(names))]

@@ -1,7 +1,7 @@
-"""Overriding an alarm, by its name and by nothing else: what may be allowed, and what an alarm that was allowed says of itself.
+"""Overriding an alarm, by its reason code only.
 
-A person who knows why the data look as they do may let the run go on. The alarm stays an alarm: it stands first among the
-reasons of the verdict, and in the model card of every version that came of it.
+A person who knows why the data look as they do may let the run continue. The alarm remains on record: it comes first among
+the reasons of the verdict, and in the model card of every version trained in spite of it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from steel_training.verdict import ALLOWED, Reason
 
 
 def override(probes: Sequence[Probe], allow: Collection[str]) -> list[Probe]:
-    """Returns the probes in order; an alarm whose code is in `allow` is marked and blocks no more."""
+    """Return the probes in order; an alarm whose code is in `allow` is marked as allowed and no longer blocks."""
     return [replace(probe, allowed=True) if probe.blocks and probe.code in allow else probe for probe in probes]
 
 
 def allowed_reasons(probes: Iterable[Mapping[str, Any]]) -> tuple[Reason, ...]:
-    """Returns what a verdict says of the alarms that were allowed.
+    """Return the reasons that a verdict lists for the alarms that were allowed.
 
     Args:
-        probes: as `Probe.as_dict` gives them; those of stores from before there was `allowed` have none.
+        probes: from `Probe.as_dict`; in older stores they have no `allowed` key.
     """
     return tuple(Reason(str(each["code"]), f"{ALLOWED}{each['message']}") for each in probes if each.get("allowed"))

@@ -1,4 +1,4 @@
-"""Two patches side by side as evidence of an alarm: which they are, what they share, and how that is said."""
+"""Pairs of patches as evidence of an alarm: which they are, what they have in common, and its description."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import pandas as pd
 from steel_training.data.matching.symmetries import NAMES, SAME, oriented
 
 _LABELS = {0: "clean", 1: "defective"}
-# Of the smaller patch. What shares more is one cut again: a frame around all of it shows nothing.
+# Share of the smaller patch. With a larger overlap, a frame around it would show nothing.
 _NEARLY_ALL = 0.85
 
 Frame = tuple[float, float, float, float]
-"""A piece of a patch: top, left, bottom, right, as shares of its height and width."""
+"""An area of a patch: top, left, bottom, right, as shares of its height and width."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two.
+    """One patch of a pair; the fields are JSON keys of the evidence index.
 
     Attributes:
         row: in the profile.
-        patch_id: its name.
-        part: `train`, `val` or `test`.
+        patch_id: of the manifest.
+        part: the split: `train`, `val` or `test`.
         label: `clean`, `defective` or `?`.
-        group: what must stay together.
-        value: of the property that tells the sides apart; empty where the pair itself is to blame.
+        group: that must not straddle splits.
+        value: of the property that separates the two sides; empty if the pair itself is the evidence.
     """
 
     row: int
@@ -47,21 +47,21 @@ class Pair:
     Attributes:
         first: one.
         second: the other.
-        how: what they share, or differ by.
-        told: what is wrong about where they stand: the `part` of each, or the `label`.
-        turn: how the first is turned to lie on the second.
-        shift: where its corner, turned, lies on the second: (y, x), pixels; `None` where they are not laid on each other.
+        how: what they have in common, or differ in.
+        wrong: which of the two is wrong: the `part` (split) of each, or the `label`.
+        orientation: that aligns the first patch with the second.
+        shift: position of its corner, oriented, on the second: (y, x), pixels; `None` if they are not registered.
     """
 
     first: Side
     second: Side
     how: str
-    told: str = "part"
+    wrong: str = "part"
     orientation: int = SAME
     shift: tuple[int, int] | None = None
 
     def frames(self, first: tuple[int, int], second: tuple[int, int]) -> tuple[Frame, Frame] | None:
-        """Returns the piece of steel that both show, on each; `None` where that is all of it, or not known.
+        """Return the area that both patches show, on each; `None` if that is all of it, or not known.
 
         Args:
             first: height and width of the first patch, pixels.
@@ -87,7 +87,7 @@ def _shares(box: tuple[int, int, int, int], size: tuple[int, int]) -> Frame:
 
 
 def side_of(profile: pd.DataFrame, row: int, value: str = "") -> Side:
-    """Returns what there is to say of the patch in a row."""
+    """Return the description of the patch in a row."""
     patch = profile.iloc[row]
     label = pd.to_numeric(patch["label"], errors="coerce")
     said = _LABELS.get(int(label), "?") if pd.notna(label) else "?"
@@ -95,7 +95,7 @@ def side_of(profile: pd.DataFrame, row: int, value: str = "") -> Side:
 
 
 def named_pairs(pairs: Sequence[Mapping[str, Any]], profile: pd.DataFrame, code: str) -> Iterator[Pair]:
-    """Yields the pairs that a probe names by their patches. A name that two rows bear is nobody's and is left out."""
+    """Yield the pairs that a probe names by patch_id. Ids that occur in several rows are ambiguous and left out."""
     row_of = pd.Series(profile.index, index=profile["patch_id"].astype(str))
     row_of = row_of[~row_of.index.duplicated(keep=False)]
     for pair in pairs:
@@ -103,19 +103,19 @@ def named_pairs(pairs: Sequence[Mapping[str, Any]], profile: pd.DataFrame, code:
             first, second = (side_of(profile, int(row_of[pair[side]])) for side in ("first", "second"))
             orientation = NAMES.index(pair.get("turn", NAMES[SAME]))
             shift = tuple(pair["shift"]) if "shift" in pair else None
-            told = "label" if first.part == second.part else "part"
-            yield Pair(first, second, _how(pair, code, first.label != second.label), told, orientation, shift)
+            wrong = "label" if first.part == second.part else "part"
+            yield Pair(first, second, _how(pair, code, first.label != second.label), wrong, orientation, shift)
 
 
 def straddling_pairs(groups: Sequence[str], profile: pd.DataFrame) -> Iterator[Pair]:
-    """Yields, of each group that stands in two parts, a patch of one and a patch of another."""
+    """Yield, for each group that straddles splits, a patch of one split and a patch of another."""
     for name in groups:
         for column in ("group", "source_id"):
             rows = profile[profile[column].astype("string") == name].drop_duplicates("part")
             if len(rows) > 1:
                 seen_first = (rows["part"] != "train").sort_values(kind="stable").index[:2]
                 first, second = (side_of(profile, int(row)) for row in seen_first)
-                kind = "group" if column == "group" else "photograph"
+                kind = "group" if column == "group" else "source image"
                 yield Pair(first, second, f"both of {kind} {name}")
                 break
 
@@ -123,8 +123,8 @@ def straddling_pairs(groups: Sequence[str], profile: pd.DataFrame) -> Iterator[P
 def _how(pair: Mapping[str, Any], code: str, contradict: bool) -> str:
     if "correlation" not in pair:
         if code == "leak.coordinates":
-            return "cut from one photograph, at places that overlap"
-        return "the same pixels" + (", and both labels" if contradict else "")
+            return "cut from one source image, at overlapping positions"
+        return "identical pixels" + (", different labels" if contradict else "")
     orientation = pair.get("turn", NAMES[SAME])
     seen = "the same steel" if orientation == NAMES[SAME] else f"the same steel, {orientation}"
-    return f"{seen}: {pair['common']:.0%} of it in both, correlation {pair['correlation']:.2f}"
+    return f"{seen}: overlap {pair['common']:.0%}, correlation {pair['correlation']:.2f}"

@@ -1,4 +1,4 @@
-"""Whether something in the pixels that is no defect tells the label."""
+"""Tests whether pixel properties other than the defect predict the label."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ CODE = "leak.pixel_property"
 SIGNATURE = (*Signature._fields, "tint")
 BRIGHTNESS = ("brightness", "contrast", "sharpness", "dark", "bright")
 SIGNATURE_LIMIT, COMBINED_LIMIT = 0.95, 0.985
-"""Honest defects reach 0.86 and 0.93 on what was measured (docs/leakage.md)."""
+"""Real defects reach 0.86 and 0.93 on the measured datasets (docs/leakage.md)."""
 
 
 def pixel_property(profile: pd.DataFrame) -> Probe:
-    """Tries to tell the label by the signature of camera and software, and by that with brightness and contrast.
+    """Try to predict the label from the acquisition signature, and from it together with brightness and contrast.
 
-    A defect is darker or brighter than the strip, so brightness may tell the label honestly, though never as well as this.
+    A defect is darker or brighter than the strip, so brightness may legitimately predict the label, but not as well as the
+    higher limit.
     """
     labels, groups = profile["label"].to_numpy(int), profile["group"].to_numpy(str)
     try:
@@ -28,26 +29,28 @@ def pixel_property(profile: pd.DataFrame) -> Probe:
     except TooFewGroups as error:
         return Probe.unjudged(CODE, str(error))
     by_signature = alone.bound >= SIGNATURE_LIMIT
-    found, told, limit = (both, "Brightness, contrast and the like tell", COMBINED_LIMIT)
+    found, subject, limit = (both, "Brightness, contrast and the like predict", COMBINED_LIMIT)
     if by_signature or both.bound < COMBINED_LIMIT:
-        found, told, limit = (
+        found, subject, limit = (
             alone,
-            "Frame, noise, blur or another trace of camera and software tells",
+            "Frame, noise, blur or another trace of camera and software predicts",
             SIGNATURE_LIMIT,
         )
     passed = found.bound < limit
-    message = f"{told} the label with an AUC of {found.auc:.3f}, at least {found.bound:.3f} (limit {limit})"
+    message = f"{subject} the label with an AUC of {found.auc:.3f}, at least {found.bound:.3f} (limit {limit})"
     if passed:
         return Probe(CODE, True, found.bound, limit, message + ".")
     names = rank_properties(profile, [*SIGNATURE, *BRIGHTNESS])
-    advice = f": most of all '{next(iter(names))}'. Compare how clean and defective patches were photographed, cut and stored."
+    advice = (
+        f": most of all '{next(iter(names))}'. Compare how clean and defective patches were acquired, cut and stored."
+    )
     return Probe(CODE, False, found.bound, limit, message + advice, {"properties": names})
 
 
 def rank_properties(
     profile: pd.DataFrame, names: list[str], *, label: str = "label", most: int = 5
 ) -> dict[str, float]:
-    """Returns the AUC of single properties, those that tell most first; below 0.5 counts as above."""
+    """Return the AUC of single properties, strongest first; an AUC below 0.5 is mirrored to above."""
     labels = profile[label].to_numpy(int)
     found = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""What a probe answers: a small verdict that blocks or warns, with the number, the limit and the evidence."""
+"""The result of a probe: passed, warning or blocking alarm, with the statistic, the limit and the evidence."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 from steel_training.verdict import Reason
 
 CORRECTED_COPY = " A corrected copy: "
-"""Stands between what a reason says and the command that corrects it."""
+"""Separates the message of a reason from the command that corrects it."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What one probe found.
+    """Result of one probe.
 
     Attributes:
         code: `leak.…` or `collapse.…`, stable.
         passed: whether nothing was found.
-        statistic: the number that was judged.
-        threshold: what it was held to.
-        message: for a person: number, limit, what to do.
-        evidence: patch ids and figures that show it.
-        decisive: an alarm blocks the run. What is not decisive warns.
-        judged: False where there was too little to judge.
-        fix: a command that corrects what was found; empty where none can.
-        allowed: an alarm that a person let pass, by name (`overriding`).
+        statistic: the value that was judged.
+        threshold: its limit.
+        message: for the user: value, limit, what to do.
+        evidence: patch ids and numbers that show it.
+        decisive: whether an alarm blocks the run; if not, it warns.
+        judged: False if there was too little data to judge.
+        fix: a command that corrects the problem; empty if there is none.
+        allowed: whether the user allowed the alarm by its code (`overriding`).
     """
 
     code: str
@@ -41,7 +41,7 @@ class Probe:
     allowed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
+        """Return the fields as JSON values."""
         return {
             "code": self.code,
             "passed": self.passed,
@@ -57,12 +57,12 @@ class Probe:
 
     @classmethod
     def unjudged(cls, code: str, why: str) -> Probe:
-        """A warning that a probe had too little to judge: not an alarm, and not a clean bill either."""
+        """Return a warning that there was too little data to judge: neither an alarm nor a pass."""
         return cls(code, False, 0, 0, f"Not judged: {why}.", decisive=False, judged=False)
 
     @property
     def blocks(self) -> bool:
-        """Whether the run must stop."""
+        """Whether the alarm stops the run."""
         return self.decisive and not self.passed and not self.allowed
 
     @property

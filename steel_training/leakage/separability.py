@@ -1,4 +1,4 @@
-"""How well some properties tell the label of patches whose group they were never learned from."""
+"""Separability: how well properties predict the label of patches from groups that were not trained on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from steel_training.evaluation.metrics import auc
 _FOLDS, _FEWEST_GROUPS = 5, 3
 
 _CONFIDENCE, _RESAMPLES = 0.95, 200
-# Past so many patches an AUC is known to half a per cent; whole groups are drawn, so that time stays bounded.
+# With this many patches an AUC is accurate to half a per cent; whole groups are sampled, so that time stays bounded.
 _MOST_PATCHES = 12_000
 _MOST_VALUES = 30
 _FEWEST_PATCHES = 20
@@ -27,13 +27,13 @@ _FEWEST_PATCHES = 20
 
 @dataclass(frozen=True)
 class Separability:
-    """What properties say of a label.
+    """How well properties predict a label.
 
     Attributes:
         auc: area under the ROC curve.
         bound: its one-sided lower 95 % bound, resampled by group.
-        scores: of every patch judged, float (n,).
-        rows: which patches were judged, positions (n,).
+        scores: cross-validated, of every patch used, float (n,).
+        rows: positions of the patches used, int (n,).
     """
 
     auc: float
@@ -43,24 +43,24 @@ class Separability:
 
 
 class TooFewGroups(SteelTrainingError):
-    """A class stands in too few groups to learn from some and judge on others."""
+    """A class is in too few groups for cross-validation by group."""
 
 
 def separability(
     properties: pd.DataFrame, labels: np.ndarray, groups: np.ndarray, *, alone: bool = False, seed: int = 0
 ) -> Separability:
-    """Learns labels from properties, group by group left out (gradient-boosted trees), and judges the scores.
+    """Predict labels from properties with gradient-boosted trees, cross-validated by group, and measure the AUC.
 
     Args:
-        properties: one row a patch; numbers, or anything else, which is taken as categories. NaN is a value.
+        properties: one row per patch; columns that are not numeric are treated as categories. NaN is a value.
         labels: 0 or 1, int (n,).
-        groups: what is left out together, (n,).
-        alone: takes a single property instead, where one tells more than all of them: trees cut at the values they have
-            seen, and a property that separates the labels in every coil may lie elsewhere in the next one.
+        groups: that stay together in a fold, (n,).
+        alone: also try each property on its own, and return that result if it is better: trees split at values seen in training,
+            and a property that separates the labels within every coil may have another range in the next one.
         seed: of folds and resampling.
 
     Raises:
-        TooFewGroups: a class stands in fewer than 3 groups, or there are fewer than 20 patches.
+        TooFewGroups: a class is in fewer than 3 groups, or there are fewer than 20 patches.
     """
     held = [len(np.unique(groups[labels == label])) for label in (0, 1)]
     if min(held) < _FEWEST_GROUPS or len(labels) < _FEWEST_PATCHES:
@@ -72,9 +72,9 @@ def separability(
     values, labels, groups = _as_numbers(properties.iloc[rows]), labels[rows], groups[rows]
     scores = np.full(len(rows), float(labels.mean()))
     splitter = StratifiedGroupKFold(min(_FOLDS, *held), shuffle=True, random_state=seed)
-    # On a few thousand rows threads wait for each other longer than they work.
+    # With a few thousand rows, threads cost more in synchronisation than they save.
     with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
-        warnings.simplefilter("ignore")  # a fold without one of the classes is skipped below, not worth a line a fold
+        warnings.simplefilter("ignore")  # a fold that lacks a class is skipped below and needs no warning
         for learned, judged in splitter.split(values, labels, groups):
             if len(np.unique(labels[learned])) < 2:
                 continue
@@ -85,23 +85,23 @@ def separability(
                 min_samples_leaf=int(np.clip(len(rows) // 20, 1, 10)),
                 random_state=seed,
             )
-            known = np.isfinite(values[learned]).any(axis=0)  # the trees fail on a property that nobody has
+            known = np.isfinite(values[learned]).any(axis=0)  # the trees fail on a column without values
             if known.any():
                 trees.fit(values[learned][:, known], labels[learned])
                 scores[judged] = trees.predict_proba(values[judged][:, known])[:, 1]
-    draws = Resamples.by_group(groups, _RESAMPLES, seed)
+    resamples = Resamples.by_group(groups, _RESAMPLES, seed)
     judged_scores = [scores, *(_singly(values, labels) if alone else ())]
-    told = [
+    results = [
         Separability(
-            auc(labels, each), lower_quantile(resampled_areas(labels, each, draws)[0], _CONFIDENCE), each, rows
+            auc(labels, each), lower_quantile(resampled_areas(labels, each, resamples)[0], _CONFIDENCE), each, rows
         )
         for each in judged_scores
     ]
-    return max(told, key=lambda each: each.bound)
+    return max(results, key=lambda each: each.bound)
 
 
 def _singly(values: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields the property that tells most on its own, as scores (n,); none where no value is known."""
+    """Yield the single property that predicts best, as scores (n,); nothing if no value is known."""
     known = [
         np.where(np.isnan(column), np.nanmedian(column), column) for column in values.T if np.isfinite(column).any()
     ]
@@ -112,7 +112,7 @@ def _singly(values: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _drawn(groups: np.ndarray, seed: int) -> np.ndarray:
-    """Returns the rows of as many groups, drawn at random, as hold `_MOST_PATCHES` patches."""
+    """Return the rows of randomly sampled groups that contain about `_MOST_PATCHES` patches; all rows if there are fewer."""
     if len(groups) <= _MOST_PATCHES:
         return np.arange(len(groups))
     _, number = np.unique(groups, return_inverse=True)
@@ -123,7 +123,7 @@ def _drawn(groups: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _as_numbers(properties: pd.DataFrame) -> np.ndarray:
-    """Returns float (n, features): numbers as they are, anything else as one indicator for each frequent value."""
+    """Return float (n, features): numeric columns as they are, others as one indicator per frequent value."""
     columns: list[np.ndarray] = []
     for name in properties:
         column = properties[name]

@@ -1,4 +1,4 @@
-"""Where no pair of patches is to blame, patches that are typical of both sides in the property that tells them apart."""
+"""Evidence for alarms about a property: patches that are typical of each side in the property that separates them."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ _SHOWN = 4
 
 
 def typical_pairs(evidence: Mapping[str, Any], profile: pd.DataFrame) -> Iterator[Pair]:
-    """Yields pairs of patches with the usual value of each side; none where the evidence names no property of patches.
+    """Yield pairs of patches with the typical value of each side; none if the evidence names no property of patches.
 
     Args:
-        evidence: of a probe. Where it names a `part`, that is told from train; else the label is told.
-        profile: one row a patch, its index from 0.
+        evidence: of a probe. If it names a `part`, the sides are train and that split; else clean and defective.
+        profile: one row per patch, its index from 0.
     """
     column, values = _property(evidence, profile)
     if values is None:
         return
     sides = pd.to_numeric(profile["label"], errors="coerce")
-    told = {"clean": sides == 0, "defective": sides == 1}
+    side_rows = {"clean": sides == 0, "defective": sides == 1}
     if "part" in evidence:
-        told = {part: profile["part"] == part for part in ("train", evidence["part"])}
-    chosen = [_usual(values[rows.fillna(value=False).to_numpy(bool)]) for rows in told.values()]
-    how = " and ".join(f"typical {name}" for name in told) + f", by {column}"
+        side_rows = {split: profile["part"] == split for split in ("train", evidence["part"])}
+    chosen = [_usual(values[rows.fillna(value=False).to_numpy(bool)]) for rows in side_rows.values()]
+    how = " and ".join(f"typical {name}" for name in side_rows) + f", by {column}"
     for rows in zip(*chosen, strict=False):
-        first, second = (side_of(profile, row, f"{column} {_said(values[row])}") for row in rows)
+        first, second = (side_of(profile, row, f"{column} {_formatted(values[row])}") for row in rows)
         yield Pair(first, second, how, "part" if "part" in evidence else "label")
 
 
 def _property(evidence: Mapping[str, Any], profile: pd.DataFrame) -> tuple[str, pd.Series | None]:
-    """The property that tells most, of those that a probe names: its name and its values."""
+    """Return name and values of the strongest property that the evidence names; values None if there is none."""
     for key in ("properties", "properties of photographs", "columns"):
         for name in evidence.get(key, ()):
             if name in profile:
                 return str(name), profile[name]
-    for key, (name, values_of) in _MADE.items():
+    for key, (name, values_of) in _DERIVED.items():
         if key in evidence:
             return name, values_of(profile)
     for name, kinds in evidence.get("kinds", {}).items():
@@ -56,17 +56,17 @@ def _places(profile: pd.DataFrame, grid: int | None) -> pd.Series:
     return x.astype("string") + ", " + y.astype("string")
 
 
-_MADE: Mapping[str, tuple[str, Callable[[pd.DataFrame], pd.Series]]] = {
+_DERIVED: Mapping[str, tuple[str, Callable[[pd.DataFrame], pd.Series]]] = {
     "usual place on the grid": ("place on the grid", lambda profile: _places(profile, GRID)),
     "usual place in the photograph": ("place", lambda profile: _places(profile, None)),
     "usual name": ("file", lambda profile: profile["path"].str.replace(r"[^/]*$", "", regex=True) + "…"),
     "usually written": ("written", lambda profile: pd.to_datetime(profile["modified"].round(), unit="s")),
 }
-"""Properties that are made of columns, by how a probe names them."""
+"""Properties derived from columns, by their evidence key."""
 
 
 def _usual(values: pd.Series) -> list[int]:
-    """Rows near the median, or with the most frequent value."""
+    """Return rows near the median, or with the most frequent value."""
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
         known = values.dropna()
         return [int(row) for row in (known - known.median()).abs().sort_values(kind="stable").index[:_SHOWN]]
@@ -74,5 +74,5 @@ def _usual(values: pd.Series) -> list[int]:
     return [int(row) for row in text.index[text == text.mode().iloc[0]][:_SHOWN]] if len(text) else []
 
 
-def _said(value: Any) -> str:
+def _formatted(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,1 +1,1 @@
-"""Networks: building, training, caching features, scoring."""
+"""Networks: building, training, feature caching, scoring."""

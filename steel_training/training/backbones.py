@@ -1,10 +1,10 @@
-"""The pretrained networks a model can stand on: how to build one, and where to tap it.
+"""The pretrained backbones: how to build one, and which feature layers the head uses.
 
-The head does not only see the top of the network. What ImageNet's last layers keep is about objects; texture, which is
-what steel has, is clearer lower down, and in how much a channel varies over the patch as well as in its mean. On real
-steel (64-pixel patches, split by photograph, frozen features, logistic regression, validation AUC): mean of the top .927,
-of block5c .948, of five depths without the top .960, with it .956; mean and standard deviation of the lowest three .959.
-So the head does not see the top at all.
+The head does not use the top of the network. The last layers of an ImageNet model represent objects; texture, which matters
+on steel, is represented better in lower layers, and in the standard deviation of a channel over the patch as well as its
+mean. On real steel (64-pixel patches, split by source image, frozen features, logistic regression, validation AUC): mean of
+the top .927, of block5c .948, of five depths without the top .960, with it .956; mean and standard deviation of the lowest
+three .959.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class BackboneSpec:
 
     Attributes:
         name: its name there.
-        taps: layers whose means and standard deviations over the patch the head sees, lowest first.
-        from_layer: the default boundary of fine-tuning; layers after it are trained.
+        feature_layers: layers whose mean and standard deviation over the patch are the inputs of the head, lowest first.
+        from_layer: default boundary of fine-tuning; layers after it are trained.
         rescales: whether the network itself rescales and normalises pixels 0-255.
     """
 
@@ -40,12 +40,12 @@ class BackboneSpec:
     rescales: bool
 
     def application(self) -> Callable[..., Any]:
-        """Returns the function of keras.applications that builds the network."""
+        """Return the function of keras.applications that builds the network."""
         application: Callable[..., Any] = getattr(keras.applications, self.name)
         return application
 
     def build(self, input_size: int) -> Any:
-        """Builds the network without its top and with random weights, for pixels 0-255, RGB, float32.
+        """Build the network without its top and with random weights, for pixels 0-255, RGB, float32.
 
         Returns:
             Keras model, (batch, input_size, input_size, 3) → feature map; all layers in one flat graph.
@@ -53,7 +53,7 @@ class BackboneSpec:
         pixels = keras.Input((input_size, input_size, 3), name="pixels")
         scaled = pixels
         if not self.rescales:
-            # What keras.applications.resnet50.preprocess_input does: channels to BGR, ImageNet's mean taken off.
+            # As keras.applications.resnet50.preprocess_input does: channels to BGR, ImageNet mean subtracted.
             scaled = keras.layers.Rescaling(1.0, offset=[-103.939, -116.779, -123.68])(pixels[..., ::-1])
         network = self.application()(include_top=False, weights=None, input_tensor=scaled)
         return keras.Model(pixels, network.output, name=self.name.lower())

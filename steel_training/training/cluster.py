@@ -1,6 +1,6 @@
-"""The machines that train together, as `TF_CONFIG` describes them.
+"""The workers of a distributed training, as `TF_CONFIG` describes them.
 
-Reading it needs no TensorFlow: what asks only who the chief is does not pay for it.
+Imports no TensorFlow, so that checking which worker is the chief is cheap.
 """
 
 from __future__ import annotations
@@ -19,23 +19,17 @@ from steel_training.training.rendezvous import split_address
 
 Found = TypeVar("Found")
 
-
 VARIABLE = "TF_CONFIG"
-
 
 CHIEF, WORKER = "chief", "worker"
 
-
 RESULT_SECONDS = 900
-"""How long a worker waits for the chief's result after the training that they did together."""
-
+"""How long a worker waits for the chief's result after their joint training."""
 
 JOINT_STAGES = ("train_head", "fine_tune")
-"""The stages that all workers do at once; the chief does the others alone."""
-
+"""The stages that all workers run together; the chief runs the others alone."""
 
 _EXAMPLE = '{"cluster": {"worker": ["host-a:2222", "host-b:2222"]}, "task": {"type": "worker", "index": 0}}'
-
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s:/]+):([0-9]{1,5})")
 
@@ -45,12 +39,12 @@ class ClusterUnusable(UsageError):
 
 
 class WorkerLost(SteelTrainingError):
-    """Another worker of the cluster did not come, or went, and the training cannot go on without it."""
+    """Another worker of the cluster did not join, or was lost, and the training cannot continue without it."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers that train together, as this process sees them.
+    """The workers of a cluster, as seen by this process.
 
     Attributes:
         addresses: `host:port` of every worker, the chief first.
@@ -71,16 +65,16 @@ class Cluster:
 
 
 def read_cluster(environment: Mapping[str, str] | None = None) -> Cluster | None:
-    """Reads `TF_CONFIG`.
+    """Read `TF_CONFIG`.
 
     Args:
-        environment: where the variable is looked up; this process's where none is given.
+        environment: environment variables; `None` for those of this process.
 
     Returns:
-        The cluster; `None` where the variable is not set, or names no worker beside this one.
+        The cluster; `None` if the variable is not set, or lists no other worker.
 
     Raises:
-        ClusterUnusable: it is no JSON, or describes something else than a cluster of workers.
+        ClusterUnusable: it is not JSON, or does not describe a cluster of workers.
     """
     text = (os.environ if environment is None else environment).get(VARIABLE, "").strip()
     if not text:
@@ -88,7 +82,7 @@ def read_cluster(environment: Mapping[str, str] | None = None) -> Cluster | None
     try:
         value = json.loads(text)
     except ValueError as error:
-        _refuse(f"is no JSON ({error})")
+        _refuse(f"is not valid JSON ({error})")
     if not isinstance(value, dict):
         _refuse(f"is a JSON {type(value).__name__}, expected an object")
     jobs = value.get("cluster", {})
@@ -111,40 +105,40 @@ def read_cluster(environment: Mapping[str, str] | None = None) -> Cluster | None
 
 
 def is_chief() -> bool:
-    """Says whether this process is the one that writes: the chief of its cluster, or alone."""
+    """Return whether this process writes the results: it is the chief of its cluster, or trains alone."""
     found = read_cluster()
     return found is None or found.is_chief
 
 
 def refuse_worker(stage: str) -> None:
-    """Lets the chief, and whoever is alone, do any stage, and other workers those that are done together.
+    """Refuse stages other than the joint ones on workers that are not the chief.
 
     Raises:
-        ClusterUnusable: this worker has no part in the stage.
+        ClusterUnusable: this worker does not take part in the stage.
     """
     found = read_cluster()
     if found is not None and not found.is_chief and stage not in JOINT_STAGES:
         raise ClusterUnusable(
-            f"{found} has no part in {stage}: the chief ({found.addresses[0]}) does it alone. "
+            f"{found} does not take part in {stage}: the chief ({found.addresses[0]}) runs it alone. "
             f"Start only {' and '.join(JOINT_STAGES)} on the other workers."
         )
 
 
 def wait_for_chief(poll: Callable[[], Found | None]) -> Found:
-    """Waits for what the chief leaves in the store.
+    """Wait for the result that the chief writes to the store.
 
     Args:
         poll: returns the result, or `None` while it is not there.
 
     Raises:
-        WorkerLost: the chief ended without it, or took longer than `RESULT_SECONDS`.
+        WorkerLost: the chief ended without a result, or took longer than `RESULT_SECONDS`.
     """
     found = read_cluster()
     if found is None:
         raise ClusterUnusable(f"{VARIABLE} is not set; only a worker of a cluster waits for a chief.")
     deadline = time.monotonic() + RESULT_SECONDS
     while time.monotonic() < deadline:
-        up = _answers(found.addresses[0])  # asked first: a chief that has ended cannot write any more
+        up = _answers(found.addresses[0])  # checked first: after the chief has ended it cannot write any more
         result = poll()
         if result is not None:
             return result
@@ -152,7 +146,7 @@ def wait_for_chief(poll: Callable[[], Found | None]) -> Found:
             break
         time.sleep(1)
     raise WorkerLost(
-        f"{found}: training is done, but the chief ({found.addresses[0]}) left no result. See its log, and start the same "
+        f"{found}: training is done, but the chief ({found.addresses[0]}) left no result. See its log, and run the same "
         "command again on every machine."
     )
 

@@ -1,8 +1,8 @@
-"""Depthwise convolutions of small maps as products of matrices, while a network is trained on a processor.
+"""Depthwise convolutions of small feature maps as matrix products, for training on a CPU.
 
-TensorFlow's gradient of a depthwise convolution is slow on processors: five of them take half of a step that fine-tunes the top blocks of
-EfficientNetB0. On a map of few pixels such a convolution is, channel by channel, a product with a small matrix whose entries are the
-kernel's; products and their gradients are fast. The values are the same but for rounding (`docs/speed.md`).
+TensorFlow's gradient of a depthwise convolution is slow on CPUs: five of them take half of a step that fine-tunes the top blocks
+of EfficientNetB0. On a small feature map the convolution of each channel is a product with a small matrix of kernel entries;
+matrix products and their gradients are fast. The values are equal up to rounding (`docs/speed.md`).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import numpy as np
 import tensorflow as tf
 
 LARGEST_MAP = 64
-"""Pixels. The matrices have the square of it as entries a channel."""
+"""Pixels. The matrices have the square of it as entries per channel."""
 
 
 @contextmanager
 def as_matrices(network: Any) -> Iterator[int]:
-    """Lets the depthwise layers of a network with small maps work by matrices; on a GPU, and afterwards, as ever.
+    """Compute depthwise layers with small feature maps as matrix products within the block; no effect on a GPU.
 
-    The layers' weights, configuration and the saved network are untouched.
+    Weights and configuration of the layers, and the saved network, do not change.
 
     Args:
         network: Keras model, channels last.
 
     Yields:
-        How many layers do so.
+        The number of layers replaced.
     """
     changed = []
     if not tf.config.list_physical_devices("GPU"):
@@ -73,17 +73,17 @@ def _product(layer: Any) -> Callable[[Any], Any]:
 
 
 def _places(
-    taken: tuple[int, int], given: tuple[int, int], kernel: tuple[int, int], strides: tuple[int, int], *, same: bool
+    inputs: tuple[int, int], outputs: tuple[int, int], kernel: tuple[int, int], strides: tuple[int, int], *, same: bool
 ) -> np.ndarray:
-    """Says which entry of the kernel leads from which pixel to which: (kernel entries, pixels taken × pixels given), 0 or 1."""
-    places = np.zeros((*kernel, *taken, *given), np.float32)
+    """Return which kernel entry connects which input and output pixel: float32 (kernel entries, input × output pixels), 0 or 1."""
+    places = np.zeros((*kernel, *inputs, *outputs), np.float32)
     first = [
         max((out - 1) * step + size - side, 0) // 2 if same else 0
-        for side, out, size, step in zip(taken, given, kernel, strides, strict=True)
+        for side, out, size, step in zip(inputs, outputs, kernel, strides, strict=True)
     ]
-    for y, x in np.ndindex(*given):
+    for y, x in np.ndindex(*outputs):
         for i, j in np.ndindex(*kernel):
             row, column = y * strides[0] + i - first[0], x * strides[1] + j - first[1]
-            if 0 <= row < taken[0] and 0 <= column < taken[1]:
+            if 0 <= row < inputs[0] and 0 <= column < inputs[1]:
                 places[i, j, row, column, y, x] = 1
     return places.reshape(kernel[0] * kernel[1], -1)

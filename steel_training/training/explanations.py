@@ -1,4 +1,4 @@
-"""What is kept of an explanation: the files that `heat_maps` leaves of each mistake, and the report reads."""
+"""Explanations of mistakes: the files that `heat_maps` writes and the report reads."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ from dataclasses import dataclass
 
 FOLDER, INDEX = "attention", "index.json"
 
-
 MISSED, FALSE_ALARM = "missed", "false_alarm"
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """One patch that was judged wrongly, and the files that show it.
+    """One misclassified patch and its files; the fields are the keys of `index.json`.
 
     Attributes:
         patch_id: of the manifest.
         kind: `missed` or `false_alarm`.
         label: 0 clean, 1 defective.
         score: of the model.
-        probability: the score with the shift of the class weights undone; None where it is not known.
-        defect_type: of the manifest; None where it has none.
-        source_id: the photograph; None where it is not known.
-        patch: file of the patch, PNG.
-        overlay: file of the patch in grey under the map, PNG.
+        probability: calibrated for the class weights; None if not known.
+        defect_type: of the manifest; None if it has none.
+        source_id: source image; None if not known.
+        patch: PNG file of the patch.
+        overlay: PNG file of the patch in grey under its heat map.
     """
 
     patch_id: str

@@ -1,17 +1,18 @@
-"""What the model looked at: for every patch, a map of the places that raised its score.
+"""Heat maps: for every patch, the regions that raised its score.
 
-Grad-CAM (Selvaraju et al. 2017) weighs the channels of a convolutional layer by the gradient of the score and adds them
-up. HiResCAM (Draelos and Carin 2020) keeps the gradient of every place instead of its mean over the patch, which a head that
-sees deviations needs: the same channel may raise the score in one place and lower it in another.
+Grad-CAM (Selvaraju et al. 2017) weights the channels of a convolutional layer by the gradient of the score and sums them.
+HiResCAM (Draelos and Carin 2020) uses the gradient at every position instead of its mean over the patch, which is needed for a
+head that uses standard deviations: the same channel may raise the score at one position and lower it at another.
 
-The head sees mean and deviation of several depths, the taps. All that any of them holds has passed through the lowest, so
-the gradient there carries every path and is the finest map besides: at 96 pixels it has 24 × 24 places, the highest tap 3 × 3.
-With gradient g of the logit by activation a of channel k at a place, and m the channel's mean over the patch, the map is
+The head uses mean and standard deviation of several feature layers. They all depend on the lowest one, so its gradient includes
+every path, and its map has the highest resolution: at 96 pixels it has 24 × 24 positions, the highest feature layer 3 × 3. With
+gradient g of the logit by activation a of channel k at a position, and m the mean of the channel over the patch, the map is
 
     relu( Σ_k g (a − m) )
 
-What is alike all over the patch tells no place from another, hence a − m. On drawn steel with known defects the lowest tap put
-2.35 times the share on the defect that chance would, the sum over all taps 1.47, the highest alone 1.28.
+What is constant over the patch does not distinguish positions, hence a − m. On synthetic steel with known defects the lowest
+feature layer put 2.35 times the share on the defect that chance would, the sum over all feature layers 1.47, the highest alone
+1.28.
 """
 
 from __future__ import annotations
@@ -39,28 +40,28 @@ from steel_training.training.model_trainer import POOLED, SCORE
 from steel_training.training.preprocessing import resize
 
 SHOWN_A_KIND = 24
-# The report holds all of them in one file: a patch is shown with at most so many pixels a side.
+# Pixels. The report embeds all of them in one file.
 SHOWN_SIDE = 128
 _BATCH = 16
 
 
 class NothingToExplain(SteelTrainingError):
-    """The network is none of `TransferLearningModel`: it has no taps to look through."""
+    """The network is not a `TransferLearningModel`: it has no feature layers to explain it by."""
 
 
 def heat_maps(network: Any, pixels: np.ndarray) -> np.ndarray:
-    """Returns where in each patch the score comes from.
+    """Return a heat map of each patch: which regions raised its score.
 
     Args:
-        network: Keras model of `TransferLearningModel`, or its scoring model; where that is the mean over mirror images, so
-            is the map.
+        network: Keras model of `TransferLearningModel`, or its scoring model; if that averages over mirror images, so does
+            the map.
         pixels: (n, size, size, 3), 0-255, of the network's input size.
 
     Returns:
-        float32 (n, size, size), 0..1: 1 at the strongest place of a patch, 0 everywhere where nothing raised its score.
+        float32 (n, size, size), 0..1: 1 at the strongest position of a patch; all 0 if nothing raised its score.
 
     Raises:
-        NothingToExplain: the network has no taps.
+        NothingToExplain: the network has no feature layers.
     """
     network, mirrored = _inner(network)
     compute = _heat_map_function(network)
@@ -76,9 +77,9 @@ def heat_maps(network: Any, pixels: np.ndarray) -> np.ndarray:
 
 
 def overlay(patch: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
-    """Lays a map over its patch: steel in grey, the colours of inferno where the model looked, a white line around half.
+    """Overlay a heat map on its patch: grey, with the inferno colour map, and a white contour at half the maximum.
 
-    The line tells the same as the colour to whoever does not see it.
+    The contour makes the map readable without colour vision.
 
     Args:
         patch: uint8 (height, width, 3).
@@ -102,12 +103,12 @@ def overlay(patch: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
 def keep_heat_maps(
     network: Any, patches: PatchSet, table: pd.DataFrame, threshold: float, folder: Path
 ) -> list[Explanation]:
-    """Writes the worst mistakes on a part as pictures: missed defects of lowest score, false alarms of highest.
+    """Write images of the worst mistakes on a split: missed defects with the lowest scores, false alarms with the highest.
 
     Args:
         network: the scoring model.
-        patches: of the part.
-        table: one row a patch in the same order: patch_id, label, score; probability, defect_type, source_id where known.
+        patches: of the split.
+        table: one row per patch in the same order: patch_id, label, score; probability, defect_type, source_id if known.
         threshold: operating threshold on the score.
         folder: new folder for PNG files and `index.json`.
     """
@@ -145,16 +146,16 @@ def keep_heat_maps(
 
 
 def _inner(network: Any) -> tuple[Any, bool]:
-    """Returns the network with the taps, and whether it is scored over mirror images."""
+    """Return the network with the feature layers, and whether scores are averaged over mirror images."""
     nested = [layer for layer in network.layers if isinstance(layer, keras.Model)]
     return (nested[0], True) if nested else (network, False)
 
 
 def _heat_map_function(network: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a function of pixels (n, size, size, 3) to maps (n, size, size) that are not scaled to 1."""
+    """Return a function from pixels (n, size, size, 3) to heat maps (n, size, size) that are not scaled to 1."""
     layer = _lowest_feature_layer(network)
     last = network.get_layer(SCORE)
-    # The logit, not the score: where the sigmoid is flat the gradient of the score is nothing but rounding.
+    # The logit, not the score: where the sigmoid saturates, the gradient of the score is only rounding error.
     paths = keras.Model(network.input, [network.get_layer(layer).output, last.input])
     size = int(network.input_shape[1])
 
@@ -165,8 +166,8 @@ def _heat_map_function(network: Any) -> Callable[[np.ndarray], np.ndarray]:
             activation, hidden = paths(pixels, training=False)
             logit = tf.matmul(hidden, last.kernel)
         gradient = tape.gradient(logit, activation)
-        unlike = activation - tf.reduce_mean(activation, axis=(1, 2), keepdims=True)
-        found = tf.nn.relu(tf.reduce_sum(gradient * unlike, axis=-1, keepdims=True))
+        deviation = activation - tf.reduce_mean(activation, axis=(1, 2), keepdims=True)
+        found = tf.nn.relu(tf.reduce_sum(gradient * deviation, axis=-1, keepdims=True))
         return tf.image.resize(found, (size, size))[..., 0]
 
     return lambda pixels: np.asarray(compute(tf.constant(pixels)))
@@ -178,7 +179,7 @@ def _lowest_feature_layer(network: Any) -> str:
         if {POOLED, SCORE, *spec.feature_layers} <= names:
             return spec.feature_layers[0]
     raise NothingToExplain(
-        f"The network '{network.name}' is none of {', '.join(SPECS)} under our head: it has no taps to look through."
+        f"The network '{network.name}' is not one of {', '.join(SPECS)} with our head: it has no feature layers to explain it by."
     )
 
 

@@ -1,7 +1,8 @@
-"""Sends pixels through layers that do not change, by the fastest way that gives what Keras gives.
+"""Forward passes through frozen layers, with the fastest engine that gives the same values as Keras.
 
-Measured on 2 cores (`docs/speed.md`): LiteRT with XNNPACK 1.8 times TensorFlow's graph, ONNX Runtime and OpenVINO no faster than LiteRT,
-which comes with TensorFlow. Converting takes a dozen seconds, so the graph works first, and LiteRT where much is left to do.
+Measured on 2 cores (`docs/speed.md`): LiteRT with XNNPACK is 1.8 times as fast as TensorFlow's graph; ONNX Runtime and OpenVINO
+are no faster than LiteRT, which comes with TensorFlow. Conversion takes a dozen seconds, so the graph is used first, and LiteRT
+if much is left to compute.
 """
 
 from __future__ import annotations
@@ -23,35 +24,35 @@ from steel_training.training.strategy import choose_strategy
 
 log = logging.getLogger(__name__)
 
-# About what converting costs: whoever stops before has lost nothing, whoever goes on for long has lost half of that at most.
+# About the cost of converting: short jobs never pay it, and long jobs lose at most half of it to the slower engine.
 GRAPH_SECONDS = 15.0
-# Of a value, or of 1 where it is smaller.
+# Relative to the value, or to 1 if it is smaller.
 TOLERANCE = 1e-3
 
 Outputs = Sequence[Any]
 
 
 class Forward:
-    """Calls a network on one batch after another, as `FeatureCache` asks for it."""
+    """Calls a network on one batch after another, for `FeatureCache`."""
 
     def __init__(self, network: Any, *, graph_seconds: float | None = None) -> None:
-        """Takes a network.
+        """Wrap a network.
 
         Args:
             network: Keras model of one input (n, size, size, 3), pixels 0-255, with one output or several, each (n, …).
-            graph_seconds: after so long in the graph the network is converted; `GRAPH_SECONDS` where none is given.
+            graph_seconds: time in the graph after which the network is converted; `None` for `GRAPH_SECONDS`.
         """
         strategy = choose_strategy()
         graph = tf.function(lambda pixels: tf.nest.flatten(network(pixels, training=False)), reduce_retracing=True)
         self._network = network
         self._graph = replicated_fit.spread(graph, strategy)
         self._lite: Callable[[Any], Outputs] | None = None
-        # XNNPACK works on processors; where there is a GPU the graph is faster.
+        # XNNPACK runs on CPUs; with a GPU the graph is faster.
         self._convertible = not replicated_fit.is_replicated(strategy) and not tf.config.list_physical_devices("GPU")
         self._left = GRAPH_SECONDS if graph_seconds is None else graph_seconds
 
     def __call__(self, pixels: Any) -> Outputs:
-        """Returns the outputs, (n, …) each, of float32 pixels (n, size, size, 3), 0-255."""
+        """Return the outputs, (n, …) each, of float32 pixels (n, size, size, 3), 0-255."""
         if self._lite is not None:
             return self._lite(pixels)
         started = time.monotonic()
@@ -64,7 +65,7 @@ class Forward:
 
 
 def as_constants(network: Any) -> Any:
-    """Returns a network as a graph of constants: the LiteRT converter does not find the variables of Keras 3 by itself."""
+    """Return a network as a graph of constants, since the LiteRT converter does not find the variables of Keras 3."""
     forward = tf.function(lambda pixels: network(pixels, training=False))
     return convert_variables_to_constants_v2(
         forward.get_concrete_function(tf.TensorSpec([None, *network.input_shape[1:]], tf.float32, name="pixels"))
@@ -72,7 +73,7 @@ def as_constants(network: Any) -> Any:
 
 
 def _converted(network: Any, pixels: np.ndarray, expected: Outputs) -> Callable[[Any], Outputs] | None:
-    """Returns the network as LiteRT runs it, or `None` where that cannot be made or gives something else.
+    """Return the network as a LiteRT function, or `None` if conversion fails or its values differ.
 
     Args:
         network: Keras model.
@@ -80,11 +81,11 @@ def _converted(network: Any, pixels: np.ndarray, expected: Outputs) -> Callable[
         expected: outputs of Keras for it.
     """
     started = time.monotonic()
-    # It advises to give it the object whose variables it does not find.
+    # The converter advises to pass it the object whose variables it does not find.
     absl_logging.set_verbosity(absl_logging.ERROR)
     try:
         with warnings.catch_warnings():
-            # TensorFlow says that its interpreter moves to a package of its own; the one of the pinned version is here.
+            # TensorFlow warns that its interpreter will move to another package; the pinned version still has it.
             warnings.simplefilter("ignore", UserWarning)
             data = tf.lite.TFLiteConverter.from_concrete_functions([as_constants(network)]).convert()
             interpreter = tf.lite.Interpreter(model_content=data, num_threads=len(os.sched_getaffinity(0)))
@@ -93,7 +94,9 @@ def _converted(network: Any, pixels: np.ndarray, expected: Outputs) -> Callable[
         interpreter.resize_tensor_input(place, pixels.shape)
         interpreter.allocate_tensors()
     except Exception as error:
-        log.warning("features come from TensorFlow's graph: LiteRT cannot be made (%s)", str(error).strip()[:200])
+        log.warning(
+            "features are computed by TensorFlow's graph: conversion to LiteRT failed (%s)", str(error).strip()[:200]
+        )
         return None
 
     def of_one_size(batch: np.ndarray) -> list[np.ndarray]:
@@ -103,9 +106,9 @@ def _converted(network: Any, pixels: np.ndarray, expected: Outputs) -> Callable[
 
     order = _order(of_one_size(pixels), expected)
     if order is None:
-        log.warning("features come from TensorFlow's graph: LiteRT gives other values for this network")
+        log.warning("features are computed by TensorFlow's graph: LiteRT gives other values for this network")
         return None
-    log.info("features come from LiteRT from here on, made in %.0f s", time.monotonic() - started)
+    log.info("features are computed by LiteRT from here on (converted in %.0f s)", time.monotonic() - started)
 
     def lite(batch: Any) -> list[np.ndarray]:
         parts = []
@@ -120,7 +123,7 @@ def _converted(network: Any, pixels: np.ndarray, expected: Outputs) -> Callable[
 
 
 def _order(found: Outputs, expected: Outputs) -> list[int] | None:
-    """Says which output found is which one told, by shape and value; `None` where one is not among them."""
+    """Return the index of each expected output among those found, by shape and value; `None` if one is missing."""
     order = []
     for wanted in expected:
         alike = [number for number, each in enumerate(found) if number not in order and _is_like(each, wanted)]

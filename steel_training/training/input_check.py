@@ -1,7 +1,7 @@
-"""The preprocessing contract: what a backbone's first convolution receives covers the range it was trained on.
+"""Input normalisation check: the first convolution of a backbone must receive the value range it was trained on.
 
-Normalised twice, pixels shrink to a range in which every patch looks the same; nothing fails, the model is only bad. Black and
-white are sent through the very layers that patches go through.
+If pixels are normalised twice, their range shrinks until all patches look the same; nothing fails, the model is just bad. The
+check passes black and white images through the same layers as patches.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ import numpy as np
 from steel_training.errors import SteelTrainingError
 from steel_training.training.backbones import BackboneSpec
 
-# From black to white: EfficientNet was trained on 1 (rescaled) to 4.5 (divided by ImageNet's deviation) and, where
-# keras.applications divides once more, up to 10; ResNet50 on 255 grey values less a mean.
+# From black to white: EfficientNet was trained on 1 (rescaled) to 4.5 (divided by ImageNet's standard deviation) and, where
+# keras.applications divides once more, up to 10; ResNet50 on 255 grey values minus a mean.
 _SPANS = {True: (0.9, 12.0), False: (250.0, 260.0)}
 
 
 class InputRangeMismatch(SteelTrainingError):
-    """What the backbone receives is not what it was trained on; the message says how far off it is."""
+    """The backbone does not receive the value range it was trained on; the message gives both ranges."""
 
 
 def check_input_normalisation(network: Any, spec: BackboneSpec) -> float:
-    """Measures the span from black to white at the first convolution.
+    """Measure the range from black to white at the first convolution, and check it.
 
     Args:
         network: Keras model, pixels 0-255 in, a flat graph.
         spec: of its backbone.
 
     Returns:
-        The smallest span among the three colours.
+        The smallest range among the three channels.
 
     Raises:
-        RangeNotKept: it is not the one that the backbone was trained on.
+        InputRangeMismatch: it is not the one that the backbone was trained on.
     """
     first = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
     received = keras.Model(network.inputs[0], first.input)
     side = network.input_shape[1] or 32
     ends = np.stack([np.full((side, side, 3), grey, np.float32) for grey in (0.0, 255.0)])
     black, white = np.asarray(received(ends))
-    # Padding puts zeros at the edges; the middle is what the pixels became.
+    # Padding puts zeros at the edges; the centre has the transformed pixels.
     middle = black.shape[0] // 2
     span = float(np.abs(white[middle, middle] - black[middle, middle]).min())
     low, high = _SPANS[spec.rescales]

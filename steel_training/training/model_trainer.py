@@ -1,7 +1,7 @@
 """The networks, and how they are trained: `BaselineCNN`, `TransferLearningModel`, `ModelTrainer`.
 
-`ModelTrainer` never sends a patch through layers that do not change: it cuts the network at the freeze boundary,
-computes everything below it once a patch and view (see `feature_cache`), and trains what lies above.
+`ModelTrainer` runs frozen layers only once: it cuts the network at the freeze boundary, computes the outputs below it once per
+patch and augmentation (see `feature_cache`), and trains the layers above.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ POOLED, SCORE = "pooled_taps", "score"
 
 @dataclass(frozen=True)
 class Training:
-    """What one training left behind, beside the weights in the model.
+    """Result of one training, besides the weights in the model.
 
     Attributes:
-        history: one value an epoch for every metric.
-        best_epoch: whose weights were kept, from 1; 0 when nothing was trained.
+        history: one value per epoch for every metric.
+        best_epoch: whose weights were kept, from 1; 0 if nothing was trained.
         stopped: `early`, `epochs` or `skipped`.
     """
 
@@ -52,21 +52,21 @@ class Training:
     stopped: str = "skipped"
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
+        """Return the fields as JSON values."""
         epochs = len(self.history.get("loss", ()))
         return {"history": self.history, "best_epoch": self.best_epoch, "epochs": epochs, "stopped": self.stopped}
 
 
 @dataclass(frozen=True)
 class Cached:
-    """Cached arrays (views, n, …) of one part: what the head sees, and what crosses the freeze boundary."""
+    """Cached arrays (augmentations, n, …) of one split: inputs of the head, and tensors at the freeze boundary."""
 
     pooled: list[CachedArray]
     boundary: list[CachedArray]
 
 
 class BaselineCNN:
-    """The small network that a dataset is tried with before anything expensive: four blocks 32→64→128→256 (LOCKED)."""
+    """The small CNN that checks a dataset before expensive training: four blocks 32→64→128→256 (design default)."""
 
     FILTERS = (32, 64, 128, 256)
 
@@ -75,7 +75,7 @@ class BaselineCNN:
         x = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
         for filters in self.FILTERS:
             x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-            x = keras.layers.BatchNormalization(momentum=0.9)(x)  # few steps an epoch: 0.99 lags behind
+            x = keras.layers.BatchNormalization(momentum=0.9)(x)  # with few steps per epoch, 0.99 lags behind
             x = keras.layers.ReLU()(x)
             x = keras.layers.MaxPooling2D()(x)
         x = keras.layers.GlobalAveragePooling2D()(x)
@@ -87,11 +87,11 @@ class BaselineCNN:
 
 
 class TransferLearningModel:
-    """A pretrained backbone, tapped at several depths, under a small head.
+    """A pretrained backbone with a small head on several of its feature layers.
 
-    The head is: mean and standard deviation of every tap over the patch → standardised by the training part → Dense →
-    Dropout → sigmoid. Everything is one flat Keras graph of stock layers, pixels 0-255 in, score out, so that it can be
-    cut anywhere and saved safely.
+    The head: mean and standard deviation of every feature layer over the patch → standardised by the training split → Dense →
+    Dropout → sigmoid. Everything is one flat Keras graph of stock layers, from pixels 0-255 to score, so that it can be cut
+    anywhere and saved safely.
     """
 
     def __init__(self, keras_model: Any, spec: BackboneSpec, weights: LoadedWeights) -> None:
@@ -101,7 +101,7 @@ class TransferLearningModel:
 
     @classmethod
     def build(cls, config: ModelConfig, input_size: int) -> TransferLearningModel:
-        """Builds the network and loads its first weights.
+        """Build the network and load its initial weights.
 
         Raises:
             WeightsNotFound: the named file does not exist.
@@ -125,21 +125,21 @@ class TransferLearningModel:
 
     @classmethod
     def load(cls, path: Path, config: ModelConfig, weights: LoadedWeights) -> TransferLearningModel:
-        """Reads a saved network back; nothing in the file can run code (`safe_mode`)."""
+        """Load a saved network; nothing in the file can run code (`safe_mode`)."""
         with choose_strategy().scope():
             network = keras.models.load_model(path, compile=False, safe_mode=True)
         return cls(network, SPECS[config.backbone], weights)
 
     @property
     def input_size(self) -> int:
-        """Side of the pixels that go in."""
+        """Side of the input, pixels."""
         return int(self.keras_model.input_shape[1])
 
     def boundary(self, from_layer: str) -> list[Any]:
-        """Returns the tensors that cross the graph just above a layer: its output, and the taps below it, pooled.
+        """Return the tensors that cross a cut above a layer: its output, and the pooled feature layers below it.
 
         Raises:
-            UnknownLayer: there is no such layer, or something else crosses there (a skip connection).
+            UnknownLayer: there is no such layer, or a skip connection crosses the cut.
         """
         name = self.spec.from_layer if from_layer == "auto" else from_layer
         names = [layer.name for layer in self.keras_model.layers]
@@ -159,14 +159,14 @@ class TransferLearningModel:
         return tensors
 
     def pooled(self) -> list[Any]:
-        """Returns the tensor between backbone and head."""
+        """Return the tensor between backbone and head."""
         return [self.keras_model.get_layer(POOLED).output]
 
     def scoring_model(self, *, flips: bool) -> Any:
-        """Returns the network that is judged and published.
+        """Return the network that is evaluated and published.
 
         Args:
-            flips: score a patch by the mean logit over itself and its three mirror images, at four times the cost.
+            flips: test-time augmentation: mean logit over the patch and its three mirror images, at four times the cost.
 
         Returns:
             Keras model, pixels 0-255 (n, size, size, 3) → score (n, 1), float32.
@@ -184,10 +184,11 @@ class TransferLearningModel:
 
 
 class ModelTrainer:
-    """Trains the networks on the training part, choosing epochs by the validation part. It never sees the test part.
+    """Trains the networks on the training split and selects epochs on validation. It never reads the test split.
 
-    With `logs`, a folder a training, it leaves `results.csv` and TensorBoard's files there (see `monitoring`). With
-    `unfinished` a training that was broken off goes on after its last kept epoch (see `resumption`). Head and backbone train on what `strategy.choose_strategy` finds, a step's batch split over the replicas; the baseline on one device.
+    With `logs`, a folder per training, it writes `results.csv` and TensorBoard files there (see `monitoring`). With
+    `unfinished`, an interrupted training continues after its last saved epoch (see `resumption`). Head and backbone use the
+    devices that `strategy.choose_strategy` finds, with each batch divided among the replicas; the baseline uses one device.
     """
 
     def __init__(
@@ -209,11 +210,11 @@ class ModelTrainer:
         keras.utils.set_random_seed(config.data.seed)
 
     def train_baseline(self, model: BaselineCNN) -> Training:
-        """Trains the baseline CNN from pixels, with plain binary cross-entropy and no class weights.
+        """Train the baseline CNN from pixels, with plain binary cross-entropy and no class weights.
 
-        It is there to judge the data: with the weights 0.5/2.0 a network that learned nothing would call everything
-        defective, and the check for collapse could not tell that from a bug. It trains on one device: its BatchNorm would
-        see 32 patches on one GPU and 4 on eight, and the judgement of the data would depend on the machine.
+        Its purpose is to check the data: with the weights 0.5/2.0 a network that learned nothing would predict everything as
+        defective, which the check for collapse could not distinguish from a bug. It trains on one device: its BatchNorm would
+        see 32 patches on one GPU and 4 on eight, and the check would depend on the machine.
         """
         config = self.config.baseline
         network = model.keras_model
@@ -229,7 +230,7 @@ class ModelTrainer:
         return self._fit("check_baseline", network, train, val, epochs, config.batch_size, strategy=alone)
 
     def train_head(self, model: TransferLearningModel) -> Training:
-        """Trains the head on cached features of the frozen backbone."""
+        """Train the head on cached features of the frozen backbone."""
         config = self.config.training
         train, val = self._cached("train_head", model)
         _adapt(model.keras_model.get_layer("standardise"), train.pooled[0])
@@ -248,7 +249,7 @@ class ModelTrainer:
         )
 
     def fine_tune(self, model: TransferLearningModel) -> Training:
-        """Trains the layers above the boundary at a lower rate, BatchNorm frozen, from cached activations."""
+        """Train the layers above the boundary at a lower learning rate, BatchNorm frozen, from cached activations."""
         config = self.config.training
         if config.fine_tune.epochs == 0:
             return Training()
@@ -281,11 +282,11 @@ class ModelTrainer:
         with strategy.scope():
             optimizer = _adam(rate, averaged_over=steps if config.average_weights else None)
             network.compile(optimizer, _loss(config), metrics=monitoring.metrics(self._precision))
-            # Built later, while the first step is traced, its variables make TensorFlow trace that step twice.
+            # If built later, while the first step is traced, its variables make TensorFlow trace that step twice.
             optimizer.build(network.trainable_variables)
 
     def _cached(self, stage: str, model: TransferLearningModel) -> tuple[Cached, Cached]:
-        """Computes what both trainings start from in one pass: the head does not change what lies below it."""
+        """Compute the inputs of both trainings in one pass, since training the head does not change the layers below."""
         fine_tune = self.config.training.fine_tune
         outputs = model.pooled() + (model.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
         trunk = keras.Model(model.keras_model.input, outputs, name="trunk")
@@ -376,7 +377,7 @@ class ModelTrainer:
 def _cached_batches(
     arrays: list[CachedArray], labels: np.ndarray, batch_size: int, *, weights: np.ndarray, seed: int | None
 ) -> Any:
-    """Batches of cached arrays (views, n, …): one random view a patch and epoch, or in order when `seed` is None."""
+    """Batches of cached arrays (augmentations, n, …): a random augmentation per patch and epoch; unaugmented, in order if `seed` is None."""
 
     class CachedBatches(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -411,7 +412,7 @@ def _cached_batches(
 
 
 def _adapt(standardise: Any, pooled: CachedArray) -> None:
-    """Tells a Normalization layer mean and spread of cached vectors (views, n, channels), without having all in memory."""
+    """Adapt a Normalization layer to cached vectors (augmentations, n, channels), without loading all of them."""
     batches = tf.data.Dataset.from_generator(
         lambda: pooled.batches(4096), output_signature=tf.TensorSpec((None, *pooled.shape[2:]), tf.float32)
     )
@@ -419,16 +420,16 @@ def _adapt(standardise: Any, pooled: CachedArray) -> None:
 
 
 def _moments(backbone: Any, layer: str) -> Any:
-    """Mean and standard deviation over the patch of every channel of a layer, (n, 2 channels)."""
+    """Return mean and standard deviation over the patch of every channel of a layer, (n, 2 channels)."""
     activation = backbone.get_layer(layer).output
     mean = keras.layers.GlobalAveragePooling2D(name=f"mean_{layer}")(activation)
-    # A channel that is constant over a patch has no gradient of its standard deviation: hence the small constant.
+    # The small constant: for a channel that is constant over a patch, the gradient of its standard deviation is undefined.
     deviation = keras.ops.sqrt(keras.ops.var(activation, axis=(1, 2)) + 1e-4)
     return keras.layers.Concatenate(name=f"pooled_{layer}")([mean, deviation])
 
 
 def _adam(rate: float, *, averaged_over: int | None = None) -> Any:
-    """Adam; with `averaged_over` steps it also keeps a running mean of the weights (Polyak and Juditsky 1992)."""
+    """Return Adam; with `averaged_over` steps it also keeps a running mean of the weights (Polyak and Juditsky 1992)."""
     if averaged_over is None:
         return keras.optimizers.Adam(rate)
     return keras.optimizers.Adam(rate, use_ema=True, ema_momentum=1.0 - 1.0 / max(2, averaged_over))
@@ -436,7 +437,7 @@ def _adam(rate: float, *, averaged_over: int | None = None) -> Any:
 
 def _loss(config: TrainingConfig) -> Any:
     if config.loss == "focal":
-        # The class weights stand in for alpha: alpha on top of them would weigh the classes twice.
+        # The class weights replace alpha: both together would weight the classes twice.
         return keras.losses.BinaryFocalCrossentropy(gamma=config.focal_gamma, apply_class_balancing=False)
     return keras.losses.BinaryCrossentropy()
 

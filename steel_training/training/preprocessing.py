@@ -1,7 +1,7 @@
-"""What a network gets of a patch: its pixels at the side that it expects, and the views of it that training may see.
+"""Preprocessing: resizing to the input size of a network, and the augmentations used in training.
 
-A view shows what a mill's camera could have shown of the same steel: mirrored, or under a lamp that is a little stronger, weaker,
-harder or softer. None can hide a defect: no crop, no erasing, no mixing of patches, nothing cut off at black or white.
+An augmentation shows the same steel as a camera could have seen it: mirrored, or with slightly more or less brightness or
+contrast. None can hide a defect: no cropping, no erasing, no mixing of patches, no clipping at black or white.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import tensorflow as tf
 AUGMENTATIONS = (
     "identity", "left_right", "up_down", "half_turn", "darker", "brighter", "softer", "harder",
 )  # fmt: skip
-"""In this order; the first ones are taken."""
+"""In order; `training.views` uses the first ones."""
 
 _BRIGHTNESS = {"darker": 0.85, "brighter": 1.15}
 _CONTRAST = {"softer": 0.85, "harder": 1.15}
 
 
 def resize(batch: Any, size: int) -> Any:
-    """Brings pixels to the side that the network expects.
+    """Resize pixels to the input size of a network.
 
-    The one definition that training, evaluation and the exported model share.
+    The single definition that training, evaluation and the exported model share.
 
     Args:
         batch: (n, height, width, 3), uint8 or float, 0-255.
@@ -35,7 +35,7 @@ def resize(batch: Any, size: int) -> Any:
 
 
 def augment(batch: Any, name: str) -> Any:
-    """Returns one of `VIEWS` of a batch (n, height, width, 3), float32, 0-255."""
+    """Apply one of `AUGMENTATIONS` to a batch (n, height, width, 3), float32, 0-255."""
     if name == "left_right":
         return batch[:, :, ::-1]
     if name == "up_down":
@@ -43,13 +43,13 @@ def augment(batch: Any, name: str) -> Any:
     if name == "half_turn":
         return batch[:, ::-1, ::-1]
     if name in _BRIGHTNESS:
-        # No patch gets brighter than white: what is cut off there could be the defect.
+        # Limited so that no pixel is clipped at white, which could hide the defect.
         brightest = tf.reduce_max(batch, axis=(1, 2, 3), keepdims=True)
         return batch * tf.minimum(_BRIGHTNESS[name], 255.0 / tf.maximum(brightest, 1.0))
     if name in _CONTRAST:
         mean = tf.reduce_mean(batch, axis=(1, 2, 3), keepdims=True)
         above = tf.reduce_max(batch, axis=(1, 2, 3), keepdims=True) - mean
         below = mean - tf.reduce_min(batch, axis=(1, 2, 3), keepdims=True)
-        room = tf.minimum((255.0 - mean) / tf.maximum(above, 1e-3), mean / tf.maximum(below, 1e-3))
-        return mean + (batch - mean) * tf.minimum(_CONTRAST[name], tf.maximum(room, 0.0))
+        headroom = tf.minimum((255.0 - mean) / tf.maximum(above, 1e-3), mean / tf.maximum(below, 1e-3))
+        return mean + (batch - mean) * tf.minimum(_CONTRAST[name], tf.maximum(headroom, 0.0))
     return batch

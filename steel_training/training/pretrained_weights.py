@@ -1,4 +1,4 @@
-"""Where the backbone's first weights come from, and what has to be put right when they are loaded.
+"""Loading of pretrained backbone weights, with the correction that Keras' ImageNet weights need.
 
 Keras builds EfficientNet with one more rescaling layer when it is asked for `weights="imagenet"`: the published weights
 were trained with inputs divided once more by the square root of the standard deviation, and the Normalization layer
@@ -41,12 +41,11 @@ from steel_training.training.weights_source import (
 
 log = logging.getLogger(__name__)
 
-
 DOWNLOAD_TIMEOUT_S = 20.0
 
 
 def load_weights(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
-    """Loads the first weights into a backbone built with `weights=None`.
+    """Load initial weights into a backbone built with `weights=None`.
 
     Args:
         backbone: Keras model of `spec`, `include_top=False`.
@@ -54,20 +53,20 @@ def load_weights(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeight
         wanted: `auto`, `imagenet`, `steel`, `none`, or the path or S3 URI of a weights file.
 
     Returns:
-        What was loaded. `auto` takes ImageNet where it can be had, else the project's own, else random weights, and
-        says which and why.
+        What was loaded. `auto` uses ImageNet if it can be downloaded, else the project's own, else random weights, and
+        reports which and why.
 
     Raises:
         WeightsNotFound: the file does not exist.
         WeightsUnusable: the download failed (`imagenet`), or the file does not fit the backbone.
     """
-    with _chance_left_alone():
+    with _random_state_preserved():
         return _load(backbone, spec, wanted)
 
 
 @contextmanager
-def _chance_left_alone() -> Iterator[None]:
-    """Puts the random state back: a download that was tried first must not give the head other first weights."""
+def _random_state_preserved() -> Iterator[None]:
+    """Restore the random state, so that a failed download does not change the initial weights of the head."""
     state = random.getstate()
     try:
         yield
@@ -97,7 +96,7 @@ def _load(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
 
 def _load_imagenet(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
     previous = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)  # urllib, which Keras downloads with, waits for ever otherwise
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)  # otherwise urllib, which Keras uses, waits forever
     try:
         with redirect_stdout(sys.stderr):  # Keras prints its progress; standard output is for the caller's JSON
             published = spec.application()(include_top=False, weights=IMAGENET, input_shape=backbone.input_shape[1:])
@@ -145,7 +144,7 @@ def _load_file(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
 
 
 def _was_saved_with_extra_rescaling(path: Path) -> bool:
-    """Tells Keras' own ImageNet files, and models saved from them, by their layers.
+    """Detect Keras' own ImageNet files, and models saved from them, by their layers.
 
     Keras' published EfficientNet files are in the older HDF5 layout (root attribute `layer_names`). A Keras 3 file
     lists its layers as groups; a model built with `weights="imagenet"` has a second Rescaling layer among them.
@@ -168,7 +167,7 @@ def _fold_imagenet_deviation(backbone: Any) -> None:
 
 
 def _divide_after_normalization(backbone: Any, divisors: list[float]) -> None:
-    """Makes the Normalization layer divide its output by `divisors` as well: (x - mean) / sqrt(variance · divisor²)."""
+    """Make the Normalization layer divide its output by `divisors` as well: (x - mean) / sqrt(variance · divisor²)."""
     layer = next((layer for layer in backbone.layers if layer.__class__.__name__ == "Normalization"), None)
     if layer is None:
         return
@@ -181,7 +180,7 @@ def _divide_after_normalization(backbone: Any, divisors: list[float]) -> None:
 def _local_copy(uri: str) -> Iterator[Path]:
     parent, name = split_uri(uri)
     storage = open_storage(parent)
-    # Keras tells the format by the suffix.
+    # Keras recognises the format by the suffix.
     suffix = ".weights.h5" if name.endswith(".weights.h5") else Path(name).suffix
     try:
         data = storage.read(name)

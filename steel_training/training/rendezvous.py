@@ -1,7 +1,7 @@
-"""Workers of a cluster meet before TensorFlow starts, so that none waits for ever for one that does not come.
+"""Rendezvous of the workers of a cluster before TensorFlow starts, with a timeout.
 
-TensorFlow's own barrier cannot be given a limit, nor be interrupted: SIGTERM does not end a process that stands at it. So every
-worker first tells the chief, on the port that TensorFlow takes over afterwards, that it is there.
+TensorFlow's own barrier has no timeout and cannot be interrupted: SIGTERM does not end a process that waits at it. So every
+worker first connects to the chief, on the port that TensorFlow uses afterwards.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ _GO = b"go\n"
 
 
 def wait_for_all(addresses: tuple[str, ...], position: int, seconds: float) -> list[int]:
-    """Returns when all workers are there, or the time is over.
+    """Wait until all workers are connected, or the timeout expires.
 
     Args:
         addresses: `host:port`, the chief first.
         position: of this process among them; 0 is the chief.
-        seconds: at most.
+        seconds: timeout.
 
     Returns:
-        Who is missing, by position; for other workers than the chief `[0]`, since only the chief knows.
+        Positions of the missing workers; on workers other than the chief `[0]`, since only the chief knows.
 
     Raises:
         OSError: the chief's port cannot be opened.
@@ -35,7 +35,7 @@ def wait_for_all(addresses: tuple[str, ...], position: int, seconds: float) -> l
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """Splits `host:port`; an IPv6 address stands in brackets."""
+    """Split `host:port`; an IPv6 address is in brackets."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
 
@@ -58,7 +58,7 @@ def _as_chief(addresses: tuple[str, ...], deadline: float) -> list[int]:
                 named = connection.recv(16).decode("ascii").strip()
             except (OSError, UnicodeDecodeError):
                 continue
-            # Whoever else knocks at this port is none of ours; a worker that comes again takes its own place.
+            # Ignore connections that are not from our workers; a worker that reconnects replaces its old connection.
             if named.isdigit() and int(named) in expected:
                 there[int(named)] = connection
         missing = [number for number in expected if number not in there]

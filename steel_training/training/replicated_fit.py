@@ -1,9 +1,8 @@
 """Training on several replicas at once: each step's batch is split over them, and all end with the same weights.
 
-Keras' own `fit` averages the means of the replicas, so that a patch of a short last batch counts for more than it
-should, and with several workers it is known to fail (keras-team/keras issue 20585). Here a replica sums its losses, the
-sum is divided by the number of patches in the whole batch, and metrics are counts that are added up. So a step does what
-one device would do.
+Keras' own `fit` averages the means of the replicas, so that a patch of a short last batch counts for too much, and with several
+workers it is known to fail (keras-team/keras issue 20585). Here a replica sums its losses, the sum is divided by the number of
+patches in the whole batch, and metrics are sums of counts. So a step has the same result as on one device.
 """
 
 from __future__ import annotations
@@ -23,39 +22,39 @@ class Batches(Protocol):
     def __len__(self) -> int: ...
 
     def on_epoch_end(self) -> None:
-        """Draws the order of the next epoch."""
+        """Shuffle for the next epoch."""
         ...
 
     def rows(self, index: int) -> np.ndarray:
-        """Returns which patches are in a batch, int (n,)."""
+        """Return the patches of a batch, int (n,)."""
         ...
 
     def take(self, rows: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Returns input or inputs (n, …), target (n, 1) and weight (n,) of patches, all float32."""
+        """Return input or inputs (n, …), target (n, 1) and weight (n,) of patches, all float32."""
         ...
 
 
 def is_replicated(strategy: Any) -> bool:
-    """Says whether there is more than one replica."""
+    """Return whether there is more than one replica."""
     return int(strategy.num_replicas_in_sync) > 1
 
 
 def fit(
     network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: int, callbacks: Sequence[Any], first: int = 0
 ) -> None:
-    """Does what `network.fit(train, validation_data=val, …)` does, on every replica of a strategy.
+    """Do the same as `network.fit(train, validation_data=val, …)`, on every replica of a strategy.
 
-    Every worker runs all callbacks: reading a metric takes all of them. A BatchNormalization that is trained would see only
-    a replica's part of a batch; such a network is none for this.
+    Every worker runs all callbacks, since reading a metric is a collective operation. Networks with a trainable
+    BatchNormalization are not supported: it would only see a replica's shard of a batch.
 
     Args:
         network: of a list of inputs; compiled in the strategy's scope, with a loss object.
-        train: each batch is split over the replicas.
+        train: batches, each divided among the replicas.
         val: the same.
         strategy: with several replicas.
-        epochs: at most.
+        epochs: maximum number.
         callbacks: Keras callbacks.
-        first: of the epochs that is done, from 0; fewer than `epochs`.
+        first: first epoch to run, from 0; less than `epochs`.
     """
     optimizer = network.optimizer
     with strategy.scope():
@@ -99,7 +98,7 @@ def fit(
     steps = list(range(len(train)))
     training, validation = _distributed(strategy, train, steps), _distributed(strategy, val, list(range(len(val))))
     network.stop_training = False
-    # Both as Keras does, from the same seeds: all workers, and one device alone, see the patches in the same order.
+    # As Keras does, from the same seeds: all workers, and a single device, see the patches in the same order.
     train.on_epoch_end()
     callback_list.on_train_begin()
     for epoch in range(first, epochs):
@@ -131,16 +130,16 @@ def fit(
 
 
 def scores(network: Any, batches: Batches) -> np.ndarray:
-    """Returns the scores (n,) of all patches in order, from this process's copy of the weights alone."""
+    """Return the scores (n,) of all patches in order, from the weights of this process only."""
     shards = [network(_listed(batches.take(batches.rows(index))[0]), training=False) for index in range(len(batches))]
     return np.concatenate([np.asarray(shard)[:, 0] for shard in shards])
 
 
 def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[Any], Sequence[Any]]:
-    """Makes a function of a batch use all devices of this machine, each for a part of the batch.
+    """Make a function of a batch use all devices of this machine, each for a shard of the batch.
 
     Args:
-        forward: tensor (n, …) → tensors (n, …), a patch's values independent of the others'.
+        forward: tensor (n, …) → tensors (n, …); the values of a patch must not depend on the others.
         strategy: over those devices.
     """
     replicas = len(strategy.extended.worker_devices) if is_replicated(strategy) else 1
@@ -148,7 +147,7 @@ def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[
         return forward
 
     def over_all(batch: Any) -> list[Any]:
-        # Convolutions do not take an empty part: where there are too few, the last one is computed several times.
+        # Convolutions do not accept an empty shard: if there are too few patches, the last one is computed several times.
         count = len(batch)
         rows = np.minimum(np.arange(max(count, replicas)), count - 1)
         shards = [tf.gather(batch, shard) for shard in np.array_split(rows, replicas)]
@@ -166,7 +165,7 @@ def _listed(inputs: Any) -> list[Any]:
 
 
 def _distributed(strategy: Any, batches: Batches, order: list[int]) -> Any:
-    """Gives each replica its part of every batch, in an order that may change between epochs, and the batch's size."""
+    """Give each replica its shard of every batch, in an order that may change between epochs, and the size of the batch."""
     replicas = int(strategy.num_replicas_in_sync)
     inputs, target, weight = batches.take(batches.rows(0)[:0])
     several = isinstance(inputs, tuple)
@@ -189,7 +188,7 @@ def _distributed(strategy: Any, batches: Batches, order: list[int]) -> Any:
             for index in order:
                 rows = batches.rows(index)
                 for shard in np.array_split(rows, replicas)[first : first + local]:
-                    # Convolutions do not take an empty batch: a replica with nothing to do sees a patch, but no target.
+                    # Convolutions do not accept an empty batch: an idle replica gets a patch, but no target.
                     inputs, target, weight = batches.take(shard if len(shard) else rows[:1])
                     yield inputs, target[: len(shard)], weight[: len(shard)], np.float32(len(rows))
 

@@ -1,9 +1,9 @@
-"""A training that was broken off goes on after its last kept epoch, and ends as if nothing had happened.
+"""Resumption: an interrupted training continues after its last saved epoch, with the same result as without interruption.
 
-After an epoch everything that the next one depends on is kept as one object of the store: weights and their running mean, the
-optimizer with its step and rate, what the callbacks remember (best score, patience), the order of the patches still to come and the
-state of the random numbers, the weights of the best epoch, and the files that a person watches. The object appears whole or not at all,
-and says what it was made from: another configuration, dataset or version of the code begins anew.
+After an epoch, everything that the next one depends on is saved as one object in the store: weights and their running mean, the
+optimizer with its step and learning rate, the state of the callbacks (best score, patience), the order of the patches, the state of
+the random number generators, the weights of the best epoch, and the monitoring files. The object is written atomically and records
+its inputs: with another configuration, dataset or code version, training starts over.
 """
 
 from __future__ import annotations
@@ -25,18 +25,17 @@ from steel_training.training.unfinished import Kept, Unfinished
 
 log = logging.getLogger(__name__)
 
-
 SHARE = 0.05
-"""Of the time of training, what keeping it may take: where an epoch is short, not every one is kept."""
+"""Maximum share of the training time that saving may take: if epochs are short, not every one is saved."""
 
 _REMEMBERED = ("best", "wait", "best_epoch", "stopped_epoch", "cooldown_counter", "_ema_weights_in_model")
-"""What Keras' callbacks know of the epochs before; the others begin each epoch anew."""
+"""State that Keras' callbacks carry over from epoch to epoch."""
 
 
 class Resumption:
-    """Keeps one training, and lets it go on from what was kept; in it, `first` is the number of epochs that are done.
+    """Saves the state of one training, and resumes from it; `first` is the number of epochs that are done.
 
-    A training of several workers is kept by the chief, and all of them go on from there.
+    For a training with several workers the chief saves the state, and all of them resume from it.
     """
 
     def __init__(
@@ -51,60 +50,60 @@ class Resumption:
         best: Path,
         logs: Path | None,
     ) -> None:
-        """Reads what was kept, and takes it up where it fits.
+        """Read the saved state, and restore it if it fits the network.
 
         Args:
-            unfinished: where; `None` keeps nothing.
+            unfinished: where the state is saved; `None` to save nothing.
             stage: shown in the log.
             network: compiled, its optimizer built.
-            batches: of training, with `order`, `view` and `random`.
+            batches: of training, with `order`, `augmentation` and `random`.
             callbacks: of the training, in order.
             history: that they fill.
             best: file for the weights of the best epoch.
-            logs: folder with the files that a person watches.
+            logs: folder with the monitoring files.
         """
         self.unfinished, self.stage, self.network, self.batches = unfinished, stage, network, batches
         self.callbacks, self.history, self.best, self.logs = list(callbacks), history, best, logs
         self.kept = unfinished.read() if unfinished is not None else None
         if self.kept is not None and not self._fits(self.kept):
             log.warning(
-                "%s  what was kept of a training that was broken off is another network's; it begins anew", stage
+                "%s  the saved state of an interrupted training is of another network; training starts over", stage
             )
             self.kept = None
         if self.kept is not None:
-            log.info("%s  goes on after epoch %d, where it was broken off", stage, self.kept.epoch)
-            self._take_up_network(self.kept)
+            log.info("%s  resumes after epoch %d, where it was interrupted", stage, self.kept.epoch)
+            self._restore_network(self.kept)
         self._kept_at, self._cost = time.monotonic(), 0.0
 
     @property
     def first(self) -> int:
-        """How many epochs are done."""
+        """Number of epochs that are done."""
         return self.kept.epoch if self.kept is not None else 0
 
     @property
     def over(self) -> bool:
-        """Whether there is no epoch left to do, whatever number was planned."""
+        """Whether training had already stopped early."""
         return self.kept is not None and self.kept.over
 
     def callback(self) -> Any:
-        """Returns the callback that goes last: it takes up what others have forgotten as training began, and keeps epochs."""
+        """Return the callback to put last: it restores the state of the others, which they reset when training begins, and saves epochs."""
         outer = self
 
-        class KeepAndGoOn(keras.callbacks.Callback):  # type: ignore[misc]
+        class SaveAndResume(keras.callbacks.Callback):  # type: ignore[misc]
             def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it by name
                 if outer.kept is not None:
-                    outer._take_up_callbacks(outer.kept)
+                    outer._restore_callbacks(outer.kept)
 
             def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it by name
                 if outer.kept is not None and epoch == outer.first:
-                    outer._take_up_order(outer.kept)
+                    outer._restore_order(outer.kept)
 
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it by name
-                outer._keep_where_due(epoch + 1)
+                outer._save_if_due(epoch + 1)
 
-        return KeepAndGoOn()
+        return SaveAndResume()
 
-    def _keep_where_due(self, epoch: int) -> None:
+    def _save_if_due(self, epoch: int) -> None:
         trained = time.monotonic() - self._kept_at
         if self.unfinished is None or not cluster.is_chief() or trained * SHARE < self._cost:
             return
@@ -112,7 +111,9 @@ class Resumption:
         try:
             self.unfinished.keep(self._now(epoch))
         except StorageError as error:
-            log.warning("%s  epoch %d cannot be kept; training goes on. %s", self.stage, epoch, error)
+            log.warning(
+                "%s  the state after epoch %d cannot be saved; training continues. %s", self.stage, epoch, error
+            )
         self._kept_at = time.monotonic()
         self._cost = self._kept_at - started
 
@@ -131,7 +132,7 @@ class Resumption:
         return Kept(epoch, bool(self.network.stop_training), facts, arrays)
 
     def _variables(self) -> list[Any]:
-        # Metrics begin each epoch anew; and of several workers, all would have to read one together.
+        # Metrics are reset each epoch; and with several workers, reading one is a collective operation.
         counted = {id(each) for each in self.network.metrics_variables}
         return [each for each in self.network.variables if id(each) not in counted] + list(
             self.network.optimizer.variables
@@ -148,7 +149,7 @@ class Resumption:
         there = {name: array.shape for name, array in kept.arrays.items() if name.startswith("variable/")}
         return here == there and len(kept.facts["callbacks"]) == len(self.callbacks)
 
-    def _take_up_network(self, kept: Kept) -> None:
+    def _restore_network(self, kept: Kept) -> None:
         for number, variable in enumerate(self._variables()):
             variable.assign(kept.arrays[f"variable/{number}"])
         self.history.update(kept.facts["history"])
@@ -159,11 +160,11 @@ class Resumption:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content.tobytes())
 
-    def _take_up_callbacks(self, kept: Kept) -> None:
+    def _restore_callbacks(self, kept: Kept) -> None:
         for callback, remembered in zip(self.callbacks, kept.facts["callbacks"], strict=True):
             vars(callback).update(remembered)
 
-    def _take_up_order(self, kept: Kept) -> None:
+    def _restore_order(self, kept: Kept) -> None:
         version, words, gauss = kept.facts["python"]
         random.setstate((version, tuple(words), gauss))
         self.batches.random.bit_generator.state = kept.facts["order"]

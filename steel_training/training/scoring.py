@@ -15,7 +15,7 @@ BATCH = 64
 
 
 def score(network: Any, patches: PatchSet) -> np.ndarray:
-    """Returns float32 scores (n,) of a Keras network (n, size, size, 3) → (n, 1) for every patch, in order."""
+    """Return float32 scores (n,) of a Keras network (n, size, size, 3) → (n, 1) for every patch, in order."""
     forward = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
     size = int(network.input_shape[1])
     batches = read_batches(patches.storage, patches.paths, BATCH)

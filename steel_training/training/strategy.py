@@ -1,7 +1,6 @@
-"""Which devices a training uses: one, all GPUs of this machine, or those of several machines.
+"""The devices of a training: one, all GPUs of this machine, or those of several machines.
 
 The machine and `TF_CONFIG` decide, so that the same command trains on any of them (`docs/training-on-gpus.md`).
-Reading `TF_CONFIG` needs no TensorFlow: what asks only who the chief is does not pay for it.
 """
 
 from __future__ import annotations
@@ -21,23 +20,22 @@ from steel_training.training.rendezvous import wait_for_all
 
 log = logging.getLogger(__name__)
 
-
 GATHERING_SECONDS = 600
-"""How long workers wait for each other at the start: images are pulled, and TensorFlow takes long to import."""
+"""How long workers wait for each other at the start: pulling images and importing TensorFlow takes long."""
 
 HEARTBEAT_SECONDS = 60
-"""After how much silence a worker counts as lost."""
+"""Time without a heartbeat after which a worker counts as lost."""
 
 
 def choose_strategy() -> Any:
-    """Returns the `tf.distribute.Strategy` to train with.
+    """Return the `tf.distribute.Strategy` to train with.
 
-    A strategy whose scope the caller has entered; else from `TF_CONFIG` MultiWorkerMirroredStrategy; else with two or more
-    visible GPUs MirroredStrategy; else TensorFlow's default one, which changes nothing.
+    The current strategy if the caller has entered its scope; else MultiWorkerMirroredStrategy if `TF_CONFIG` describes a
+    cluster; else MirroredStrategy with two or more visible GPUs; else TensorFlow's default strategy.
 
     Raises:
         ClusterUnusable: see `read_cluster`.
-        WorkerLost: the other workers did not come within `GATHERING_SECONDS`.
+        WorkerLost: the other workers did not join within `GATHERING_SECONDS`.
     """
     return tf.distribute.get_strategy() if tf.distribute.has_strategy() else _of_this_machine()
 
@@ -55,7 +53,7 @@ def _of_this_machine() -> Any:
 
 
 def _joined(found: Cluster) -> Any:
-    """Meets the other workers, and makes one cluster of them."""
+    """Wait for the other workers, and form a cluster with them."""
     meet(found, GATHERING_SECONDS)
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     jobs = resolver.cluster_spec().as_dict()
@@ -74,10 +72,10 @@ def _joined(found: Cluster) -> Any:
 
 
 def meet(found: Cluster, seconds: float) -> None:
-    """Waits for the other workers.
+    """Wait for the other workers.
 
     Raises:
-        WorkerLost: not all are there in time.
+        WorkerLost: not all joined in time.
         ClusterUnusable: this process cannot listen at the chief's port.
     """
     log.info("%s: waiting for the others, at most %.0f s", found, seconds)
@@ -85,22 +83,22 @@ def meet(found: Cluster, seconds: float) -> None:
         missing = wait_for_all(found.addresses, found.position, seconds)
     except OSError as error:
         raise ClusterUnusable(
-            f"{found} cannot listen at its port: {error}. Is a training still going on there?"
+            f"{found} cannot listen at its port: {error}. Is a training still running there?"
         ) from None
     if missing:
         absent = ", ".join(found.addresses[number] for number in missing)
         raise WorkerLost(
             f"{found}: after {seconds:.0f} s still waiting for {absent}. "
-            "Start the same command on every machine, and let them reach each other at their ports."
+            "Start the same command on every machine, and make sure that they can reach each other's ports."
         )
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turns what TensorFlow raises when a peer is gone into `WorkerLost`.
+    """Convert the errors that TensorFlow raises when a peer is lost into `WorkerLost`.
 
     Raises:
-        WorkerLost: an operation that needs all workers was broken off.
+        WorkerLost: a collective operation was aborted.
     """
     found = read_cluster()
     kinds = ("Unavailable", "Aborted", "Cancelled", "Internal", "DeadlineExceeded", "FailedPrecondition")

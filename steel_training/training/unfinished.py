@@ -1,4 +1,4 @@
-"""Where the training of a stage is kept in the store while it is not finished."""
+"""Storage of the state of an unfinished training."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ OBJECT = "training.npz"
 
 @dataclass(frozen=True)
 class Kept:
-    """A training as it stood after an epoch.
+    """State of a training after an epoch.
 
     Attributes:
-        epoch: how many were done.
-        over: training had stopped early.
+        epoch: number of epochs done.
+        over: whether training had stopped early.
         facts: JSON values: callbacks, history, random state.
         arrays: variables, best weights and files, by name.
     """
@@ -33,20 +33,20 @@ class Kept:
 
 
 class Unfinished:
-    """The place in the store where the training of one stage of one run is kept while it is not finished."""
+    """The saved state of the training of one stage of one run, in the store, until the stage is finished."""
 
     def __init__(self, store: Storage, folder: str, inputs: str) -> None:
-        """Nothing is read or written yet.
+        """Remember the location; nothing is read or written yet.
 
         Args:
             store: of the run.
-            folder: key of a folder that holds nothing else.
-            inputs: hash of everything that the stage is made from.
+            folder: key of a folder for this state only.
+            inputs: hash of all inputs of the stage.
         """
         self.store, self.folder, self.inputs = store, folder, inputs
 
     def read(self) -> Kept | None:
-        """Returns what is kept; `None` where nothing is, or it was made from other inputs."""
+        """Return the saved state; `None` if there is none, or it is from other inputs."""
         try:
             data = self.store.read(f"{self.folder}/{OBJECT}")
         except ObjectNotFound:
@@ -59,7 +59,7 @@ class Unfinished:
         return Kept(facts.pop("epoch"), facts.pop("over"), facts, arrays)
 
     def keep(self, kept: Kept) -> None:
-        """Keeps a training in the place of what was kept before.
+        """Save a state, replacing the previous one.
 
         Raises:
             StorageError: the store could not be written.
@@ -71,6 +71,6 @@ class Unfinished:
         self.store.write(f"{self.folder}/{OBJECT}", file.getvalue())
 
     def remove(self) -> None:
-        """Forgets it: the stage is done. Of several workers, the chief does so."""
+        """Delete the saved state: the stage is done. With several workers, only the chief does so."""
         if cluster.is_chief():
             self.store.remove_folder(self.folder, first=OBJECT)

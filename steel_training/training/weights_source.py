@@ -1,4 +1,4 @@
-"""What `model.weights` may name, and whether it is there: asked early, before anything heavy is loaded."""
+"""Sources of pretrained weights, and an early check that they exist, before anything heavy is loaded."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.storage import open_storage
 
 WORDS = AUTO, IMAGENET, STEEL, NONE = "auto", "imagenet", "steel", "none"
-"""What `model.weights` may say; anything else is a file or `s3://` URI."""
-
+"""Keywords of `model.weights`; anything else is a file or `s3://` URI."""
 
 PACKAGED = {"EfficientNetB0": Path(__file__).parents[1] / "pretrained" / "efficientnetb0_steel.weights.h5"}
-"""The project's own weights, by backbone; `pretrained/README.md` says where they come from and what they reach."""
+"""The project's own weights, by backbone; `pretrained/README.md` documents their origin and metrics."""
 
 
 class WeightsNotFound(UsageError):
@@ -22,28 +21,27 @@ class WeightsNotFound(UsageError):
 
 
 class WeightsUnusable(SteelTrainingError):
-    """The weights could not be had, or do not fit the backbone."""
+    """The weights could not be loaded, or do not fit the backbone."""
 
 
 @dataclass(frozen=True)
 class LoadedWeights:
-    """What was loaded: shown in the log, the report and the lineage."""
+    """Description of the loaded weights, for the log, the report and the lineage."""
 
     source: str
     detail: str
     random: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values."""
+        """Return the fields as JSON values."""
         return asdict(self)
 
 
 def check_weights(wanted: str, backbone: str) -> None:
-    """Says early, before hours of work, that named weights do not exist.
+    """Check that the configured weights exist, before hours of work.
 
     Raises:
-        WeightsNotFound: `wanted` is a path or URI at which there is no file, or `steel` and there are none for this
-            backbone.
+        WeightsNotFound: `wanted` is a path or URI without a file, or `steel` and there are none for this backbone.
     """
     if wanted == STEEL and backbone not in PACKAGED:
         raise WeightsNotFound(

@@ -108,6 +108,6 @@ def test_killed_thirty_times_at_random_every_run_ends_as_the_undisturbed_one(tmp
         assert line.figures("one") == expected
         assert len(Registry(open_storage(line.store), "steel-defects").versions()) == 1
         assert not list(line.store.glob("runs/one/unfinished/*"))
-    resumed = sum(line.log.read_text().count("goes on after epoch") for line in lines)
+    resumed = sum(line.log.read_text().count("resumes after epoch") for line in lines)
     sys.stdout.write(f"\nkilled in {dict(hit)}; {len(lines)} runs; went on within a training {resumed} times\n")
     assert len(hit) >= 4

@@ -1,14 +1,12 @@
-"""Frozen-feature cache: what the layers that do not change make of every patch and view, computed once.
+"""Frozen-feature cache: outputs of the frozen layers for every patch and augmentation, computed once.
 
-Head and top blocks are trained on it and see what training from pixels would show them. Known by the pixels of a patch and by
-everything that can change a value, it is shared between stages, retries, nights and dataset versions: only new patches are
-computed.
+Head and top blocks are trained on it, with the same values as training from pixels. Entries are keyed by the pixels of a patch
+and by everything else that determines a value, so the cache is shared between stages, retries, nightly runs and dataset
+versions: only new patches are computed.
 
-- `patches`: the patches of one part.
-- `cache`: what is asked for, and how the missing rest is computed.
-- `shelf`: the files of one network and view, to which rows are appended.
-- `arrays`: what is read from them.
-- `room`: where the cache lies, how large it may be, and what makes room.
+- `cache`: looks up features and computes the missing ones.
+- `row_store`: the files of one network and augmentation, to which rows are appended.
+- `arrays`: array views of the stored rows.
 """
 
 from steel_training.data.patches import PatchSet

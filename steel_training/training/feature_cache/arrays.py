@@ -1,4 +1,4 @@
-"""Cached values of one part as one array, wherever their rows lie."""
+"""Cached values of one split as one array, gathered from rows in any order."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 
 
 class CachedArray:
-    """Looks like a read-only array (views, n, …); only what is asked for is read into memory.
+    """A read-only array (augmentations, n, …) that loads only the requested rows into memory.
 
     Attributes:
-        shape: (views, n, …).
+        shape: (augmentations, n, …).
         dtype: as stored.
     """
 
     def __init__(self, stored: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> None:
-        """Joins what is stored of every view.
+        """Combine the stored rows of every augmentation.
 
         Args:
-            stored: one array (any number of rows, …) a view.
-            rows: which of them belong to the part, in its order, int (n,) a view.
+            stored: one array (rows, …) per augmentation.
+            rows: rows of the split in its order, int (n,), per augmentation.
         """
         self._stored, self._rows = list(stored), list(rows)
         self.shape: tuple[int, ...] = (len(self._stored), len(self._rows[0]), *self._stored[0].shape[1:])
@@ -31,11 +31,11 @@ class CachedArray:
         return self.shape[0]
 
     def take(self, augmentations: np.ndarray, patches: np.ndarray) -> np.ndarray:
-        """Reads some patches, each as one view.
+        """Read some patches, each in one augmentation.
 
         Args:
             augmentations: index of the augmentation, int (m,).
-            patches: places in the part, int (m,).
+            patches: positions in the split, int (m,).
 
         Returns:
             (m, …), as stored.
@@ -47,7 +47,7 @@ class CachedArray:
         return taken
 
     def batches(self, size: int) -> Iterator[np.ndarray]:
-        """Yields all patches of all views in order, as float32 (at most `size`, …)."""
+        """Yield all patches of all augmentations in order, as float32 (at most `size`, …)."""
         for stored, rows in zip(self._stored, self._rows, strict=True):
             for start in range(0, len(rows), size):
                 yield np.asarray(stored[rows[start : start + size]], np.float32)

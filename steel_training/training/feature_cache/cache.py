@@ -1,4 +1,4 @@
-"""What a network makes of every patch and view: read where it is known, computed where it is not."""
+"""Features of every patch and augmentation: read from the cache, or computed if missing."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from steel_training.training.preprocessing import AUGMENTATIONS, augment, resize
 log = logging.getLogger(__name__)
 
 BATCH = 64
-# So many patches are lost at most when a process is killed.
+# Maximum number of patches lost when a process is killed.
 _COMMITTED_EVERY = 32 * BATCH
 
 Compute = Callable[[Any], Sequence[Any]]
-"""float32 pixels (n, size, size, 3) → one tensor an output, (n, …); a patch's values do not depend on the others'."""
+"""float32 pixels (n, size, size, 3) → one tensor (n, …) per output; the values of a patch do not depend on the others."""
 
 Progress = Callable[[int, int], None]
 
 
 class FeatureCache:
-    """Computes and keeps what networks make of patches, under a scratch folder."""
+    """Computes and stores network outputs of patches, in a scratch folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or scratch_folder()) / "features"
@@ -55,26 +55,26 @@ class FeatureCache:
         dtype: str = "float16",
         progress: Progress | None = None,
     ) -> list[CachedArray]:
-        """Returns what `compute` makes of every patch and view; only what no entry holds is computed.
+        """Return the outputs of `compute` for every patch and augmentation, computing only the missing ones.
 
-        Of two processes that ask for the same at once, one computes and the other waits for it.
+        If two processes request the same at once, one computes and the other waits for it.
 
         Args:
-            patches: what to compute for.
-            compute: what is computed.
-            key: what identifies `compute`, such as the digest of its network; JSON values.
-            size: side to which patches are resized.
+            patches: to compute for.
+            compute: the network.
+            key: identifies `compute`, such as the digest of its network; JSON values.
+            size: side in pixels to which patches are resized.
             augmentations: number of `AUGMENTATIONS` to compute, the first ones.
-            dtype: of stored maps and pixels. Vectors (n, channels) stay float32: they are small, and the head divides
-                them by how little they vary, which would make much of a rounding error.
-            progress: called with patches done and in all.
+            dtype: of stored maps and pixels. Vectors (n, channels) stay float32: they are small, and the head standardises
+                them, which would amplify rounding errors.
+            progress: called with the number of patches done and in total.
 
         Returns:
-            One array an output, (views, n, …).
+            One array per output, (augmentations, n, …).
 
         Raises:
             ImageUnreadable: a patch cannot be decoded.
-            ScratchFull: there is no room on the scratch disk.
+            ScratchFull: there is not enough space on the scratch disk.
         """
         names = AUGMENTATIONS[:augmentations]
         content = {**key, "size": size, "dtype": dtype, "code": _code()}
@@ -93,7 +93,9 @@ class FeatureCache:
                 except ScratchFull as full:
                     if not any(row_store.rows for row_store in map(RowStore, (entry / name for name in AUGMENTATIONS))):
                         raise
-                    log.warning("%s Its patches of other datasets go now, and it is computed again.", full)
+                    log.warning(
+                        "%s Cached features of other datasets are deleted now, and these are computed again.", full
+                    )
                     shutil.rmtree(entry)
                     (entry / "parts").mkdir(parents=True)
                     row_stores = [RowStore(entry / name) for name in names]
@@ -107,7 +109,7 @@ class FeatureCache:
 
 
 class _Filling:
-    """One pass over the patches of a part that appends to the shelves what they lack."""
+    """One pass over the patches of a split that appends the missing rows to the row stores."""
 
     def __init__(
         self, folder: Path, entry: Path, row_stores: list[RowStore], compute: Compute, size: int, dtype: str
@@ -118,7 +120,7 @@ class _Filling:
         self.has_space = False
 
     def fill(self, patches: PatchSet, progress: Progress | None) -> list[bytes]:
-        """Returns the digests of all patches, in order."""
+        """Return the digests of all patches, in order."""
         started = time.monotonic()
         digests: list[bytes] = []
         try:
@@ -140,13 +142,13 @@ class _Filling:
             ) from None
         seconds = time.monotonic() - started
         log.info(
-            "features of %s patches × %s views: %s computed in %.0f s (%.0f images/s), the rest were there",
+            "features of %s patches × %s augmentations: %s computed in %.0f s (%.0f images/s), the rest were cached",
             len(patches), len(self.row_stores), self.computed, seconds, len(patches) * len(self.row_stores) / seconds,
         )  # fmt: skip
         return digests
 
     def _lacking(self, patches: PatchSet, digests: list[bytes]) -> Iterator[tuple[int, dict[bytes, np.ndarray]]]:
-        """Yields how many patches were looked at, and the pixels of some that a shelf lacks, whole batches of them."""
+        """Yield the number of patches read so far, and the pixels of whole batches of missing ones by digest."""
         new: dict[bytes, np.ndarray] = {}
         for batch in read_batches(patches.storage, patches.paths, BATCH):
             for pixels in batch:
@@ -155,7 +157,7 @@ class _Filling:
                 if any(digest not in row_store for row_store in self.row_stores):
                     new[digest] = pixels
             last = len(digests) == len(patches)
-            # Full batches as long as there are any: networks are fastest so, and made for one size.
+            # Full batches as long as possible: networks are fastest with them, and compiled for one size.
             taken = len(new) if last else len(new) // BATCH * BATCH
             ready = {digest: new.pop(digest) for digest in list(new)[:taken]}
             yield len(digests), ready
@@ -189,7 +191,7 @@ class _Filling:
 
 
 def _read_digests(known: Path, count: int) -> list[bytes] | None:
-    """Returns what the patches of a part are known by, where it was computed before."""
+    """Return the digests of the patches of a split if they were computed before, else `None`."""
     if not known.exists():
         return None
     content = known.read_bytes()
@@ -198,7 +200,7 @@ def _read_digests(known: Path, count: int) -> list[bytes] | None:
 
 @cache
 def _code() -> str:
-    """SHA-256 over the sources that turn a file into a view."""
+    """SHA-256 over the source code that turns a file into an augmented image."""
     total = hashlib.sha256()
     for module in (augmentations_module, pixels_module):
         total.update(Path(str(module.__file__)).read_bytes())
@@ -206,7 +208,7 @@ def _code() -> str:
 
 
 def network_digest(network: Any) -> str:
-    """SHA-256 over a network's graph and weights, for cache keys."""
+    """Return the SHA-256 over graph and weights of a network, for cache keys."""
     total = hashlib.sha256(network.to_json().encode())
     for array in network.get_weights():
         total.update(np.ascontiguousarray(array).tobytes())

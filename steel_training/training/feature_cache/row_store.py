@@ -1,7 +1,7 @@
-"""The files of one network and one view: rows are appended, and only whole rows are ever seen.
+"""The files of one network and one augmentation: append-only rows, of which readers see complete ones only.
 
-Beside one file of raw rows an output lies `patches`, the digests of the patches in the order of the rows. It is written last:
-a row whose digest is not there does not exist, and what a killed writer left behind is cut off by the next.
+There is one file of raw rows per output, and `patches`, the digests of the patches in row order. That file is written last: a
+row without a digest does not exist, and the next writer truncates what a killed one left behind.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _PATCHES, _FORM = "patches", "form.json"
 
 @dataclass(frozen=True)
 class Row:
-    """What one patch takes of one output.
+    """Format of the row of one patch in one output.
 
     Attributes:
-        shape: without the patches.
+        shape: without the patch axis.
         dtype: as stored.
     """
 
@@ -34,15 +34,15 @@ class Row:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size of the row, bytes."""
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
 
 class RowStore:
-    """Reads rows, and appends them. Writers exclude each other by the cache's lock; readers need none.
+    """Reads and appends rows. Writers are serialised by the lock of the cache; readers need none.
 
     Raises:
-        FileNotFoundError: it was removed meanwhile.
+        FileNotFoundError: the folder was removed meanwhile.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,7 +54,7 @@ class RowStore:
         self.refresh()
 
     def refresh(self) -> None:
-        """Looks which rows are there now."""
+        """Read which rows exist now."""
         form = self.folder / _FORM
         if not form.exists():
             self.form, self.rows = None, {}
@@ -68,11 +68,11 @@ class RowStore:
         return digest in self.rows
 
     def append(self, digests: Sequence[bytes], outputs: Sequence[np.ndarray]) -> None:
-        """Writes rows; they are seen by others from the next `commit` on.
+        """Append rows; others see them after the next `commit`.
 
         Args:
-            digests: of the patches, none of them there yet.
-            outputs: (n, …), one an output, in the dtypes of the form.
+            digests: of the patches, none of them stored yet.
+            outputs: (n, …), one per output, in the dtypes of the form.
         """
         if not self._files:
             self._open([Row(output.shape[1:], str(output.dtype)) for output in outputs])
@@ -83,7 +83,7 @@ class RowStore:
         self._new += digests
 
     def commit(self) -> None:
-        """Makes what was appended outlive this process and this machine."""
+        """Make appended rows durable and visible to others."""
         if not self._new:
             return
         for file in self._files:
@@ -96,13 +96,13 @@ class RowStore:
         self._new = []
 
     def close(self) -> None:
-        """Lets go of the files; what was not committed is lost."""
+        """Close the files; rows that were not committed are lost."""
         for file in self._files:
             file.close()
         self._files = []
 
     def arrays(self) -> list[np.ndarray]:
-        """Maps the rows that are there: one read-only array (rows, …) an output."""
+        """Memory-map the stored rows: one read-only array (rows, …) per output."""
         count = len(self.rows)
         return [
             np.memmap(self.folder / str(number), dtype=row.dtype, mode="r", shape=(count, *row.shape))
@@ -133,10 +133,10 @@ def _cut(path: Path, size: int) -> None:
 
 
 def bytes_of(rows: Sequence[Row]) -> int:
-    """What one patch takes of all outputs, bytes."""
+    """Return the size of all outputs of one patch, bytes."""
     return sum(row.size for row in rows)
 
 
 def form_of(outputs: Sequence[Any]) -> list[Row]:
-    """The form of outputs (n, …)."""
+    """Return the row format of outputs (n, …)."""
     return [Row(tuple(output.shape[1:]), str(output.dtype)) for output in outputs]

@@ -1,8 +1,8 @@
-"""Training that can be watched: what chooses an epoch, and where a person sees it happen.
+"""Monitoring of a training: selection of the best epoch, logs and TensorBoard files.
 
-`ranking` says which epoch is best, `epoch_log` is one epoch as a line and as a row of `results.csv`, `tensorboard` its
-event files, `worst` draws the patches that a model is most wrong about, and `callbacks`
-puts them into Keras. `docs/watching.md` is for the person who looks.
+`ranking` selects the best epoch, `epoch_log` formats an epoch as a log line and a row of `results.csv`, `tensorboard` writes
+event files, `worst` draws the patches with the largest errors, and `callbacks` connects them to Keras. `docs/watching.md` is the
+user's guide.
 """
 
 from steel_training.training.monitoring.callbacks import LossNotFinite, callbacks
@@ -20,7 +20,7 @@ from steel_training.training.monitoring.tensorboard import FOLDER, write_worst
 from steel_training.training.monitoring.worst import pictures as worst_pictures
 
 WATCHED = (RESULTS, FOLDER)
-"""What a training leaves for a person, in the folder of its stage."""
+"""Names of the files and folders that a training leaves in the folder of its stage."""
 
 __all__ = [
     "MONITOR",

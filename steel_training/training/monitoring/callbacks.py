@@ -1,4 +1,4 @@
-"""The callbacks of every training: the four LOCKED ones, and what ranks an epoch and tells of it."""
+"""The callbacks of every training: the four standard ones, warm-up, and ranking and logging of epochs."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ log = logging.getLogger(__name__)
 
 
 class LossNotFinite(SteelTrainingError):
-    """The loss became NaN or infinite; the weights are worthless from there on."""
+    """The loss became NaN or infinite; the weights are unusable from there on."""
 
 
 def callbacks(
     *, stage: str, epochs: int, patience: int, precision: float, checkpoint: Path, averaged: bool, logs: Path | None
 ) -> tuple[list[Any], dict[str, list[float]]]:
-    """Builds the four LOCKED callbacks, after a warm-up of the rate and one that ranks epochs and reports them.
+    """Build the four standard callbacks, preceded by learning-rate warm-up and by ranking and logging of epochs.
 
     Args:
         stage: shown with every epoch.
-        epochs: planned.
-        patience: of early stopping; the rate is halved after half of it.
+        epochs: planned number.
+        patience: of early stopping, epochs; the learning rate is halved after half of it.
         precision: at which `val_recall` is measured; shown with it.
         checkpoint: file for the weights of the best epoch.
-        averaged: the optimizer keeps a running mean of the weights; that is what is validated and kept.
-        logs: folder for `results.csv` and TensorBoard's files.
+        averaged: whether the optimizer keeps a running mean of the weights, which is then validated and saved.
+        logs: folder for `results.csv` and TensorBoard files.
 
     Returns:
-        The callbacks in order, and the history (a list an entry of `logs`, one value an epoch) that they fill.
+        The callbacks in order, and the history that they fill: one list per metric, with one value per epoch.
     """
     history: dict[str, list[float]] = {}
     results = ResultsFile(logs / RESULTS) if logs is not None else None
@@ -74,7 +74,7 @@ def callbacks(
                 results.add(ended)
 
     class WarmUp(keras.callbacks.Callback):  # type: ignore[misc]
-        """Raises the rate from nothing over the first epoch: Adam's first steps are blind, and undo good weights."""
+        """Raises the learning rate from 0 over the first epoch: Adam's first steps are noisy and would damage good weights."""
 
         def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it by name
             self.rate = float(np.asarray(self.model.optimizer.learning_rate))
@@ -91,7 +91,7 @@ def callbacks(
         keras.callbacks.ModelCheckpoint(
             str(checkpoint), monitor=RANKED, mode="max", save_best_only=True, save_weights_only=True
         ),
-        # Before the rate is reduced: it shows the rate that the epoch was trained with, as the history does.
+        # Before the learning rate is reduced, so that it shows the rate the epoch was trained with, as the history does.
         *([event_files(logs)] if logs is not None else []),
         keras.callbacks.ReduceLROnPlateau(monitor=RANKED, mode="max", factor=0.5, patience=max(1, patience // 2)),
     ], history

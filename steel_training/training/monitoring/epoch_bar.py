@@ -1,4 +1,4 @@
-"""The bar of a terminal while a network is trained."""
+"""Progress bar on a terminal during training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from steel_training.progress import bar
 
 @contextmanager
 def epoch_bar(stage: str, *, epochs: int, steps: int, validation_steps: int) -> Iterator[list[Any]]:
-    """Gives the Keras callbacks that show the batches of every epoch, validation included; none without a terminal."""
+    """Yield the Keras callbacks that show the batches of every epoch, validation included; none without a terminal."""
     if not sys.stderr.isatty():
         yield []
         return

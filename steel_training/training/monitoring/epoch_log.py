@@ -1,4 +1,4 @@
-"""One epoch as a person reads it: a line of the task's log, and a row of `results.csv`."""
+"""Log output of an epoch: a line of the task log, and a row of `results.csv`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ RESULTS = "results.csv"
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to; the fields are the columns of `results.csv`, in order.
+    """Metrics of one epoch; the fields are the columns of `results.csv`, in order.
 
     Attributes:
         epoch: its number, from 1.
         seconds: of training and validation.
         learning_rate: at its end.
-        loss: mean over the training part, weighted by class.
+        loss: mean over the training split, weighted by class.
         val_loss: the same over validation.
         val_recall: of validation, at the best threshold that keeps precision at its target.
         val_pr_auc: area under the precision-recall curve of validation.
         val_auc: area under the ROC curve of validation.
-        best: whether it is better than every epoch before it; the last such epoch is the one that is kept.
+        best: whether it is better than all epochs before it; the weights of the last such epoch are kept.
     """
 
     epoch: int
@@ -35,11 +35,11 @@ class Epoch:
     best: bool
 
     def line(self, stage: str, *, epochs: int, precision: float) -> str:
-        """Returns the line of the log; columns stand under each other from epoch to epoch.
+        """Return the log line; its columns align from epoch to epoch.
 
         Args:
-            stage: that trains.
-            epochs: planned.
+            stage: name of the stage.
+            epochs: planned number.
             precision: at which `val_recall` is measured.
         """
         number = f"{self.epoch:>{len(str(epochs))}}/{epochs}"
@@ -51,10 +51,9 @@ class Epoch:
 
 
 class ResultsFile:
-    """`results.csv`: a header, and a row an epoch, in the file as soon as the epoch ends.
+    """`results.csv`: a header, and one row per epoch, written as soon as the epoch ends.
 
-    A row is written at once and the file closed: whoever reads it sees whole rows, and a training that dies leaves
-    what it had done.
+    The file is closed after each row, so that readers see complete rows, and an interrupted training leaves its epochs.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +62,7 @@ class ResultsFile:
         path.write_text(",".join(Epoch.__dataclass_fields__) + "\n", encoding="utf-8")
 
     def add(self, epoch: Epoch) -> None:
-        """Appends a row; numbers have six digits, `best` is 1 or 0."""
+        """Append a row; numbers have six digits, `best` is 1 or 0."""
         row = ",".join(f"{value:.6g}" for value in asdict(epoch).values()) + "\n"
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(row)

@@ -1,8 +1,8 @@
-"""Which epoch is best: `val_recall`, with ties broken.
+"""Ranking of epochs: `val_recall`, with ties broken by the area under the precision-recall curve.
 
-`val_recall` is the recall at the best threshold that keeps precision at its target. Recall at 0.5 is won by a model
-that calls everything defective; this one is 0 for it. While no threshold reaches the precision, every epoch ties at 0:
-then the area under the precision-recall curve says which epoch is better.
+`val_recall` is the recall at the best threshold that keeps precision at its target. Recall at 0.5 would be maximised by a model
+that predicts everything as defective; this recall is 0 for it. While no threshold reaches the precision, all epochs tie at 0,
+and the area under the precision-recall curve decides.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ THRESHOLDS = 1000
 
 
 class MonitorMissing(SteelTrainingError):
-    """A metric that training watches was not reported."""
+    """A metric that selects the checkpoint was not reported."""
 
 
 def metrics(precision: float) -> list[Any]:
-    """The metrics compiled into every network; named, since an unnamed one becomes `recall_1` at the next compile."""
+    """Return the metrics compiled into every network; named, since an unnamed one becomes `recall_1` at the next compile."""
     return [
         keras.metrics.RecallAtPrecision(precision, num_thresholds=THRESHOLDS, name="recall"),
         keras.metrics.AUC(curve="PR", num_thresholds=THRESHOLDS, name="pr_auc"),
@@ -34,7 +34,7 @@ def metrics(precision: float) -> list[Any]:
 
 
 def counts_at_half() -> list[Any]:
-    """Counts of right and wrong answers at 0.5, `tp`, `fn`, `tn`, `fp`: what balanced accuracy is made from."""
+    """Return metrics for the confusion matrix at 0.5, `tp`, `fn`, `tn`, `fp`, from which balanced accuracy is computed."""
     return [
         keras.metrics.TruePositives(name="tp"),
         keras.metrics.FalseNegatives(name="fn"),
@@ -44,16 +44,16 @@ def counts_at_half() -> list[Any]:
 
 
 def rank(logs: Mapping[str, float]) -> float:
-    """Orders epochs by recall, then by the area under the precision-recall curve.
+    """Return the rank of an epoch: recall, then the area under the precision-recall curve.
 
-    The second counts for a thousandth of the first: less than one defect in a validation part of up to 1,000 defects.
+    The latter has a weight of 1/1000: less than one defect in a validation split of up to 1,000 defects.
 
     Raises:
-        MonitorMissing: Keras reported another name than the one that is watched.
+        MonitorMissing: Keras reported a metric under another name.
     """
     missing = [name for name in (MONITOR, TIE_BREAK) if name not in logs]
     if missing:
         raise MonitorMissing(
-            f"Training reported {sorted(logs)}, but {', '.join(missing)} is what chooses the checkpoint."
+            f"Training reported {sorted(logs)}, but {', '.join(missing)} is needed to choose the checkpoint."
         )
     return float(logs[MONITOR]) + 1e-3 * float(logs[TIE_BREAK])

@@ -1,4 +1,4 @@
-"""TensorBoard's files: scalars and the validation part's precision-recall curve by epoch, and the worst patches."""
+"""TensorBoard files: scalars and the precision-recall curve of validation by epoch, and the worst patches."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ PR_CURVE = "validation"
 
 
 def event_files(logs: Path) -> Any:
-    """Returns Keras' TensorBoard callback, with epochs counted from 1 and a precision-recall curve an epoch.
+    """Return Keras' TensorBoard callback, with epochs counted from 1 and a precision-recall curve per epoch.
 
     Runs are `train` and `validation`. Scalars: `epoch_loss`, `epoch_recall` (at the target precision), `epoch_pr_auc`,
     `epoch_auc` of both; `epoch_learning_rate` under `train`, `epoch_recall_ranked` under `validation`.
 
     Args:
-        logs: of this training; the files go into its folder `tensorboard`.
+        logs: folder of this training; the files go into its subfolder `tensorboard`.
     """
 
     class EventFiles(keras.callbacks.TensorBoard):  # type: ignore[misc]
         def on_test_end(self, logs: Any = None) -> None:
-            """Leaves out the validation scalars by step: they would repeat those by epoch under other names."""
+            """Skip the validation scalars by step, which would repeat those by epoch under other names."""
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             super().on_epoch_end(epoch + 1, logs)
-            # A second file in this folder would end the reading of the first: Keras' own writer is the one to use.
+            # TensorBoard stops reading a file when a second one appears in its folder: use Keras' own writer.
             with self._val_writer.as_default():
                 _write_pr_curve(_pr_metric(self.model), epoch + 1)
             self._train_writer.flush()
@@ -42,14 +42,14 @@ def event_files(logs: Path) -> Any:
 
 
 def _pr_metric(network: Any) -> Any:
-    """Finds the compiled metric whose counts are the curve; when an epoch ends it holds those of validation."""
+    """Return the compiled metric with the counts of the curve; at the end of an epoch they are those of validation."""
     name = TIE_BREAK.removeprefix("val_")
     compiled = [metric for outer in network.metrics for metric in getattr(outer, "metrics", [outer])]
     return next(metric for metric in compiled if metric.name == name)
 
 
 def _write_pr_curve(metric: Any, epoch: int) -> None:
-    """Writes a summary of TensorBoard's `pr_curves` plugin from counts at evenly spaced thresholds.
+    """Write a summary for TensorBoard's `pr_curves` plugin from counts at evenly spaced thresholds.
 
     The plugin's own operation is for TensorFlow 1; its tensor is float32 (6, thresholds): true positives, false
     positives, true negatives, false negatives, precision, recall.
@@ -71,11 +71,11 @@ def _write_pr_curve(metric: Any, epoch: int) -> None:
 
 
 def write_worst(logs: Path, pictures: dict[str, np.ndarray], epoch: int) -> None:
-    """Writes pictures of the worst patches beside the scalars of validation, when training is over.
+    """Write images of the worst patches beside the scalars of validation, after training.
 
     Args:
-        logs: of this training.
-        pictures: uint8 (height, width, 3) by name, as `worst.pictures` makes them.
+        logs: folder of this training.
+        pictures: uint8 (height, width, 3) by name, from `worst.pictures`.
         epoch: whose weights gave the scores.
     """
     writer = tf.summary.create_file_writer(str(logs / FOLDER / "validation"))

@@ -1,4 +1,4 @@
-"""The validation patches that a model is most wrong about, as a picture: what it misses, and what it takes for a defect."""
+"""Images of the validation patches with the largest errors: missed defects and false alarms."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Ranked:
 
     Attributes:
         name: `lowest_defects` or `highest_clean`.
-        rows: their places in the part.
+        rows: their positions in the split.
         scores: float, (n,).
         wrong: bool, (n,): on the wrong side of the threshold.
-        title: what the picture shows.
+        title: of the image.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Ranked:
 
 
 def threshold_at(labels: np.ndarray, scores: np.ndarray, precision: float) -> float | None:
-    """Returns the lowest threshold that keeps precision at its target: the one of `val_recall`; `None` without one."""
+    """Return the lowest threshold that keeps precision at its target, as in `val_recall`; `None` if there is none."""
     if not labels.any():
         return None
     thresholds, _, precisions, _ = sweep(labels, scores)
@@ -47,13 +47,13 @@ def threshold_at(labels: np.ndarray, scores: np.ndarray, precision: float) -> fl
 
 
 def worst(labels: np.ndarray, scores: np.ndarray, precision: float, shown: int = SHOWN) -> tuple[Ranked, Ranked]:
-    """Ranks defects from the lowest score and clean patches from the highest.
+    """Rank defects from the lowest score and clean patches from the highest.
 
     Args:
         labels: int (n,).
         scores: float (n,).
-        precision: target; where no threshold reaches it, all defects count as missed and nothing as a false alarm.
-        shown: how many of each are kept.
+        precision: target; if no threshold reaches it, all defects count as missed and nothing as a false alarm.
+        shown: maximum number of each.
     """
     threshold = threshold_at(labels, scores, precision)
     predicted_positive = scores >= (np.inf if threshold is None else threshold)
@@ -75,16 +75,16 @@ def worst(labels: np.ndarray, scores: np.ndarray, precision: float, shown: int =
 
 
 def pictures(patches: PatchSet, scores: np.ndarray, *, precision: float, heading: str) -> dict[str, np.ndarray]:
-    """Draws the worst defects and the worst clean patches of a part, each as a grid with label and score.
+    """Draw the worst defects and the worst clean patches of a split, each as a grid with label and score.
 
     Args:
-        patches: of the part; their files are read.
+        patches: of the split; their files are read.
         scores: float (n,), in their order.
         precision: target, see `worst`.
         heading: stage and epoch.
 
     Returns:
-        uint8 RGB (height, width, 3) by name; a label that the part lacks is left out.
+        uint8 RGB (height, width, 3) by name; a label without patches is left out.
     """
     return {
         ranked.name: _draw(ranked, patches, heading)
@@ -94,7 +94,7 @@ def pictures(patches: PatchSet, scores: np.ndarray, *, precision: float, heading
 
 
 def _draw(ranked: Ranked, patches: PatchSet, heading: str) -> np.ndarray:
-    """Draws a grid; patches on the wrong side of the threshold say so and have a coloured frame."""
+    """Draw a grid; misclassified patches are captioned as such and have a coloured frame."""
     rows = -(-len(ranked.rows) // COLUMNS)
     figure = Figure(figsize=(COLUMNS * 1.35, rows * 1.6 + 0.5), dpi=100, layout="constrained")
     canvas: Any = FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""Probabilities: the shift of the class weights is undone, and honest ones have no calibration error."""
+"""Calibration: the shift of the class weights is undone, and calibrated scores have no calibration error."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from steel_training.evaluation.calibration import calibration, probability, shif
 SHIFT = shift_of(ClassWeights())
 
 
-def test_the_default_weights_shift_by_ln_4() -> None:
+def test_default_class_weights_shift_by_ln_4() -> None:
     assert pytest.approx(math.log(4)) == SHIFT
     assert probability(np.array([0.8]), SHIFT)[0] == pytest.approx(0.5)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
-def test_probabilities_keep_the_order_of_the_scores_and_stay_off_the_edge(values: list[float]) -> None:
+def test_probabilities_keep_order_and_stay_within_bounds(values: list[float]) -> None:
     scores = np.sort(values)
     found = probability(scores, SHIFT)
     assert np.all(np.diff(found) >= 0)
     assert np.all((found > 0) & (found < 1))
 
 
-def test_weighted_training_looks_calibrated_only_after_its_shift_is_undone() -> None:
+def test_weighted_scores_are_calibrated_after_the_shift() -> None:
     random = np.random.default_rng(0)
     honest = random.beta(0.4, 1.5, 40_000)
     labels = (random.random(40_000) < honest).astype(int)
@@ -39,7 +39,7 @@ def test_weighted_training_looks_calibrated_only_after_its_shift_is_undone() -> 
 
 
 @given(st.integers(0, 1000), st.integers(1, 300), st.booleans())
-def test_bins_hold_every_patch_once_and_never_part_equal_probabilities(seed: int, patches: int, ties: bool) -> None:
+def test_bins_hold_every_patch_once_and_keep_ties(seed: int, patches: int, ties: bool) -> None:
     random = np.random.default_rng(seed)
     values = random.random(patches)
     values = np.round(values, 1) if ties else values

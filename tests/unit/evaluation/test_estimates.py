@@ -1,4 +1,4 @@
-"""Metrics of a part with bounds: scikit-learn's values, and bounds that know of groups, one class and ties."""
+"""Metrics of a split with bounds: scikit-learn's values, and bounds that account for groups, one class and ties."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def scored(seed: int, n: int = 400, shift: float = 2.0) -> tuple[np.ndarray, np.
     return labels, 1 / (1 + np.exp(-(rng.normal(size=n) + shift * labels - 1)))
 
 
-def test_estimates_are_those_of_scikit_learn_and_bounds_lie_on_the_bad_side():
+def test_estimates_match_scikit_learn_within_bounds():
     labels, scores = scored(5)
     found = estimates(labels, scores, np.arange(len(labels)) // 4, 0.4, confidence=0.95, resamples=300)
     assert found["auc"].value == pytest.approx(roc_auc_score(labels, scores))
@@ -27,7 +27,7 @@ def test_estimates_are_those_of_scikit_learn_and_bounds_lie_on_the_bad_side():
         assert 0 < estimate.bound < estimate.value
 
 
-def test_fifty_nine_defects_without_a_miss_just_prove_95_percent():
+def test_59_defects_without_a_miss_prove_95_percent():
     # One-sided 95 % Clopper-Pearson: 59 of 59 found gives a lower bound of .9505, 58 of 58 one of .9497.
     for defects, proven in ((59, True), (58, False)):
         labels = np.array([1] * defects + [0] * 100)
@@ -37,7 +37,7 @@ def test_fifty_nine_defects_without_a_miss_just_prove_95_percent():
         assert (bound >= 0.95) is proven
 
 
-def test_bounds_are_wider_when_patches_of_a_group_fail_together():
+def test_correlated_failures_widen_the_bounds():
     labels = np.ones(400, int)
     labels[::2] = 0
     groups = np.arange(400) // 40
@@ -51,7 +51,7 @@ def test_bounds_are_wider_when_patches_of_a_group_fail_together():
 
 
 @pytest.mark.parametrize(("label", "undefined"), [(0, "recall"), (1, "specificity")])
-def test_one_class_in_a_part_leaves_metrics_undefined_and_breaks_nothing(label, undefined):
+def test_metrics_are_undefined_with_one_class(label, undefined):
     labels = np.full(40, label)
     found = estimates(labels, np.linspace(0, 1, 40), np.arange(40) // 4, 0.5, confidence=0.95, resamples=100)
     for name in (undefined, "auc"):
@@ -60,7 +60,7 @@ def test_one_class_in_a_part_leaves_metrics_undefined_and_breaks_nothing(label, 
         assert found[name].as_dict() == {"value": None, "bound": None}
 
 
-def test_ties_everywhere_give_the_area_of_a_coin():
+def test_constant_scores_have_an_auc_of_one_half():
     labels = np.arange(40) % 2
     found = estimates(labels, np.full(40, 0.5), np.arange(40) // 4, 0.5, confidence=0.95, resamples=100)
     assert found["auc"].value == found["auc"].bound == 0.5
@@ -68,7 +68,7 @@ def test_ties_everywhere_give_the_area_of_a_coin():
     assert found["specificity"].value == 0.0
 
 
-def test_precision_on_the_line_is_that_of_a_part_with_as_many_defects():
+def test_precision_at_prevalence_matches_resampling():
     labels, scores = scored(8, n=4000)
     drawn = Resamples.by_group(np.arange(4000) // 4, 300, 0)
     called = scores >= 0.5
@@ -84,7 +84,7 @@ def _bayes(labels, called, prevalence):
     return prevalence * recall / (prevalence * recall + (1 - prevalence) * alarms)
 
 
-def test_no_false_alarm_in_a_part_does_not_promise_none_on_the_line():
+def test_zero_false_alarms_do_not_bound_precision_at_1():
     labels = np.r_[np.ones(50), np.zeros(50)].astype(int)
     drawn = Resamples.by_group(np.arange(100), 200, 0)
     found = precision_at(0.01, labels, labels == 1, drawn, 0.95)

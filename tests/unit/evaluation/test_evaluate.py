@@ -1,4 +1,4 @@
-"""Evaluation: the threshold comes from validation alone, the figures from counts over the whole test part."""
+"""Evaluation: the threshold comes from validation alone, the metrics from counts over the whole test split."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROWS = pd.DataFrame({"source_id": GROUPS.astype(str), "line": np.where(GROUPS % 
 CONFIG = load_config(overrides=["gate.resamples=200", "gate.precision=0.5"])
 
 
-def test_figures_are_those_of_scikit_learn_at_the_chosen_threshold() -> None:
+def test_metrics_match_scikit_learn_at_the_threshold() -> None:
     judged = judge(CONFIG, val=VAL, test=TEST, groups=GROUPS, rows=ROWS)
     labels, scores = TEST
     called = scores >= judged.threshold.value
@@ -52,7 +52,7 @@ def test_figures_are_those_of_scikit_learn_at_the_chosen_threshold() -> None:
     assert "accuracy" not in found
 
 
-def test_the_test_part_has_no_say_in_the_threshold() -> None:
+def test_threshold_does_not_depend_on_the_test_split() -> None:
     usual = judge(CONFIG, val=VAL, test=TEST, groups=GROUPS, rows=ROWS).threshold.value
     labels, scores = TEST
     assert (
@@ -62,7 +62,7 @@ def test_the_test_part_has_no_say_in_the_threshold() -> None:
     assert judge(CONFIG, val=(VAL[0], VAL[1] ** 2), test=TEST, groups=GROUPS, rows=ROWS).threshold.value != usual
 
 
-def test_a_margin_asks_for_more_recall_on_validation() -> None:
+def test_margin_increases_recall_on_validation() -> None:
     reached = []
     for margin in (0.0, 1.0, 2.0):
         config = CONFIG.model_copy(update={"threshold": CONFIG.threshold.model_copy(update={"margin": margin})})
@@ -73,7 +73,7 @@ def test_a_margin_asks_for_more_recall_on_validation() -> None:
     assert reached[2] > reached[0]
 
 
-def test_curves_are_short_whatever_the_number_of_patches_and_lie_on_the_exact_ones() -> None:
+def test_curves_are_short_and_on_the_exact_curve() -> None:
     drawn = curves(VAL, TEST)
     assert all(len(values) <= 400 for curve in drawn.values() for values in curve.values())
     false, true, _ = roc_curve(*TEST, drop_intermediate=False)
@@ -81,24 +81,24 @@ def test_curves_are_short_whatever_the_number_of_patches_and_lie_on_the_exact_on
     assert set(zip(drawn["roc"]["fpr"], drawn["roc"]["tpr"], strict=True)) <= exact
 
 
-def test_what_the_stage_tells_is_json_of_the_agreed_shape() -> None:
+def test_stage_output_is_json_of_the_agreed_shape() -> None:
     config = load_config(overrides={"gate.resamples": 200, "data.prevalence": 0.02, "threshold.review": True})
-    told = judge(config, val=VAL, test=TEST, groups=GROUPS, rows=ROWS).as_dict(config)
-    json.dumps(told, allow_nan=False)
+    output = judge(config, val=VAL, test=TEST, groups=GROUPS, rows=ROWS).as_dict(config)
+    json.dumps(output, allow_nan=False)
     names = {"recall", "f2", "precision", "auc", "average_precision", "specificity", "false_alarms_per_1000"}
-    assert set(told["metrics"]) == set(told["sources"]["metrics"]) == names
-    assert told["sources"]["sources"] == 300
-    assert told["sources"]["defective"] == len({g for g, label in zip(GROUPS, TEST[0], strict=True) if label})
-    assert told["prevalence"]["precision"]["value"] < told["metrics"]["precision"]["value"]
-    assert set(told["review"]) == {
+    assert set(output["metrics"]) == set(output["sources"]["metrics"]) == names
+    assert output["sources"]["sources"] == 300
+    assert output["sources"]["defective"] == len({g for g, label in zip(GROUPS, TEST[0], strict=True) if label})
+    assert output["prevalence"]["precision"]["value"] < output["metrics"]["precision"]["value"]
+    assert set(output["review"]) == {
         *("low", "high", "passed", "reviewed", "rejected", "share", "missed_below", "false_above", "note")
     }
-    assert {(each["column"], each["value"]) for each in told["slices"]} == {("line", "east"), ("line", "west")}
-    assert told["worst_slice"] == min(told["slices"], key=lambda each: each["recall"]["value"])
-    assert set(told["calibration"]) == {"shift", "ece", "bins"}
+    assert {(each["column"], each["value"]) for each in output["slices"]} == {("line", "east"), ("line", "west")}
+    assert output["worst_slice"] == min(output["slices"], key=lambda each: each["recall"]["value"])
+    assert set(output["calibration"]) == {"shift", "ece", "bins"}
 
 
-def test_a_test_score_that_is_not_a_number_is_refused() -> None:
+def test_non_finite_test_score_is_refused() -> None:
     labels, scores = TEST
     with pytest.raises(NoOperatingThreshold, match="1 of 1500 test scores") as refused:
         judge(CONFIG, val=VAL, test=(labels, np.r_[np.nan, scores[1:]]), groups=GROUPS, rows=ROWS)
@@ -106,9 +106,11 @@ def test_a_test_score_that_is_not_a_number_is_refused() -> None:
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_one_class_in_the_test_part_is_judged_undefined_and_breaks_nothing(label: int) -> None:
+def test_one_class_in_the_test_split_is_undefined(label: int) -> None:
     labels, scores = TEST
     config = load_config(overrides={"gate.resamples": 200, "data.prevalence": 0.02, "threshold.review": True})
-    told = judge(config, val=VAL, test=(np.full_like(labels, label), scores), groups=GROUPS, rows=ROWS).as_dict(config)
-    json.dumps(told, allow_nan=False)
-    assert told["metrics"]["auc"] == {"value": None, "bound": None}
+    output = judge(config, val=VAL, test=(np.full_like(labels, label), scores), groups=GROUPS, rows=ROWS).as_dict(
+        config
+    )
+    json.dumps(output, allow_nan=False)
+    assert output["metrics"]["auc"] == {"value": None, "bound": None}

@@ -1,11 +1,11 @@
-"""A photograph is defective when one of its patches is, and scores as its highest patch."""
+"""A source image is defective if one of its patches is, and has their highest score."""
 
 import numpy as np
 
 from steel_training.evaluation.images import by_source
 
 
-def test_a_photograph_is_its_worst_patch() -> None:
+def test_source_image_scores_as_its_worst_patch() -> None:
     labels, scores, groups = by_source(
         np.array([0, 1, 0, 0]),
         np.array([0.2, 0.1, 0.7, 0.3]),

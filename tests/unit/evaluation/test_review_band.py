@@ -27,7 +27,7 @@ def scored(seed: int, defects: int, clean: int, *, ties: bool = False) -> tuple[
     st.floats(0.5, 1.0),
     st.floats(0.5, 1.0),
 )
-def test_the_band_surrounds_the_threshold_and_keeps_what_it_promises_on_validation(
+def test_band_surrounds_threshold_and_meets_targets(
     seed: int, defects: int, clean: int, ties: bool, margin: float, recall: float, precision: float
 ) -> None:
     labels, scores = scored(seed, defects, clean, ties=ties)
@@ -41,13 +41,13 @@ def test_the_band_surrounds_the_threshold_and_keeps_what_it_promises_on_validati
         assert 1 - found.false_above / found.rejected >= precision - 1e-9
 
 
-def test_asking_for_more_recall_never_lets_more_pass() -> None:
+def test_higher_recall_never_passes_more_patches() -> None:
     labels, scores = scored(1, 900, 2000)
     lows = [choose_band(labels, scores, 0.5, recall=r, precision=0.9, margin=1.0).low for r in (0.9, 0.97, 0.99, 1.0)]
     assert lows == sorted(lows, reverse=True)
 
 
-def test_too_few_defects_for_the_promise_let_nothing_pass_and_say_how_many_would_do() -> None:
+def test_too_few_defects_pass_nothing_and_name_the_number() -> None:
     labels, scores = scored(2, 60, 300)
     band = choose_band(labels, scores, 0.5, recall=0.99, precision=1.0, margin=1.0)
     assert (band.low, band.high) == (NOTHING_PASSES, NOTHING_IS_REJECTED)

@@ -1,4 +1,4 @@
-"""The operating threshold: recall first, with room for sampling error, or a refusal to choose."""
+"""The operating threshold: recall first, with a margin for sampling error, or a refusal to choose."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def scored(seed: int, *, defects: int = 260, clean: int = 720, shift: float = 2.
 @given(
     st.integers(0, 10_000), st.integers(20, 80), st.integers(5, 200), st.booleans(), st.sampled_from([0.0, 0.5, 1, 3])
 )
-def test_the_chosen_threshold_meets_the_recall_target_on_validation(seed, defects, clean, ties, margin) -> None:
+def test_threshold_meets_the_recall_target(seed, defects, clean, ties, margin) -> None:
     random = np.random.default_rng(seed)
     labels = np.array([1] * defects + [0] * clean)
     scores = random.random(len(labels)) + 0.3 * labels
@@ -37,7 +37,7 @@ def test_the_chosen_threshold_meets_the_recall_target_on_validation(seed, defect
     assert (chosen.room >= 0) == both
 
 
-def test_a_good_model_has_its_whole_margin_and_the_best_f2_within_it() -> None:
+def test_good_model_has_full_margin_and_best_f2() -> None:
     labels, scores = scored(0, shift=5.0)
     chosen = choose_threshold(labels, scores, recall=0.95, precision=0.7, margin=1.0)
     assert chosen.room >= 1.0
@@ -46,7 +46,7 @@ def test_a_good_model_has_its_whole_margin_and_the_best_f2_within_it() -> None:
     assert chosen.val_f2 == pytest.approx(f2[far].max(), abs=0.01)
 
 
-def test_a_threshold_with_room_holds_on_other_patches_more_often_than_one_at_the_targets_edge() -> None:
+def test_margin_holds_more_often_on_new_samples() -> None:
     held = dict.fromkeys((0.0, 1.0), 0)
     for seed in range(150):
         for margin in held:
@@ -56,7 +56,7 @@ def test_a_threshold_with_room_holds_on_other_patches_more_often_than_one_at_the
     assert held[1.0] > 1.15 * held[0.0], held
 
 
-def test_where_precision_cannot_be_met_recall_comes_first() -> None:
+def test_recall_first_if_precision_is_out_of_reach() -> None:
     labels, scores = scored(1, shift=1.0)
     chosen = choose_threshold(labels, scores, recall=0.95, precision=0.7, margin=1.0)
     assert chosen.val_recall >= 0.95
@@ -75,14 +75,14 @@ def test_where_precision_cannot_be_met_recall_comes_first() -> None:
         ([0, 1, 1], [0.4, 0.5, 0.6], "gate.not_enough_evidence", "2 defects; with fewer than 20"),
     ],
 )
-def test_validation_that_cannot_support_a_threshold_is_refused(labels, scores, code, named) -> None:
+def test_insufficient_validation_is_refused(labels, scores, code, named) -> None:
     with pytest.raises(NoOperatingThreshold, match=named) as refused:
         choose_threshold(np.array(labels), np.array(scores), recall=0.95, precision=0.7, margin=1)
     assert refused.value.code == code
 
 
 @pytest.mark.parametrize(("recall", "defects"), [(0.95, 20), (0.8, 5), (0.9, 10), (0.99, 100), (0.0, 1), (1.0, 1)])
-def test_so_many_defects_resolve_a_recall(recall: float, defects: int) -> None:
+def test_min_defects_to_resolve_a_recall_target(recall: float, defects: int) -> None:
     assert min_defects_to_resolve(recall) == defects
     labels = np.r_[np.ones(defects), np.zeros(50)].astype(int)
     scores = np.linspace(1, 0, len(labels))

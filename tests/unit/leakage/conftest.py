@@ -25,7 +25,7 @@ class Steel:
         return self.images[row]
 
     def with_patch(self, image: np.ndarray, part: str) -> Steel:
-        """Adds a patch that claims to come from a photograph of its own."""
+        """Add a patch with a source_id of its own."""
         number = len(self.images)
         row = {
             "patch_id": f"p{number}",
@@ -60,7 +60,7 @@ def steel_of(images: Sequence[np.ndarray], groups: Sequence[str]) -> Steel:
 
 
 def sources(coils: int, seed: int) -> list[tuple[str, np.ndarray]]:
-    """Draws one photograph of each coil, (256, 448)."""
+    """Draw one source image of each coil, uint8 (256, 448)."""
     return [
         (photograph.coil, photograph.pixels)
         for number in range(coils)

@@ -1,4 +1,4 @@
-"""Whatever a dataset holds, the answer is a verdict with a named reason or a message that says what to do; never a traceback."""
+"""Whatever a dataset contains, the result is a verdict with a named reason or a usage error, never a traceback."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ BLOCKED_BY_DATA: dict[str, tuple[Callable[[Make, Path], Path], str]] = {
 
 
 @pytest.mark.parametrize("name", BLOCKED_BY_DATA)
-def test_a_dataset_that_nothing_can_be_learned_from_is_blocked_by_name(
+def test_unusable_dataset_is_blocked_by_name(
     name: str, tmp_path: Path, make_dataset: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make, expected = BLOCKED_BY_DATA[name]
@@ -81,10 +81,10 @@ def test_a_dataset_that_nothing_can_be_learned_from_is_blocked_by_name(
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_even_where_every_limit_was_lowered_the_probes_answer_and_do_not_break(
+def test_probes_answer_even_if_validation_is_lenient(
     tmp_path: Path, make_dataset: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Patches of one pixel have no signature, no anchors, no contrast."""
+    """Patches of one pixel have no signature, no keypoints, no contrast."""
     data = repainted(make_dataset(tmp_path / "data"), lambda pixels: pixels[:1, :1])
     limits = ("validation.min_contrast=0", "validation.max_odd_share=1")
     stage, code, reasons = judged(data, tmp_path / "store", *limits)
@@ -93,7 +93,7 @@ def test_even_where_every_limit_was_lowered_the_probes_answer_and_do_not_break(
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_ids_that_are_numbers_and_metadata_that_are_missing_are_data_like_any_other(
+def test_numeric_ids_and_missing_metadata_are_accepted(
     tmp_path: Path, make_dataset: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Ids such as 7, 7.0 and 007, and every optional column with gaps: the run gets to the network and judges it."""
@@ -131,12 +131,12 @@ def test_ids_that_are_numbers_and_metadata_that_are_missing_are_data_like_any_ot
     ],
     ids=["no manifest", "bytes", "a CSV called Parquet"],
 )
-def test_a_manifest_that_is_none_is_wrong_use_with_a_message(
+def test_unreadable_manifest_is_a_usage_error(
     wrong: Callable[[Path], object], said: str, tmp_path: Path, make_dataset: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data = make_dataset(tmp_path / "data", patches=10)
     wrong(data)
     assert main(["run", str(data), "--store", str(tmp_path / "store")]) == 2
-    told = capfd.readouterr().err
-    assert said in told
-    assert "Traceback" not in told
+    output = capfd.readouterr().err
+    assert said in output
+    assert "Traceback" not in output

@@ -1,4 +1,4 @@
-"""The baseline check: a network that is perfect at once, or that learned nothing, is named; an honest one passes."""
+"""The baseline check: a baseline that is near perfect at once, or learned nothing, is named; a sound one passes."""
 
 from __future__ import annotations
 
@@ -44,15 +44,13 @@ def learned(
         ([0.5, 0.9899], 0.991, False),
     ],
 )
-def test_a_small_network_that_is_perfect_at_once_has_found_a_leak(
-    areas: list[float], right: float, passed: bool
-) -> None:
+def test_near_perfect_baseline_at_once_is_a_leak(areas: list[float], right: float, passed: bool) -> None:
     probe = too_good(learned(areas, right), BaselineConfig(), [Probe.unjudged("leak.two_cameras", "few")])
     assert (probe.code, probe.passed, probe.blocks) == ("leak.too_good", passed, not passed)
     assert passed or "Compare how" in probe.message
 
 
-def test_at_once_is_so_many_steps_where_two_epochs_of_a_small_dataset_are_fewer() -> None:
+def test_at_once_is_counted_in_steps_for_small_datasets() -> None:
     """320 patches are 10 steps of 32: what is plain after 60 of them is plain at once; of 3,840 patches it took 720."""
     areas = [0.5, 0.6, 0.7, 0.8, 0.9, 0.995]
     unjudged = [Probe.unjudged("leak.two_cameras", "few")]
@@ -62,7 +60,7 @@ def test_at_once_is_so_many_steps_where_two_epochs_of_a_small_dataset_are_fewer(
     assert too_good(small, BaselineConfig(too_good_steps=0), unjudged).passed
 
 
-def test_too_good_is_a_warning_only_where_every_other_probe_was_judged_and_is_green() -> None:
+def test_too_good_only_warns_if_all_other_probes_pass() -> None:
     def blocks(probes: list[Probe]) -> bool:
         probe = too_good(learned([0.999]), BaselineConfig(), probes)
         assert not probe.passed
@@ -78,7 +76,7 @@ def test_too_good_is_a_warning_only_where_every_other_probe_was_judged_and_is_gr
     assert not blocks([*GREEN, replace(alarm, allowed=True)])
 
 
-def test_everything_called_clean_is_not_too_good_however_rare_defects_are() -> None:
+def test_predicting_all_clean_is_not_too_good() -> None:
     counts = {"tp": [0.0], "fn": [5.0], "tn": [995.0], "fp": [0.0]}
     rare = {"val_auc": [0.6], **counts, **{f"val_{name}": value for name, value in counts.items()}}
     assert too_good(rare, BaselineConfig(), GREEN).passed
@@ -96,7 +94,7 @@ COLLAPSED = {
 
 
 @pytest.mark.parametrize("name", COLLAPSED)
-def test_a_collapsed_baseline_is_named(name: str) -> None:
+def test_collapsed_baseline_is_named(name: str) -> None:
     scores, code = COLLAPSED[name]
     assert code in {probe.code for probe in collapse(LABELS, scores, GROUPS) if not probe.passed}
 
@@ -106,20 +104,20 @@ def test_a_collapsed_baseline_is_named(name: str) -> None:
     [([0.7, 0.5, 0.3], True), ([0.7, 0.65, 0.639], False), ([0.7, float("nan")], False), ([], False)],
     ids=["fell", "no better than the best constant", "not finite", "none"],
 )
-def test_a_loss_must_be_finite_and_beat_the_best_constant(loss: list[float], passed: bool) -> None:
+def test_loss_must_be_finite_and_beat_a_constant(loss: list[float], passed: bool) -> None:
     probe = loss_fell({"loss": loss, "val_loss": loss}, LABELS)
     assert (probe.code, probe.passed) == ("collapse.loss", passed)
     assert np.isfinite(probe.statistic)
     assert passed or "labels" in probe.message
 
 
-def test_a_baseline_that_learned_passes_even_where_it_is_shy() -> None:
+def test_trained_baseline_with_low_scores_passes() -> None:
     for shift in (0.0, -0.25):  # few defects: honest scores may all stay below 0.5
         scores = np.clip(0.35 + shift + 0.3 * LABELS + 0.2 * RANDOM.standard_normal(400) * 0.5, 0, 1)
         assert all(probe.passed for probe in collapse(LABELS, scores, GROUPS)), shift
 
 
-def test_the_published_failure_is_one_class() -> None:
+def test_published_failure_is_a_one_class_collapse() -> None:
     """TP 6053, FN 2, FP 8618, TN 1: recall 99.97 %, and everything called defective."""
     labels = np.r_[np.ones(6055), np.zeros(8619)].astype(int)
     scores = np.r_[np.full(6053, 0.9), np.full(2, 0.1), np.full(8618, 0.9), np.full(1, 0.1)]
@@ -128,7 +126,7 @@ def test_the_published_failure_is_one_class() -> None:
     assert "collapse.chance" in {probe.code for probe in collapse(labels, scores, groups) if not probe.passed}
 
 
-def test_baseline_figures_are_those_of_the_scores() -> None:
+def test_baseline_metrics_match_the_scores() -> None:
     found = baseline_metrics(np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9]))
     assert found["auc"] == pytest.approx(0.75)
     assert found["positive_share"] == 0.5

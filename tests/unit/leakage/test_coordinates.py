@@ -1,4 +1,4 @@
-"""Cuts that overlap by their coordinates, or that were cut in two ways, are named; an honest grid is not."""
+"""Overlap by coordinates, and classes cut on different grids, are named; a regular grid is not."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def on_a_grid(sources: int = 30, side: int = 64) -> pd.DataFrame:
     return table.assign(patch_id=names, group=table["source_id"], width=side, height=side)
 
 
-def test_an_honest_grid_passes() -> None:
+def test_patches_on_a_regular_grid_pass() -> None:
     probe = coordinates(on_a_grid())
     assert (probe.passed, probe.judged) == (True, True)
 
 
-def test_overlapping_cuts_in_two_parts_block_and_are_named() -> None:
+def test_overlap_across_splits_blocks_and_is_named() -> None:
     table = on_a_grid()
     copy = table.iloc[[17]].assign(patch_id="again", part="test", x=table["x"].iloc[17] + 32)
     assert table["part"].iloc[17] != "test"
@@ -41,20 +41,20 @@ def test_overlapping_cuts_in_two_parts_block_and_are_named() -> None:
 
 
 @given(st.integers(-70, 70), st.integers(-70, 70))
-def test_two_cuts_overlap_exactly_where_their_squares_share_a_pixel(dy: int, dx: int) -> None:
+def test_patches_overlap_iff_they_share_a_pixel(dy: int, dx: int) -> None:
     pair = on_a_grid(1).iloc[[5, 5]].reset_index(drop=True)
     pair.loc[1, ["x", "y"]] = [pair["x"].iloc[0] + dx, pair["y"].iloc[0] + dy]
     pair["part"], pair["patch_id"] = ["train", "test"], ["one", "other"]
     assert coordinates(pair).blocks == (abs(dx) < 64 and abs(dy) < 64)
 
 
-def test_a_torn_photograph_whose_cuts_only_touch_is_left_to_the_probe_of_groups() -> None:
+def test_touching_patches_are_left_to_the_group_probe() -> None:
     table = on_a_grid()
     table.loc[table["x"] >= 128, "part"] = "test"
     assert not coordinates(table).blocks
 
 
-def test_a_class_cut_on_another_grid_blocks() -> None:
+def test_class_cut_on_another_grid_blocks() -> None:
     table = on_a_grid()
     table.loc[table["label"] == 1, ["x", "y"]] += np.array([3, 5])
     probe = coordinates(table)
@@ -62,16 +62,16 @@ def test_a_class_cut_on_another_grid_blocks() -> None:
     assert probe.evidence["usual place on the grid"] == {"label 0": "0, 0", "label 1": "3, 5"}
 
 
-def test_defects_that_lie_in_one_place_of_the_photograph_only_warn() -> None:
+def test_position_that_predicts_the_label_only_warns() -> None:
     table = on_a_grid()
     table["label"] = (table["x"] == 0).astype(int)
     probe = coordinates(table)
     assert (probe.passed, probe.blocks) == (False, False)
-    assert "place in the photograph" in probe.message
+    assert "position in the source image" in probe.message
 
 
 @pytest.mark.parametrize("change", [{"x": np.nan}, {"y": "left"}, {"source_id": pd.NA}])
-def test_a_manifest_that_says_nothing_usable_of_places_is_no_alarm(change: dict[str, object]) -> None:
+def test_unusable_coordinates_are_no_alarm(change: dict[str, object]) -> None:
     table = on_a_grid().astype({"y": object}).assign(**change)
     assert coordinates(table).passed
     assert coordinates(table.drop(columns=next(iter(change)))).passed

@@ -1,4 +1,4 @@
-"""An alarm names a command where another split corrects it, one command for all of them, and none where none would help."""
+"""An alarm that another split corrects names the command, one for all of them; others name none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def alarm(code: str, **evidence: object) -> Probe:
     return Probe(code, False, 1.0, 0.0, "found", evidence)
 
 
-def test_what_shares_an_id_is_split_by_it_and_what_shows_one_piece_of_steel_by_that() -> None:
+def test_fix_groups_by_id_or_by_steel() -> None:
     (by_id,) = with_fixes([alarm("leak.group", groups=["coil7"], unnamed=[])], "/data/my strip")
     assert shlex.split(by_id.fix) == [
         *("steel-training", "split", "/data/my strip", "/data/my strip-regrouped", "--group-by", "source_id")
@@ -26,7 +26,7 @@ def test_what_shares_an_id_is_split_by_it_and_what_shows_one_piece_of_steel_by_t
     assert by_steel.fix.endswith("/data/strip-regrouped --group-by steel")
 
 
-def test_several_alarms_name_one_command_that_corrects_them_all() -> None:
+def test_one_command_corrects_several_alarms() -> None:
     alarms = [
         alarm("leak.group", groups=["coil7"]),
         alarm("leak.coordinates", pairs=[PAIR]),
@@ -45,9 +45,9 @@ def test_several_alarms_name_one_command_that_corrects_them_all() -> None:
         alarm("leak.group", groups=["coil7"], unnamed=["p3"]),
         Probe("leak.overlap", True, 0.0, 0.0, "nothing", {"pairs": [PAIR]}),
     ],
-    ids=["cameras", "another grid", "two labels", "twins in one part", "no photograph named", "passed"],
+    ids=["cameras", "another grid", "two labels", "copies in one split", "no source_id", "passed"],
 )
-def test_no_command_is_named_where_no_split_helps(probe: Probe) -> None:
+def test_no_command_if_no_split_helps(probe: Probe) -> None:
     assert with_fixes([probe], "/data/strip") == [probe]
 
 
@@ -62,5 +62,5 @@ def test_no_command_is_named_where_no_split_helps(probe: Probe) -> None:
         ("s3://steel/2026-01-05", "s3://steel/regrouped/2026-01-05"),
     ],
 )
-def test_the_copy_stands_beside_the_dataset_in_the_same_bucket_and_under_the_same_date(dataset: str, copy: str) -> None:
+def test_corrected_copy_is_beside_the_dataset(dataset: str, copy: str) -> None:
     assert copy_of(dataset) == copy

@@ -1,4 +1,4 @@
-"""Every alarm leaves pictures that show it: the pair that is to blame, or patches typical of what told the label."""
+"""Every alarm leaves images as evidence: the pair it is about, or patches typical of the predictive property."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def shown(folder: Path, profile: pd.DataFrame, *probes: Probe) -> list[Shown]:
     return read_pair_images(folder)
 
 
-def test_a_pair_that_is_named_is_shown_with_how_it_agrees(tmp_path: Path, profile: pd.DataFrame) -> None:
+def test_named_pair_is_shown_with_its_agreement(tmp_path: Path, profile: pd.DataFrame) -> None:
     pair = {"first": "p3", "second": "p9", "turn": "as it is", "shift": [0, 12], "common": 0.4, "correlation": 0.987}
     (found,) = shown(tmp_path, profile, alarm("leak.overlap", {"pairs": [pair]}))
-    assert (found.how, found.told) == ("the same steel: 40% of it in both, correlation 0.99", "part")
+    assert (found.how, found.told) == ("the same steel: overlap 40%, correlation 0.99", "part")
     assert [(side.patch_id, side.part, side.label, side.group) for side in found.sides] == [
         ("p3", "train", "defective", "g0"),
         ("p9", "val", "defective", "g1"),
@@ -69,7 +69,7 @@ def test_a_pair_that_is_named_is_shown_with_how_it_agrees(tmp_path: Path, profil
         ({"usually written": {}}, "written 2026-01-05", "written 2026-01-06"),
     ],
 )
-def test_what_tells_the_label_is_shown_by_patches_typical_of_both(
+def test_label_evidence_shows_typical_patches(
     tmp_path: Path, profile: pd.DataFrame, evidence: dict[str, object], one: str, other: str
 ) -> None:
     found = shown(tmp_path, profile, alarm("leak.pixel_property", evidence))
@@ -81,13 +81,13 @@ def test_what_tells_the_label_is_shown_by_patches_typical_of_both(
     assert {each.told for each in found} == {"label"}
 
 
-def test_what_tells_the_parts_is_shown_by_patches_of_both(tmp_path: Path, profile: pd.DataFrame) -> None:
+def test_split_evidence_shows_typical_patches(tmp_path: Path, profile: pd.DataFrame) -> None:
     found = shown(tmp_path, profile, alarm("leak.parts_differ", {"properties": {"noise": 0.9}, "part": "test"}))
     assert {tuple(side.part for side in each.sides) for each in found} == {("train", "test")}
     assert {each.told for each in found} == {"part"}
 
 
-def test_large_patches_are_shown_small_so_that_a_report_can_be_sent(tmp_path: Path, profile: pd.DataFrame) -> None:
+def test_large_patches_are_shrunk_for_the_report(tmp_path: Path, profile: pd.DataFrame) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (300, 600), dtype=np.uint8)
     write_pair_images(tmp_path, [alarm("leak.group", {"properties": {"noise": 1.0}})], profile, lambda row: noise)
     sizes = {
@@ -96,7 +96,7 @@ def test_large_patches_are_shown_small_so_that_a_report_can_be_sent(tmp_path: Pa
     assert sizes == {(LARGEST_SIDE, LARGEST_SIDE // 2)}
 
 
-def test_what_passed_or_was_not_judged_or_cannot_be_read_is_not_shown(tmp_path: Path, profile: pd.DataFrame) -> None:
+def test_passed_unjudged_and_unreadable_are_not_shown(tmp_path: Path, profile: pd.DataFrame) -> None:
     quiet = Probe("leak.group", True, 0.0, 0.0, "none", {"groups": ["g0"]})
     assert shown(tmp_path, profile, quiet, Probe.unjudged("leak.two_cameras", "few"), alarm("leak.too_good", {})) == []
 

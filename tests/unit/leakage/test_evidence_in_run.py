@@ -1,4 +1,4 @@
-"""A blocked run shows what it found, side by side, and names the command that corrects it; that very command does."""
+"""A blocked run shows its evidence side by side and names the command that corrects it; that command works."""
 
 from __future__ import annotations
 
@@ -52,27 +52,27 @@ def judge(dataset: Path, store: Path, run_id: str, *, last: str = "check_baselin
     return main([last, *at]), Run(open_storage(store), run_id)
 
 
-def corrected_as_told(blocked: StageResult) -> Path:
+def corrected_by_fix(blocked: StageResult) -> Path:
     """Does what the message says, to the letter, and returns the dataset that came of it."""
     command = shlex.split(re.search(r"steel-training split .*$", blocked.reasons[0].message).group())
     assert (command[0], main(command[1:])) == ("steel-training", 0)
     return Path(command[3])
 
 
-def told_of(run: Run, stage: str, code: str) -> None:
+def assert_reported(run: Run, stage: str, code: str) -> None:
     """Report and Data Docs lead to the pairs and name the command; no name of a patch acts in them."""
     docs = Path(run.store.location(run.key(f"{stage}/data_docs/index.html")))
     assert 'href="leakage.html"' in docs.read_text(encoding="utf-8")
     for page in (Path(run.store.location(run.key("report.html"))), docs.parent / "leakage.html"):
-        told = page.read_text(encoding="utf-8")
-        assert code in told
-        assert "steel-training split" in told
-        assert told.count("data:image/png;base64,") >= 16
-        assert "again0&lt;script&gt;" in told
-        assert EVIL not in told
+        text = page.read_text(encoding="utf-8")
+        assert code in text
+        assert "steel-training split" in text
+        assert text.count("data:image/png;base64,") >= 16
+        assert "again0&lt;script&gt;" in text
+        assert EVIL not in text
 
 
-def test_an_alarm_is_shown_and_the_command_that_it_names_corrects_it(leaky: Path, tmp_path: Path) -> None:
+def test_alarm_has_evidence_and_a_working_fix(leaky: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     code, run = judge(leaky, store, "leaky")
     blocked = run.result("check_baseline")
@@ -87,14 +87,14 @@ def test_an_alarm_is_shown_and_the_command_that_it_names_corrects_it(leaky: Path
             "it is the pair that was found"
         )
         assert {side.part for side in pair.sides} == {"train", "test"}
-    told_of(run, "check_baseline", "leak.rotation")
+    assert_reported(run, "check_baseline", "leak.rotation")
 
-    _, again = judge(corrected_as_told(blocked), store, "corrected")
+    _, again = judge(corrected_by_fix(blocked), store, "corrected")
     said = {reason.code for reason in again.result("check_baseline").reasons}
     assert not {code for code in said if code.startswith("leak.")}, said
 
 
-def test_a_split_that_tears_photographs_apart_is_shown_and_corrected_the_same_way(leaky: Path, tmp_path: Path) -> None:
+def test_split_sources_have_evidence_and_a_working_fix(leaky: Path, tmp_path: Path) -> None:
     """The commonest leak: patches put into parts at random. Validation blocks it, before any probe is asked."""
     straddling, store = tmp_path / "torn", tmp_path / "store"
     shutil.copytree(leaky, straddling)
@@ -106,9 +106,9 @@ def test_a_split_that_tears_photographs_apart_is_shown_and_corrected_the_same_wa
     code, run = judge(straddling, store, "torn", last="validate_patches")
     blocked = run.result("validate_patches")
     assert (code, [reason.code for reason in blocked.reasons]) == (4, ["data.disjoint_groups"])
-    told_of(run, "validate_patches", "data.disjoint_groups")
+    assert_reported(run, "validate_patches", "data.disjoint_groups")
     for pair in read_pair_images(Path(run.store.location(run.key("validate_patches")))):
         assert pair.sides[0].group == pair.sides[1].group
         assert pair.sides[0].part != pair.sides[1].part
 
-    assert judge(corrected_as_told(blocked), store, "corrected", last="validate_patches")[0] == 0
+    assert judge(corrected_by_fix(blocked), store, "corrected", last="validate_patches")[0] == 0

@@ -1,4 +1,4 @@
-"""Files of one class written on another day are told of, and never block; files written photograph by photograph are not."""
+"""Files of one class written on another day raise a warning that never blocks; files written source by source do not."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def written(patches: int = 400) -> pd.DataFrame:
     return pd.DataFrame({"label": labels, "group": groups, "modified": 1.7e9 + 2.0 * row})
 
 
-def test_files_written_in_the_order_of_photographs_pass() -> None:
+def test_files_written_in_source_order_pass() -> None:
     assert file_modified(written()).passed
 
 
-def test_defects_that_were_written_a_day_later_are_told_of_and_do_not_block() -> None:
+def test_defects_written_a_day_later_only_warn() -> None:
     files = written()
     files.loc[files["label"] == 1, "modified"] += 86_400
     probe = file_modified(files)
@@ -28,7 +28,7 @@ def test_defects_that_were_written_a_day_later_are_told_of_and_do_not_block() ->
     assert set(probe.evidence["usually written"]) == {"label 0", "label 1"}
 
 
-def test_times_that_are_unknown_or_all_the_same_pass() -> None:
+def test_unknown_or_equal_times_pass() -> None:
     assert file_modified(written().assign(modified=np.nan)).passed
     assert file_modified(written().assign(modified=1.7e9)).passed
     assert file_modified(written().drop(columns="modified")).passed

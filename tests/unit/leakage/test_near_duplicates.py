@@ -1,4 +1,4 @@
-"""One piece of steel in two parts is found however it was cut, turned, exposed or stored; unlike pieces never are."""
+"""The same steel in two splits is found however it was cut, oriented, exposed or stored; different steel never is."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ AGAIN: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
 
 
 @pytest.mark.parametrize("how", AGAIN)
-def test_the_same_steel_in_another_part_is_found_and_both_patches_are_named(how: str, steel, strips) -> None:
+def test_same_steel_in_another_split_is_named(how: str, steel, strips) -> None:
     again, code = AGAIN[how]
     for number in (0, 4, 8):
         leaky = steel.with_patch(again(strips[number]), part=("val", "test", "train")[number % 3])
@@ -63,26 +63,26 @@ def test_the_same_steel_in_another_part_is_found_and_both_patches_are_named(how:
         assert all(leaky.profile.set_index("patch_id")["group"][first] == f"coil{number}" for first, _ in patches)
 
 
-def test_in_the_same_part_it_gives_nothing_away(steel, strips) -> None:
+def test_same_steel_in_one_split_is_no_leak(steel, strips) -> None:
     beside = steel.with_patch(strips[0][:64, 32:96], part="train")
     assert all(probe.passed for probe in same_surface(beside.profile, beside.anchors, beside.pixels))
 
 
-def test_unlike_pieces_of_steel_are_never_called_one(steel) -> None:
+def test_different_steel_never_matches(steel) -> None:
     assert [probe.passed for probe in same_surface(steel.profile, steel.anchors, steel.pixels)] == [True] * 3
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.6, 1.5, 4.0])
-def test_smooth_steel_looks_alike_and_is_not_the_same(spread: float, make_steel) -> None:
+def test_smooth_steel_does_not_match_by_chance(spread: float, make_steel) -> None:
     random = np.random.default_rng(8)
-    lamp = np.add.outer(np.linspace(0, 30, 64), np.linspace(0, 10, 64))
-    images = [np.rint(120 + lamp + random.normal(0, spread, (64, 64))).astype(np.uint8) for _ in range(150)]
+    lighting = np.add.outer(np.linspace(0, 30, 64), np.linspace(0, 10, 64))
+    images = [np.rint(120 + lighting + random.normal(0, spread, (64, 64))).astype(np.uint8) for _ in range(150)]
     smooth = make_steel(images, [f"coil{number // 5}" for number in range(150)])
     assert [probe.passed for probe in same_surface(smooth.profile, smooth.anchors, smooth.pixels)] == [True] * 3
 
 
 @pytest.mark.parametrize("coils", [10, 16])
-def test_two_scratches_are_not_one_piece_of_steel_however_well_one_lies_on_the_other(coils: int, make_steel) -> None:
+def test_aligned_scratches_are_not_the_same_steel(coils: int, make_steel) -> None:
     """Long thin defects are alike on any coil, slanted one way or, mirrored, the other."""
     random = np.random.default_rng(coils)
     y, x = np.mgrid[:64, :64]
@@ -100,8 +100,8 @@ def test_two_scratches_are_not_one_piece_of_steel_however_well_one_lies_on_the_o
     assert (same_surface_groups(scratched.anchors, owner, scratched.pixels) == owner).all()
 
 
-def test_a_streaked_coil_is_not_a_copy_of_itself(make_steel) -> None:
-    """What runs along the strip is the same in every photograph of a coil, and of a camera with a dirty lens."""
+def test_streaks_of_one_coil_do_not_match(make_steel) -> None:
+    """Streaks along the strip are the same in every image of a coil, and of a camera with a dirty lens."""
     random = np.random.default_rng(9)
     streaks = 15 * random.standard_normal(64)
     images = [np.rint(120 + streaks + random.normal(0, 2, (64, 64))).astype(np.uint8) for _ in range(150)]
@@ -112,20 +112,20 @@ def test_a_streaked_coil_is_not_a_copy_of_itself(make_steel) -> None:
 @pytest.mark.parametrize(
     "shape", [(1, 1), (2, 200), (15, 15), (16, 16), (64, 17)], ids=lambda shape: f"{shape[0]}×{shape[1]}"
 )
-def test_tiny_and_odd_images_get_a_verdict(shape: tuple[int, int], make_steel) -> None:
+def test_tiny_and_odd_images_are_judged(shape: tuple[int, int], make_steel) -> None:
     random = np.random.default_rng(1)
     images = [random.integers(0, 256, shape, dtype=np.uint8) for _ in range(12)]
     tiny = make_steel(images, [f"coil{number}" for number in range(12)])
     assert [probe.passed for probe in same_surface(tiny.profile, tiny.anchors, tiny.pixels)] == [True] * 3
 
 
-def test_files_that_were_not_read_and_an_empty_table_get_a_verdict(steel) -> None:
+def test_unread_files_and_empty_tables_are_judged(steel) -> None:
     unread = [None] * len(steel.images)
     assert all(probe.passed for probe in same_surface(steel.profile, unread, steel.pixels))
     assert all(probe.passed for probe in same_surface(steel.profile.iloc[:0], [], steel.pixels))
 
 
-def test_the_agreement_of_a_pair_says_where_it_lies(steel, strips) -> None:
+def test_registration_of_a_pair_gives_its_shift(steel, strips) -> None:
     leaky = steel.with_patch(strips[0][10:74, 6:70], part="test")
     part = (leaky.profile["part"] == "test").to_numpy(int)
     found = [pair for pair in same_surface_pairs(leaky.anchors, part, leaky.pixels) if pair.first == 0]

@@ -1,4 +1,4 @@
-"""An alarm is overridden by its name and by nothing else, and what was overridden is told wherever the verdict is."""
+"""An alarm is overridden only by its code, and every override is reported with the verdict."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ PROBES = st.builds(
 
 
 @given(st.lists(PROBES, max_size=12), st.sets(st.sampled_from(OVERRIDABLE)))
-def test_exactly_the_named_alarms_stop_blocking_and_every_one_is_told(probes: list[Probe], allow: set[str]) -> None:
+def test_only_named_alarms_are_allowed_and_reported(probes: list[Probe], allow: set[str]) -> None:
     after = override(probes, allow)
     assert [probe.code for probe in after] == [probe.code for probe in probes]
     for before, now in zip(probes, after, strict=True):
         assert now.allowed == (before.blocks and before.code in allow)
         assert now.blocks == (before.blocks and before.code not in allow)
-    told = allowed_reasons([probe.as_dict() for probe in after])
-    assert [reason.code for reason in told] == [probe.code for probe in after if probe.allowed]
-    assert all(reason.message == f"{ALLOWED}found 1, expected 0" for reason in told)
+    reasons = allowed_reasons([probe.as_dict() for probe in after])
+    assert [reason.code for reason in reasons] == [probe.code for probe in after if probe.allowed]
+    assert all(reason.message == f"{ALLOWED}found 1, expected 0" for reason in reasons)
 
 
 @pytest.mark.parametrize("code", ["collapse.one_class", "gate.recall", "data.labels", "leak.name", "leak", "*", ""])
-def test_what_is_no_leak_probe_that_blocks_cannot_be_allowed(code: str) -> None:
+def test_only_blocking_leak_probes_can_be_allowed(code: str) -> None:
     with pytest.raises(ConfigError, match="cannot be allowed") as refused:
         load_config(None, overrides={"baseline.allow": [code]})
     assert "leak.too_good" in str(refused.value)
 
 
-def test_an_override_is_part_of_the_configuration_a_model_is_known_by() -> None:
+def test_override_changes_the_configuration_hash() -> None:
     allowed = load_config(None, overrides=["baseline.allow=[leak.too_good, leak.group, leak.group]"])
     assert allowed.baseline.allow == ["leak.group", "leak.too_good"]
     assert allowed.fingerprint() != Config().fingerprint()
 
 
-def test_every_code_of_the_leak_probes_is_either_overridable_or_never_blocks() -> None:
-    """A probe that can block and cannot be named would leave a mill stuck; a name without a probe would be a lie."""
+def test_every_blocking_leak_code_is_overridable() -> None:
+    """A blocking code that cannot be allowed would leave users stuck; an allowed code without a probe would do nothing."""
     warn_only = {"leak.name", "leak.parts_differ", "leak.group_effect", "leak.file_modified", "leak.simple_cue"}
     found = {code for path in Path(leakage.__file__).parent.glob("*.py") for code in _codes(path)}
     assert found - warn_only == set(OVERRIDABLE)
@@ -69,7 +69,7 @@ def _codes(path: Path) -> Iterator[str]:
                 yield name
 
 
-def test_the_model_card_tells_of_an_alarm_before_the_figures_and_says_nothing_where_there_was_none() -> None:
+def test_model_card_puts_alarms_before_metrics() -> None:
     green = Probe("leak.group", True, 0.0, 0.0, "none").as_dict()
     alarm = Probe("leak.rotation", False, 7.0, 0.0, "7 pairs", allowed=True).as_dict()
     lifted = Probe("leak.too_good", False, 0.995, 0.99, "that plain", decisive=False).as_dict()
@@ -81,7 +81,7 @@ def test_the_model_card_tells_of_an_alarm_before_the_figures_and_says_nothing_wh
     assert "| `leak.group` | passed |" in card
 
 
-def test_a_version_that_came_of_an_alarm_is_marked_in_the_list() -> None:
+def test_list_marks_versions_with_allowed_alarms() -> None:
     decision = {"version": "v1", "verdict": "published", "decided_at": "2026-11-25", "run_id": "r1", "metrics": {}}
     clean = listing([decision], ["v1"], "v1")
     marked = listing([{**decision, "allowed": [{"code": "leak.group", "message": "x"}]}], ["v1"], "v1")

@@ -1,4 +1,4 @@
-"""Two patches laid on each other are framed where both show the same steel, in whatever turn."""
+"""Registered patches are framed where both show the same steel, in every orientation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cut(image: np.ndarray, frame: tuple[float, ...]) -> np.ndarray:
 
 
 @given(st.integers(0, 7), st.integers(-12, 12), st.integers(-12, 12))
-def test_the_frames_hold_the_same_pixels_once_one_is_turned(orientation: int, y: int, x: int) -> None:
+def test_frames_hold_the_same_pixels_once_oriented(orientation: int, y: int, x: int) -> None:
     steel = np.random.default_rng(1).integers(0, 255, (60, 60))
     aligned, second = steel[20 + y : 36 + y, 20 + x : 40 + x], steel[20:38, 20:36]
     first = next(
@@ -33,11 +33,11 @@ def test_the_frames_hold_the_same_pixels_once_one_is_turned(orientation: int, y:
         assert np.array_equal(oriented(cut(first, frames[0]), orientation), cut(second, frames[1]))
 
 
-def test_no_frame_is_drawn_where_patches_are_not_laid_on_each_other() -> None:
+def test_no_frame_without_registration() -> None:
     assert Pair(SIDE, SIDE, "").frames((64, 64), (64, 64)) is None
 
 
-def test_pairs_are_found_by_name_and_a_name_that_two_rows_bear_is_left_out() -> None:
+def test_ambiguous_patch_ids_are_left_out() -> None:
     profile = pd.DataFrame(
         {
             "patch_id": ["a", "b", "b", "c"],
@@ -53,10 +53,10 @@ def test_pairs_are_found_by_name_and_a_name_that_two_rows_bear_is_left_out() -> 
     (found,) = named_pairs(pairs, profile, "leak.rotation")
     assert (found.first.patch_id, found.second.patch_id, found.second.label) == ("a", "c", "?")
     assert (found.orientation, found.shift) == (5, (0, 3))
-    assert found.how == "the same steel, rotated by 90°: 50% of it in both, correlation 0.97"
+    assert found.how == "the same steel, rotated by 90°: overlap 50%, correlation 0.97"
 
 
-def test_a_torn_group_is_shown_by_a_patch_of_each_part_that_of_training_first() -> None:
+def test_straddling_group_shows_the_train_patch_first() -> None:
     profile = pd.DataFrame(
         {
             "patch_id": list("abcd"),

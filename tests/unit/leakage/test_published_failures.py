@@ -1,4 +1,4 @@
-"""What was published elsewhere as "99.97 % recall", cause by cause: each is refused here, by its name."""
+"""The causes of the published "99.97 % recall", one by one: each is refused here, by name."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def estimates(counts: Counts, **others: float) -> dict[str, Estimate]:
 @pytest.mark.parametrize(
     "gate", [GateConfig(), GateConfig(precision=None, f2=None, auc=None)], ids=["all targets", "recall alone"]
 )
-def test_the_published_model_is_refused_as_one_that_calls_everything_defective(gate: GateConfig) -> None:
+def test_published_all_positive_model_is_refused(gate: GateConfig) -> None:
     assert PUBLISHED.recall == pytest.approx(0.9997, abs=5e-5)
     decision = decide(
         estimates(PUBLISHED, auc=0.99), gate, baseline=None, champion=None, counts=PUBLISHED, support=Support(6055)
@@ -45,7 +45,7 @@ def test_the_published_model_is_refused_as_one_that_calls_everything_defective(g
     assert "collapse.one_class" in {reason.code for reason in decision.reasons}
 
 
-def test_f2_as_a_mean_over_batches_is_refused_as_no_figure_of_the_counts() -> None:
+def test_f2_averaged_over_batches_is_refused() -> None:
     """Batches without a defect count as perfect, and the mean is far from the truth."""
     random = np.random.default_rng(1)
     labels = (random.random(3200) < 0.05).astype(int)
@@ -68,7 +68,7 @@ class DividedOnceMore(BackboneSpec):
         return self.application()(include_top=False, weights=None, input_tensor=scaled)
 
 
-def test_inputs_normalised_twice_end_the_training_of_the_head(
+def test_inputs_normalised_twice_stop_training(
     tmp_path: Path, make_dataset: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """EfficientNet rescales inside. Somebody divides by 255 before it, and everything still runs: the stage must not."""
@@ -83,7 +83,7 @@ def test_inputs_normalised_twice_end_the_training_of_the_head(
     assert Run(open_storage(store), "failure").find_result("train_head") is None
 
 
-def test_a_metric_that_keras_renamed_ends_the_training_instead_of_saving_every_epoch(tmp_path: Path) -> None:
+def test_renamed_monitor_metric_stops_training(tmp_path: Path) -> None:
     """An unnamed metric compiled again becomes `recall_1`; early stopping and checkpoint would then watch nothing."""
     import keras
 
@@ -116,7 +116,7 @@ def judged(dataset: Path, store: Path, *settings: str) -> tuple[int, set[str]]:
     return 0, set()
 
 
-def test_a_validation_part_that_is_the_test_part_is_refused(tmp_path: Path) -> None:
+def test_validation_set_equal_to_test_set_is_refused(tmp_path: Path) -> None:
     data = tmp_path / "data"
     make_sample(str(data), coils=10, photographs_per_coil=1)
     rows = pd.read_csv(data / "manifest.csv", dtype={"group_id": "string"})
@@ -128,7 +128,7 @@ def test_a_validation_part_that_is_the_test_part_is_refused(tmp_path: Path) -> N
     assert (code, reasons) == (4, {"data.disjoint_groups", "data.duplicate_content"})
 
 
-def test_the_same_under_names_that_hide_it_is_refused_by_its_pixels(tmp_path: Path) -> None:
+def test_renamed_validation_copies_are_found_by_pixels(tmp_path: Path) -> None:
     data = tmp_path / "data"
     make_sample(str(data), coils=10, photographs_per_coil=1)
     rows = pd.read_csv(data / "manifest.csv", dtype={"group_id": "string", "source_id": "string"})
@@ -165,7 +165,7 @@ def overlapping(folder: Path, **columns: Callable[[pd.DataFrame], object]) -> Pa
     return folder
 
 
-def test_half_overlapping_patches_parted_at_random_are_refused_with_and_without_the_names_that_tell(
+def test_randomly_split_overlapping_patches_are_refused(
     tmp_path: Path,
 ) -> None:
     code, reasons = judged(overlapping(tmp_path / "honest"), tmp_path / "one")

@@ -1,4 +1,4 @@
-"""The probes that learn: what tells the label without being a defect is named; honest defects and little data are not."""
+"""The probes that learn: non-defect predictors of the label are named; real defects and small datasets raise no alarm."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stored(image: np.ndarray, form: str = "PNG", **options: object) -> bytes:
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict]:
-    """Patches of 16 coils, both labels on most photographs."""
+    """Patches of 16 coils, both labels on most source images."""
     return [
         {
             "pixels": piece.pixels,
@@ -71,7 +71,7 @@ def honest(profile_of: Callable[..., pd.DataFrame]) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("probe", LEARNING_PROBES, ids=lambda probe: probe.__name__)
-def test_honest_defects_alarm_nobody(probe, honest: pd.DataFrame) -> None:
+def test_real_defects_raise_no_alarm(probe, honest: pd.DataFrame) -> None:
     verdict = probe(honest)
     assert verdict.passed, verdict.message
 
@@ -86,7 +86,7 @@ FILES: dict[str, Callable[[dict], bytes]] = {
 
 
 @pytest.mark.parametrize("how", FILES)
-def test_files_that_were_made_in_another_way_are_a_leak(how: str, profile_of) -> None:
+def test_differently_encoded_files_are_a_leak(how: str, profile_of) -> None:
     verdict = file_metadata(profile_of(FILES[how]))
     assert verdict.blocks, verdict.message
     assert verdict.statistic >= verdict.threshold
@@ -114,7 +114,7 @@ PIXELS: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("how", PIXELS)
-def test_a_trace_of_software_on_one_class_is_a_leak(how: str, profile_of) -> None:
+def test_software_trace_on_one_class_is_a_leak(how: str, profile_of) -> None:
     change = PIXELS[how]
     verdict = pixel_property(profile_of(lambda row: stored(change(row["pixels"]) if row["label"] else row["pixels"])))
     assert verdict.blocks, verdict.message
@@ -122,19 +122,19 @@ def test_a_trace_of_software_on_one_class_is_a_leak(how: str, profile_of) -> Non
 
 
 def of_two_cameras(honest: pd.DataFrame, changed: pd.DataFrame) -> pd.DataFrame:
-    """Clean patches of the odd photographs, and defective ones of the even, as another camera saw them."""
+    """Clean patches of the odd source images, and defective ones of the even, as seen by another camera."""
     odd = honest["source_id"].str[-1].astype(int) % 2 == 1
     return pd.concat([honest[odd & (honest["label"] == 0)], changed[~odd & (changed["label"] == 1)]])
 
 
-def test_a_camera_for_each_class_is_a_leak_and_one_camera_for_both_is_none(honest: pd.DataFrame, profile_of) -> None:
+def test_only_one_camera_per_class_is_a_leak(honest: pd.DataFrame, profile_of) -> None:
     other = profile_of(lambda row: stored(gaussian_filter(row["pixels"], 0.7)))
     verdict = two_cameras(of_two_cameras(honest, other))
     assert verdict.blocks, verdict.message
     assert not two_cameras(of_two_cameras(honest, honest)).blocks
 
 
-def test_a_line_or_a_day_for_each_class_is_a_leak(honest: pd.DataFrame) -> None:
+def test_line_or_day_per_class_is_a_leak(honest: pd.DataFrame) -> None:
     odd = honest["source_id"].str[-1].astype(int) % 2 == 1
     pure = honest[odd == (honest["label"] == 0)]
     day = pd.Series(np.where(pure["label"] == 1, "2026-03-", "2026-02-"), index=pure.index)
@@ -146,7 +146,7 @@ def test_a_line_or_a_day_for_each_class_is_a_leak(honest: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("value", ["scratch", 0.4], ids=["text", "number"])
-def test_what_was_written_of_the_patch_warns_and_does_not_block(value: object, honest: pd.DataFrame) -> None:
+def test_column_recorded_per_patch_only_warns(value: object, honest: pd.DataFrame) -> None:
     noted = honest.assign(remark=pd.Series([value] * len(honest), dtype=object).where(honest["label"] == 1))
     noted["remark"] = noted["remark"].astype("float64" if isinstance(value, float) else "string")
     verdict = manifest_columns(noted)
@@ -154,14 +154,14 @@ def test_what_was_written_of_the_patch_warns_and_does_not_block(value: object, h
     assert not verdict.blocks
 
 
-def test_names_that_tell_the_label_warn(honest: pd.DataFrame) -> None:
+def test_file_names_that_predict_the_label_warn(honest: pd.DataFrame) -> None:
     folder = np.where(honest["label"] == 1, "bad/", "good/")
     verdict = names(honest.assign(path=folder + honest["patch_id"]))
     assert not verdict.passed
     assert not verdict.blocks
 
 
-def test_a_part_that_is_brighter_warns_and_names_brightness(honest: pd.DataFrame) -> None:
+def test_brighter_split_warns_and_names_brightness(honest: pd.DataFrame) -> None:
     moved = honest.copy()
     columns = ["brightness", "dark", "bright"]
     moved.loc[moved["part"] == "test", columns] += 120
@@ -171,7 +171,7 @@ def test_a_part_that_is_brighter_warns_and_names_brightness(honest: pd.DataFrame
     assert set(verdict.evidence["properties"]) & set(columns)
 
 
-def test_patches_that_are_known_by_their_coil_warn_of_a_random_split(honest: pd.DataFrame) -> None:
+def test_coil_effect_warns_of_random_splits(honest: pd.DataFrame) -> None:
     by_coil = honest.assign(label=(honest["group"].str[4:].astype(int) - 1) // 4 % 2)
     verdict = group_effect(by_coil)
     assert not verdict.passed
@@ -194,14 +194,14 @@ BAD: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("probe", LEARNING_PROBES, ids=lambda probe: probe.__name__)
-def test_bad_input_gets_a_verdict_that_does_not_block(probe, bad: str, honest: pd.DataFrame) -> None:
+def test_bad_input_never_blocks(probe, bad: str, honest: pd.DataFrame) -> None:
     verdict = probe(BAD[bad](honest))
     assert not verdict.blocks, verdict.message
     assert np.isfinite(verdict.statistic)
     assert verdict.message
 
 
-def test_a_property_that_no_patch_has_teaches_nothing_and_breaks_nothing() -> None:
+def test_property_without_values_is_ignored() -> None:
     labels, groups = np.arange(200) % 2, np.arange(200) // 10
     unknown = pd.DataFrame({"noise": np.full(200, np.nan)})
     assert separability(unknown, labels, groups).auc == pytest.approx(0.5)

@@ -1,4 +1,4 @@
-"""Groups and photographs on both sides of a split are named, and so are patches that name none."""
+"""Groups and source images that straddle splits are named, and so are patches without source_id."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def profile() -> pd.DataFrame:
     )
 
 
-def test_groups_that_stay_in_one_part_pass_whether_their_names_are_text_or_numbers(profile: pd.DataFrame) -> None:
+def test_groups_within_one_split_pass(profile: pd.DataFrame) -> None:
     assert shared_groups(profile).passed
     assert shared_groups(profile.assign(group=profile["group"].str[1:].astype(int), source_id=range(120))).passed
 
@@ -43,7 +43,7 @@ def test_groups_that_stay_in_one_part_pass_whether_their_names_are_text_or_numbe
         "random split of overlapping cuts",
     ],
 )
-def test_groups_and_photographs_on_both_sides_are_a_leak(leak, profile: pd.DataFrame) -> None:
+def test_straddling_groups_and_sources_are_a_leak(leak, profile: pd.DataFrame) -> None:
     probe = shared_groups(leak(profile))
     assert (probe.code, probe.blocks) == ("leak.group", True)
     assert probe.statistic > 0

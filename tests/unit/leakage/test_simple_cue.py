@@ -1,4 +1,4 @@
-"""A property that tells the label better than the CNN is named, and one that does not is no news."""
+"""A pixel property that predicts the label better than the CNN is named; others are not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def scores(table: pd.DataFrame, noise: float) -> np.ndarray:
     return labels + noise * RANDOM.standard_normal(len(labels))
 
 
-def test_a_property_that_leads_the_network_is_named_and_does_not_block() -> None:
+def test_property_better_than_the_cnn_only_warns() -> None:
     table = profile()
     table["noise"] += 3.0 * table["label"]
     probe = simple_cue(table, scores(table, 1.5))
@@ -33,14 +33,14 @@ def test_a_property_that_leads_the_network_is_named_and_does_not_block() -> None
     assert "'noise'" in probe.message
 
 
-def test_a_network_that_knows_as_much_or_more_raises_no_warning() -> None:
+def test_cnn_at_least_as_good_raises_no_warning() -> None:
     table = profile()
     assert simple_cue(table, scores(table, 0.5)).passed
     table["noise"] += 1.0 * table["label"]
     assert simple_cue(table, scores(table, 0.5)).passed
 
 
-def test_properties_that_are_unknown_throughout_are_no_cue() -> None:
+def test_properties_without_values_are_no_cue() -> None:
     table = profile().assign(**dict.fromkeys(SIGNATURE, np.nan))
     assert simple_cue(table, scores(table, 0.5)).passed
     nothing = table.assign(**dict.fromkeys(BRIGHTNESS, np.nan))

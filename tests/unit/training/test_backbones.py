@@ -1,4 +1,4 @@
-"""Backbones take pixels 0-255, can be cut where the error message says, and lose nothing by the cut."""
+"""Backbones take pixels 0-255, can be cut at the layers that the error message names, and give the same scores when cut."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def layers_named_by_the_error(model):
     return str(caught.value).split("cut after: ")[1].rstrip(".").split(", ")
 
 
-def test_the_cut_network_gives_the_score_of_the_whole_at_every_layer_that_is_offered(model):
+def test_network_cut_at_any_offered_layer_gives_equal_scores(model):
     """Both halves are read out of one pass each: every boundary from the lower, every score from the upper."""
     import keras
 
@@ -37,28 +37,28 @@ def test_the_cut_network_gives_the_score_of_the_whole_at_every_layer_that_is_off
         assert np.allclose(np.asarray(upper(crossing, training=False)), whole, atol=1e-6), name
 
 
-def test_auto_is_the_default_boundary_of_the_backbone(model):
+def test_auto_is_the_default_boundary(model):
     names = [tensor.name for tensor in model.boundary("auto")]
     assert names == [tensor.name for tensor in model.boundary(model.spec.from_layer)]
 
 
 @pytest.mark.parametrize("name", ["", "pooled_taps", "score", "pixels"])
-def test_layers_beside_the_backbone_are_no_boundary(model, name):
+def test_layers_outside_the_backbone_are_no_boundary(model, name):
     with pytest.raises(UnknownLayer):
         model.boundary(name)
 
 
-def test_taps_go_from_low_to_high_and_give_mean_and_deviation(model):
+def test_feature_layers_are_ordered_and_pooled(model):
     names = [layer.name for layer in model.keras_model.layers]
-    places = [names.index(tap) for tap in model.spec.feature_layers]
+    places = [names.index(layer) for layer in model.spec.feature_layers]
     assert places == sorted(places)
-    outputs = [model.keras_model.get_layer(tap).output for tap in model.spec.feature_layers]
+    outputs = [model.keras_model.get_layer(layer).output for layer in model.spec.feature_layers]
     sides = [output.shape[1] for output in outputs]
     assert sides == sorted(sides, reverse=True)
     assert model.pooled()[0].shape[-1] == 2 * sum(output.shape[-1] for output in outputs)
 
 
-def test_resnet_sees_pixels_as_its_own_preprocessing_would_make_them():
+def test_resnet_input_matches_its_own_preprocessing():
     import keras
 
     spec = SPECS["ResNet50"]
@@ -72,7 +72,7 @@ def test_resnet_sees_pixels_as_its_own_preprocessing_would_make_them():
     assert np.abs(raw - expected).max() > 1e-2 * np.abs(expected).max(), "preprocessing matters"
 
 
-def test_efficientnet_takes_pixels_as_they_are_and_scales_them_once():
+def test_efficientnet_scales_pixels_exactly_once():
     """Inputs scaled before the network, the well-known mistake, would give other features."""
     spec = SPECS["EfficientNetB0"]
     ours = spec.build(32)

@@ -1,4 +1,4 @@
-"""A depthwise convolution by matrices gives the values and gradients of TensorFlow's own, and leaves no trace."""
+"""A depthwise convolution as a matrix product gives the values and gradients of TensorFlow's own, and is undone afterwards."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def gradients(network: Any, pixels: np.ndarray) -> list[np.ndarray]:
     st.integers(1, 8), st.integers(1, 8), st.sampled_from([1, 2, 3, 5]), st.sampled_from([1, 2]),
     st.sampled_from(["same", "valid"]), st.integers(1, 3),
 )  # fmt: skip
-def test_values_and_gradients_are_those_of_the_convolution(
+def test_values_and_gradients_match_the_convolution(
     height: int, width: int, kernel: int, stride: int, padding: str, channels: int
 ) -> None:
     import keras
@@ -43,15 +43,15 @@ def test_values_and_gradients_are_those_of_the_convolution(
     layer = keras.layers.DepthwiseConv2D(kernel, stride, padding, use_bias=False)
     network = keras.Model(maps, layer(maps))
     pixels = np.random.default_rng(height * 100 + width).normal(size=(4, height, width, channels)).astype(np.float32)
-    told = gradients(network, pixels)
+    expected = gradients(network, pixels)
     with as_matrices(network) as changed:
         found = gradients(network, pixels)
     assert changed == 1
-    for one, other in zip(found, told, strict=True):
+    for one, other in zip(found, expected, strict=True):
         assert np.allclose(one, other, rtol=1e-4, atol=1e-3 * max(1.0, np.abs(other).max()))
 
 
-def test_a_network_trained_so_is_saved_as_ever_and_large_maps_are_left_alone(tmp_path: Path) -> None:
+def test_saved_network_and_large_maps_are_unchanged(tmp_path: Path) -> None:
     import keras
 
     maps = keras.Input((16, 16, 2))
@@ -71,7 +71,7 @@ def test_a_network_trained_so_is_saved_as_ever_and_large_maps_are_left_alone(tmp
     assert np.allclose(np.asarray(again(pixels)), np.asarray(network(pixels)), atol=1e-6)
 
 
-def test_the_layers_are_as_before_even_when_training_fails() -> None:
+def test_layers_are_restored_if_training_fails() -> None:
     import keras
 
     maps = keras.Input((4, 4, 2))

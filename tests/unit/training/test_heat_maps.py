@@ -1,4 +1,4 @@
-"""What the model looked at: on drawn steel it is the defect, more than chance would have it; and it survives odd input."""
+"""Heat maps: on synthetic steel they highlight the defect above chance, and they handle odd input."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
 
 
 @pytest.mark.parametrize("flips", [False, True])
-def test_the_map_lies_on_the_defect_far_more_than_chance(drawn: Drawn, flips: bool) -> None:
+def test_heat_map_is_on_the_defect_above_chance(drawn: Drawn, flips: bool) -> None:
     defective = drawn.test[drawn.test["label"] == 1]
     masks = np.stack([drawn.mask(row) for _, row in defective.iterrows()])
     maps = heat_maps(drawn.model.scoring_model(flips=flips), drawn.pixels(defective))
@@ -75,19 +75,19 @@ def test_the_map_lies_on_the_defect_far_more_than_chance(drawn: Drawn, flips: bo
     assert hit > 2 * masks.mean()
 
 
-def test_a_mirrored_patch_has_a_mirrored_map(drawn: Drawn) -> None:
+def test_mirrored_patch_has_a_mirrored_heat_map(drawn: Drawn) -> None:
     network, pixels = drawn.model.scoring_model(flips=True), drawn.pixels(drawn.test.head(4))
     there, back = heat_maps(network, pixels), heat_maps(network, pixels[:, :, ::-1])
     np.testing.assert_allclose(there, back[:, :, ::-1], atol=1e-3)
 
 
-def test_a_patch_of_one_grey_has_an_empty_or_finite_map(drawn: Drawn) -> None:
+def test_uniform_patch_has_an_empty_or_finite_map(drawn: Drawn) -> None:
     found = heat_maps(drawn.model.keras_model, np.full((2, SIZE, SIZE, 3), 120, np.uint8))
     assert np.all(np.isfinite(found))
     assert heat_maps(drawn.model.keras_model, np.zeros((0, SIZE, SIZE, 3))).shape == (0, SIZE, SIZE)
 
 
-def test_the_worst_mistakes_are_kept_as_pictures_and_an_index(drawn: Drawn, tmp_path: Path) -> None:
+def test_worst_mistakes_are_written_with_an_index(drawn: Drawn, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     table = drawn.test.assign(score=random.random(len(drawn.test)))
     kept = keep_heat_maps(drawn.model.keras_model, drawn.patches(drawn.test), table, 0.5, tmp_path / "attention")
@@ -107,12 +107,12 @@ def test_the_worst_mistakes_are_kept_as_pictures_and_an_index(drawn: Drawn, tmp_
     assert index[-1]["defect_type"] is None
 
 
-def test_no_mistake_is_no_picture(drawn: Drawn, tmp_path: Path) -> None:
+def test_no_mistakes_write_no_images(drawn: Drawn, tmp_path: Path) -> None:
     table = drawn.test.assign(score=drawn.test["label"].astype(float))
     assert keep_heat_maps(drawn.model.keras_model, drawn.patches(drawn.test), table, 0.5, tmp_path / "none") == []
 
 
-def test_an_overlay_leaves_steel_grey_where_nothing_was_seen_and_outlines_the_strongest_place() -> None:
+def test_overlay_outlines_the_maximum_on_grey() -> None:
     patch = np.full((20, 20, 3), 100, np.uint8)
     attention = np.zeros((20, 20), np.float32)
     attention[5:12, 5:12] = 1
@@ -122,6 +122,6 @@ def test_an_overlay_leaves_steel_grey_where_nothing_was_seen_and_outlines_the_st
     assert np.ptp(shown[8, 8].astype(int)) > 50, "coloured"
 
 
-def test_a_network_without_taps_is_refused() -> None:
-    with pytest.raises(NothingToExplain, match="no taps"):
+def test_network_without_feature_layers_is_refused() -> None:
+    with pytest.raises(NothingToExplain, match="no feature layers"):
         heat_maps(BaselineCNN(Config().baseline).keras_model, np.zeros((1, 64, 64, 3)))

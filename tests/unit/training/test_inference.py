@@ -1,4 +1,4 @@
-"""Pixels go through frozen layers by the fastest way, and come out as Keras would have them."""
+"""Forward passes through frozen layers use the fastest engine, and give the outputs of Keras."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ def pixels(count: int, seed: int = 0) -> np.ndarray:
     return np.repeat(grey, 3, axis=-1).astype(np.float32)
 
 
-def test_after_a_while_liteRT_takes_over_and_every_output_stays_what_keras_gives(trunk: Any, caplog: Any) -> None:
+def test_litert_takes_over_with_the_outputs_of_keras(trunk: Any, caplog: Any) -> None:
     ours = Forward(trunk, graph_seconds=0.0)
     with caplog.at_level(logging.INFO):
         ours(pixels(16))
     assert "LiteRT from here on" in caplog.text
     for seed, count in enumerate((16, 5, 16, 40, 1)):  # shorter and longer batches, too
         batch = pixels(count, seed)
-        told = [np.asarray(output) for output in trunk(batch, training=False)]
+        expected = [np.asarray(output) for output in trunk(batch, training=False)]
         found = ours(batch)
-        assert [each.shape for each in found] == [each.shape for each in told]
-        for one, other in zip(found, told, strict=True):
+        assert [each.shape for each in found] == [each.shape for each in expected]
+        for one, other in zip(found, expected, strict=True):
             assert np.abs(one - other).max() <= 1e-3 * max(1.0, np.abs(other).max())
 
 
-def test_a_short_job_is_never_converted(trunk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_job_is_never_converted(trunk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "_converted", None)
     ours = Forward(trunk, graph_seconds=1000.0)
-    told = [np.asarray(output) for output in trunk(pixels(4), training=False)]
-    for one, other in zip(ours(pixels(4)), told, strict=True):
+    expected = [np.asarray(output) for output in trunk(pixels(4), training=False)]
+    for one, other in zip(ours(pixels(4)), expected, strict=True):
         assert np.allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_what_cannot_be_converted_or_comes_out_otherwise_stays_with_the_graph(
+def test_failed_or_differing_conversion_keeps_the_graph(
     trunk: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     import keras
@@ -62,7 +62,7 @@ def test_what_cannot_be_converted_or_comes_out_otherwise_stays_with_the_graph(
     assert "LiteRT cannot be made" in caplog.text
     assert np.array_equal(ours(batch)[0], first)
 
-    monkeypatch.setattr(inference, "_is_like", lambda found, told: False)
+    monkeypatch.setattr(inference, "_is_like", lambda found, expected: False)
     ours = Forward(trunk, graph_seconds=0.0)
     ours(batch)
     assert "gives other values" in caplog.text

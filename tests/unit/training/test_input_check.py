@@ -1,4 +1,4 @@
-"""What the backbone receives is what it was trained on; inputs normalised twice are refused by name."""
+"""The input normalisation check: the backbone receives the range it was trained on; twice normalised inputs are refused."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from steel_training.training.input_check import InputRangeMismatch, check_input_
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_pixels_from_0_to_255_arrive_in_the_range_of_the_backbone(name: str) -> None:
+def test_pixels_0_to_255_reach_the_backbone_range(name: str) -> None:
     assert check_input_normalisation(SPECS[name].build(32), SPECS[name]) > 0.9
 
 
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("scale", [1 / 255, 255.0], ids=["divided once more", "multiplied"])
-def test_inputs_that_are_normalised_twice_are_refused(name: str, scale: float) -> None:
+def test_inputs_normalised_twice_are_refused(name: str, scale: float) -> None:
     spec = SPECS[name]
     pixels = keras.Input((32, 32, 3))
     scaled = keras.layers.Rescaling(scale)(pixels)

@@ -1,4 +1,4 @@
-"""What is trained is what the design says, from what the cache holds, and it is chosen by recall at precision."""
+"""Training follows the design, uses the cached features, and selects epochs by recall at precision."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def small():
     return config, TransferLearningModel.build(config.model, config.data.input_size)
 
 
-def test_the_baseline_is_the_locked_network():
+def test_baseline_has_the_designed_architecture():
     layers = BaselineCNN(Config().baseline).keras_model.layers
     assert [layer.filters for layer in layers if layer.__class__.__name__ == "Conv2D"] == [32, 64, 128, 256]
     kinds = [layer.__class__.__name__ for layer in layers]
@@ -54,7 +54,7 @@ def test_the_baseline_is_the_locked_network():
     assert kinds[-4:] == ["GlobalAveragePooling2D", "Dense", "Dropout", "Dense"]
 
 
-def test_head_then_fine_tuning_change_only_what_they_may(parts, small, tmp_path):
+def test_each_stage_changes_only_its_own_layers(parts, small, tmp_path):
     config, model = small
     trainer = ModelTrainer(config, *parts, cache=FeatureCache(tmp_path))
     network = model.keras_model
@@ -83,7 +83,7 @@ def test_head_then_fine_tuning_change_only_what_they_may(parts, small, tmp_path)
     assert len(entries) == 1, "head and fine-tuning share what is computed"
 
 
-def test_cached_and_uncached_paths_give_the_same_scores(parts, small, tmp_path):
+def test_cached_and_uncached_scores_are_equal(parts, small, tmp_path):
     import keras
 
     config, model = small
@@ -102,7 +102,7 @@ def test_cached_and_uncached_paths_give_the_same_scores(parts, small, tmp_path):
         assert np.abs(direct - cached).max() < 1e-2
 
 
-def test_a_score_over_flips_is_the_same_for_mirror_images_and_survives_saving(small, tmp_path):
+def test_score_over_flips_is_mirror_invariant(small, tmp_path):
     import keras
 
     # Grey like the patches that the head was fitted to; on anything wilder its score is 0 or 1 whatever the view.
@@ -118,7 +118,7 @@ def test_a_score_over_flips_is_the_same_for_mirror_images_and_survives_saving(sm
     assert not np.allclose(np.asarray(plain(pixels)), np.asarray(plain(pixels[:, ::-1])), atol=1e-6)
 
 
-def test_a_patch_without_any_texture_has_a_finite_gradient(small):
+def test_textureless_patch_has_a_finite_gradient(small):
     import tensorflow as tf
 
     pixels = tf.Variable(tf.fill((1, 32, 32, 3), 128.0))
@@ -127,7 +127,7 @@ def test_a_patch_without_any_texture_has_a_finite_gradient(small):
     assert np.isfinite(np.asarray(tape.gradient(score, pixels))).all()
 
 
-def test_what_is_kept_is_the_running_mean_of_the_weights(parts, tmp_path):
+def test_saved_weights_are_the_running_mean(parts, tmp_path):
     """One epoch, one view: with averaging the kept head lies nearer to where it started."""
     moved = {}
     for averaged in (True, False):
@@ -143,19 +143,19 @@ def test_what_is_kept_is_the_running_mean_of_the_weights(parts, tmp_path):
     assert 0 < moved[True] < moved[False]
 
 
-def test_views_move_pixels_and_lamps_and_hide_nothing():
+def test_augmentations_move_pixels_or_brightness_only():
     pixels = np.random.default_rng(1).uniform(0, 255, (1, 8, 8, 3)).astype(np.float32)
     for name in AUGMENTATIONS[:4]:
         assert sorted(np.asarray(augment(pixels, name)).ravel()) == sorted(pixels.ravel())
     assert np.asarray(augment(pixels, "darker")).mean() < pixels.mean() < np.asarray(augment(pixels, "brighter")).mean()
 
 
-def test_the_network_cannot_be_cut_at_a_layer_that_others_bypass(small):
+def test_network_cannot_be_cut_at_a_bypassed_layer(small):
     with pytest.raises(UnknownLayer, match="block5c_add"):
         small[1].boundary("block5c_expand_conv")
 
 
-def test_epochs_rank_by_recall_then_by_precision_recall_area():
+def test_epochs_rank_by_recall_then_pr_auc():
     worse = monitoring.rank({"val_recall": 0.0, "val_pr_auc": 0.5})
     better = monitoring.rank({"val_recall": 0.0, "val_pr_auc": 0.6})
     best = monitoring.rank({"val_recall": 0.002, "val_pr_auc": 0.1})
@@ -164,7 +164,7 @@ def test_epochs_rank_by_recall_then_by_precision_recall_area():
         monitoring.rank({"val_recall_1": 0.9, "val_pr_auc": 0.5})
 
 
-def test_a_model_that_calls_everything_defective_scores_no_recall():
+def test_all_positive_model_has_no_ranked_recall():
     import keras
 
     metric = next(m for m in monitoring.metrics(0.7) if m.name == "recall")
@@ -173,7 +173,7 @@ def test_a_model_that_calls_everything_defective_scores_no_recall():
     assert float(metric.result()) == 0.0
 
 
-def test_a_loss_that_is_not_finite_stops_the_training(parts, small, tmp_path):
+def test_non_finite_loss_stops_training(parts, small, tmp_path):
     config = load_config(overrides=[*SMALL, "training.head.learning_rate=1.0"])
     train, val = parts
     trainer = ModelTrainer(config, train, val, cache=FeatureCache(tmp_path))

@@ -1,4 +1,4 @@
-"""A training can be watched: TensorBoard, results.csv and the log agree, and a terminal shows a bar that nothing tears."""
+"""Monitoring: TensorBoard, results.csv and the log agree, and a terminal shows a progress bar."""
 
 import json
 import os
@@ -85,7 +85,7 @@ def values(read, tag):
 
 
 @pytest.mark.parametrize("stage", ["check_baseline", "train_head", "fine_tune"])
-def test_tensorboard_holds_every_epoch_of_the_history_under_a_name_of_its_own(watched, stage):
+def test_tensorboard_has_every_epoch_of_the_history(watched, stage):
     logs, trained = watched[1][stage]
     # The baseline is the Trainer's model with its own metrics: it counts, too.
     counts = ("tp", "fn", "tn", "fp") if stage == "check_baseline" else ()
@@ -105,7 +105,7 @@ def test_tensorboard_holds_every_epoch_of_the_history_under_a_name_of_its_own(wa
 
 
 @pytest.mark.parametrize("stage", ["check_baseline", "train_head", "fine_tune"])
-def test_the_precision_recall_curve_of_every_epoch_is_the_one_that_was_scored(watched, stage):
+def test_pr_curve_of_every_epoch_matches_its_scores(watched, stage):
     val, (logs, trained) = watched[0], watched[1][stage]
     read = events(logs, "validation")
     assert "validation/pr_curves" in read.PluginTagToContent("pr_curves")
@@ -132,7 +132,7 @@ def _area(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("stage", ["check_baseline", "train_head", "fine_tune"])
-def test_tensorboard_shows_the_worst_patches_of_the_epoch_that_was_kept(watched, stage):
+def test_tensorboard_shows_worst_patches_of_best_epoch(watched, stage):
     logs, trained = watched[1][stage]
     read = events(logs, "validation")
     for tag in ("lowest_defects", "highest_clean"):
@@ -144,7 +144,7 @@ def test_tensorboard_shows_the_worst_patches_of_the_epoch_that_was_kept(watched,
 
 
 @pytest.mark.parametrize("stage", ["check_baseline", "train_head", "fine_tune"])
-def test_results_csv_has_a_row_an_epoch_and_its_last_best_row_is_what_was_kept(watched, stage):
+def test_results_csv_has_a_row_per_epoch_and_marks_best(watched, stage):
     logs, trained = watched[1][stage]
     table = pd.read_csv(logs / "results.csv")
     assert list(table) == [
@@ -157,7 +157,7 @@ def test_results_csv_has_a_row_an_epoch_and_its_last_best_row_is_what_was_kept(w
     assert table.loc[table["best"] == 1, "epoch"].max() == trained.best_epoch
 
 
-def test_a_row_is_in_the_file_as_soon_as_its_epoch_ends(tmp_path):
+def test_row_is_written_as_soon_as_its_epoch_ends(tmp_path):
     results = ResultsFile(tmp_path / "stage" / "results.csv")
     results.add(EPOCH)
     text = (tmp_path / "stage" / "results.csv").read_text()
@@ -167,7 +167,7 @@ def test_a_row_is_in_the_file_as_soon_as_its_epoch_ends(tmp_path):
     )
 
 
-def test_an_epoch_is_one_line_with_its_figures_and_a_mark_when_it_is_the_best():
+def test_epoch_is_one_log_line_with_a_mark_if_best():
     line = EPOCH.line("train_head", epochs=20, precision=0.7)
     assert line == (
         "train_head  epoch  3/20  loss 0.4312  val_loss 0.5000  val_recall 0.812 at precision 0.70  val_auc 0.9321  "
@@ -189,7 +189,7 @@ def test_an_epoch_is_one_line_with_its_figures_and_a_mark_when_it_is_the_best():
         ),
     ],
 )
-def test_the_worst_are_the_lowest_defects_and_the_highest_clean(scores, missed, alarms, title):
+def test_worst_are_lowest_defects_and_highest_clean(scores, missed, alarms, title):
     labels, scores = np.array([1, 0, 1, 1, 0, 0]), np.array(scores)
     defects, clean = worst(labels, scores, 0.6)
     assert list(defects.scores) == sorted(scores[labels == 1])
@@ -199,7 +199,7 @@ def test_the_worst_are_the_lowest_defects_and_the_highest_clean(scores, missed, 
     assert title in defects.title
 
 
-def test_a_validation_part_of_one_class_has_no_threshold():
+def test_validation_of_one_class_has_no_threshold():
     assert threshold_at(np.zeros(3, int), np.array([0.1, 0.2, 0.3]), 0.7) is None
 
 
@@ -239,7 +239,7 @@ def patches(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(40, 160), (0, 0)], ids=["a window", "a terminal of unknown size"])
-def test_on_a_terminal_a_bar_moves_and_log_lines_stand_whole_above_it(patches, size):
+def test_terminal_shows_a_bar_below_whole_log_lines(patches, size):
     terminal, theirs = os.openpty()
     termios.tcsetwinsize(theirs, size)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -269,7 +269,7 @@ def test_on_a_terminal_a_bar_moves_and_log_lines_stand_whole_above_it(patches, s
     assert not [line for line in lines if "%|" in line], "no bar is left behind, and none shares a line with the log"
 
 
-def test_in_a_pipe_there_are_plain_lines_and_standard_output_holds_the_json_alone(patches):
+def test_pipe_gets_plain_lines_and_json_on_stdout(patches):
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
         child(patches, patches / "cache"), capture_output=True, text=True, env=environment, timeout=300

@@ -1,4 +1,4 @@
-"""A view shows the same steel, mirrored or under another lamp; none can hide a defect."""
+"""An augmentation mirrors the steel or changes brightness or contrast; none can hide a defect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCHES = hnp.arrays(
 
 @settings(max_examples=40, deadline=None)
 @given(BATCHES)
-def test_mirror_views_only_move_pixels(batch):
+def test_mirroring_only_moves_pixels(batch):
     for name in MIRRORS:
         moved = np.asarray(augment(batch, name))
         for before, after in zip(batch, moved, strict=True):
@@ -30,7 +30,7 @@ def test_mirror_views_only_move_pixels(batch):
 
 @settings(max_examples=60, deadline=None)
 @given(BATCHES)
-def test_a_lamp_changes_brightness_and_keeps_every_contrast(batch):
+def test_brightness_change_keeps_relative_contrast(batch):
     """One factor a patch: two grey values that differ before still differ, also next to white."""
     for name in LAMPS:
         lit = np.asarray(augment(batch, name))
@@ -45,7 +45,7 @@ def test_a_lamp_changes_brightness_and_keeps_every_contrast(batch):
 
 @settings(max_examples=60, deadline=None)
 @given(BATCHES)
-def test_a_harder_or_softer_lamp_spreads_all_grey_values_alike_around_their_mean(batch):
+def test_contrast_change_scales_around_the_mean(batch):
     """Nothing is cut off at black or white, and what was darker than something else still is."""
     for name, change in zip(CONTRASTS, (0.85, 1.15), strict=True):
         lit = np.asarray(augment(batch, name))
@@ -59,14 +59,14 @@ def test_a_harder_or_softer_lamp_spreads_all_grey_values_alike_around_their_mean
             assert np.allclose(after, mean + (before - mean) * factor, atol=0.05)
 
 
-def test_the_views_are_the_ones_that_the_configuration_offers():
+def test_augmentations_match_the_configuration():
     from steel_training.config import TrainingConfig
 
     most = next(limit.le for limit in TrainingConfig.model_fields["views"].metadata if hasattr(limit, "le"))
     assert len(set(AUGMENTATIONS)) == len(AUGMENTATIONS) == most
 
 
-def test_resizing_keeps_pixel_range_and_mean_and_is_exact_at_the_same_size():
+def test_resizing_keeps_range_and_mean():
     batch = np.random.default_rng(3).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     small = np.asarray(resize(batch, 32))
     assert small.dtype == np.float32

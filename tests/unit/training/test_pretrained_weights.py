@@ -1,4 +1,4 @@
-"""First weights: each source gives the features that its weights were trained for, or says what to do."""
+"""Initial weights: each source gives the features that its weights were trained for, or an error with advice."""
 
 import contextlib
 import hashlib
@@ -116,14 +116,14 @@ def same_features(backbone, network):
 
 
 @pytest.mark.parametrize("wanted", ["imagenet", "auto"])
-def test_imagenet_weights_give_the_features_of_keras_own_imagenet_network(backbone, keras_imagenet, capsys, wanted):
+def test_imagenet_features_match_keras_own_network(backbone, keras_imagenet, capsys, wanted):
     loaded = load_weights(backbone, SPEC, wanted)
     assert (loaded.source, loaded.random) == ("imagenet", False)
     assert same_features(backbone, keras_imagenet)
     assert capsys.readouterr().out == "", "standard output is for the caller's JSON"
 
 
-def test_the_published_file_from_a_disk_gives_the_same_features_as_its_download(backbone, keras_imagenet, published):
+def test_published_file_gives_the_same_features(backbone, keras_imagenet, published):
     loaded = load_weights(backbone, SPEC, str(published))
     assert (loaded.source, loaded.random) == ("file", False)
     assert "rescaling" in loaded.detail
@@ -131,13 +131,13 @@ def test_the_published_file_from_a_disk_gives_the_same_features_as_its_download(
 
 
 @pytest.mark.parametrize("name", ["own.weights.h5", "own.h5"])
-def test_a_file_saved_from_keras_imagenet_network_keeps_its_features(backbone, keras_imagenet, tmp_path, name):
+def test_file_saved_from_keras_network_keeps_features(backbone, keras_imagenet, tmp_path, name):
     (keras_imagenet.save if name == "own.h5" else keras_imagenet.save_weights)(tmp_path / name)
     load_weights(backbone, SPEC, str(tmp_path / name))
     assert same_features(backbone, keras_imagenet)
 
 
-def test_a_file_of_a_network_without_the_extra_rescaling_is_loaded_as_it_is(backbone, published, tmp_path):
+def test_file_without_extra_rescaling_is_loaded_as_is(backbone, published, tmp_path):
     import keras
 
     network = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
@@ -148,7 +148,7 @@ def test_a_file_of_a_network_without_the_extra_rescaling_is_loaded_as_it_is(back
     assert same_features(backbone, network)
 
 
-def test_folded_weights_survive_saving(backbone, keras_imagenet, tmp_path):
+def test_folded_weights_survive_saving_and_loading(backbone, keras_imagenet, tmp_path):
     import keras
 
     load_weights(backbone, SPEC, "imagenet")
@@ -158,7 +158,7 @@ def test_folded_weights_survive_saving(backbone, keras_imagenet, tmp_path):
 
 
 @mock_aws
-def test_a_file_on_s3_is_loaded(backbone, tmp_path, monkeypatch):
+def test_weights_file_on_s3_is_loaded(backbone, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -177,7 +177,7 @@ def test_a_file_on_s3_is_loaded(backbone, tmp_path, monkeypatch):
         check_weights("s3://mill/weights/other.weights.h5", "EfficientNetB0")
 
 
-def test_no_weights_are_random_and_said_to_be(backbone):
+def test_no_weights_are_reported_as_random(backbone):
     before = backbone.get_weights()
     loaded = load_weights(backbone, SPEC, "none")
     assert (loaded.source, loaded.random) == ("none", True)
@@ -185,7 +185,7 @@ def test_no_weights_are_random_and_said_to_be(backbone):
 
 
 @pytest.mark.parametrize("wanted", ["missing.weights.h5", "/nowhere/missing.h5"])
-def test_a_missing_file_is_a_mistake_of_the_caller_and_the_message_says_what_to_type(backbone, wanted):
+def test_missing_weights_file_is_a_usage_error(backbone, wanted):
     for ask in (lambda name: check_weights(name, SPEC.name), lambda name: load_weights(backbone, SPEC, name)):
         with pytest.raises(WeightsNotFound) as caught:
             ask(wanted)
@@ -194,13 +194,13 @@ def test_a_missing_file_is_a_mistake_of_the_caller_and_the_message_says_what_to_
         assert "model.weights" in str(caught.value)
 
 
-def test_a_folder_is_no_weights_file(tmp_path):
+def test_folder_is_not_a_weights_file(tmp_path):
     with pytest.raises(WeightsNotFound, match="names a folder"):
         check_weights(f"{tmp_path}/", SPEC.name)
 
 
 @pytest.mark.parametrize("kind", ["other network", "no HDF5", "truncated", "other format"])
-def test_a_file_that_does_not_fit_is_refused_with_what_was_expected(backbone, published, tmp_path, kind):
+def test_unsuitable_file_is_refused_with_the_expectation(backbone, published, tmp_path, kind):
     import keras
 
     path = tmp_path / "bad.weights.h5"
@@ -217,16 +217,14 @@ def test_a_file_that_does_not_fit_is_refused_with_what_was_expected(backbone, pu
         load_weights(backbone, SPEC, str(path))
 
 
-def test_without_network_the_download_fails_at_once_and_says_what_to_set(
-    backbone, downloads_from, nothing_listens_here, monkeypatch
-):
+def test_download_without_network_fails_with_advice(backbone, downloads_from, nothing_listens_here, monkeypatch):
     monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"it waits {seconds} s for another try"))
     downloads_from(nothing_listens_here)
     with pytest.raises(WeightsUnusable, match=r"model\.weights to a weights file"):
         load_weights(backbone, SPEC, "imagenet")
 
 
-def test_a_server_that_never_answers_does_not_hold_the_run(backbone, downloads_from, monkeypatch):
+def test_silent_server_does_not_block_the_run(backbone, downloads_from, monkeypatch):
     """As behind a firewall that drops packets: the connection stands, and nothing comes."""
     monkeypatch.setattr(weights_module, "DOWNLOAD_TIMEOUT_S", 0.5)
     before = socket.getdefaulttimeout()
@@ -241,9 +239,7 @@ def test_a_server_that_never_answers_does_not_hold_the_run(backbone, downloads_f
     assert socket.getdefaulttimeout() == before
 
 
-def test_auto_of_a_backbone_without_steel_weights_falls_back_to_random_ones_and_says_why(
-    monkeypatch, tmp_path, caplog, nothing_listens_here
-):
+def test_auto_without_steel_weights_falls_back_to_random(monkeypatch, tmp_path, caplog, nothing_listens_here):
     from keras.src.applications import resnet
     from keras.src.backend import config
 
@@ -258,14 +254,14 @@ def test_auto_of_a_backbone_without_steel_weights_falls_back_to_random_ones_and_
     assert "steel weights are for EfficientNetB0" in caplog.text
 
 
-def test_a_damaged_download_is_not_used(backbone, published, downloads_from):
+def test_damaged_download_is_not_used(backbone, published, downloads_from):
     with served(published.parent) as address:
         downloads_from(address, "0" * 32)
         with pytest.raises(WeightsUnusable, match="corrupt"):
             load_weights(backbone, SPEC, "imagenet")
 
 
-def test_steel_weights_come_with_the_package_and_are_checked(backbone, monkeypatch, tmp_path):
+def test_packaged_steel_weights_are_verified(backbone, monkeypatch, tmp_path):
     loaded = load_weights(backbone, SPEC, "steel")
     assert (loaded.source, loaded.random) == ("steel", False)
     packed = weights_module.PACKAGED[SPEC.name]
@@ -285,9 +281,7 @@ def test_steel_weights_come_with_the_package_and_are_checked(backbone, monkeypat
         load_weights(backbone, SPEC, "steel")
 
 
-def test_auto_without_internet_takes_the_steel_weights_and_says_so(
-    backbone, downloads_from, caplog, nothing_listens_here
-):
+def test_auto_without_internet_uses_steel_weights(backbone, downloads_from, caplog, nothing_listens_here):
     downloads_from(nothing_listens_here)
     with caplog.at_level(logging.INFO):
         loaded = load_weights(backbone, SPEC, "auto")
@@ -295,7 +289,7 @@ def test_auto_without_internet_takes_the_steel_weights_and_says_so(
     assert "cannot be downloaded" in caplog.text
 
 
-def test_there_are_no_steel_weights_for_resnet50_and_the_message_says_what_to_do():
+def test_missing_steel_weights_for_resnet50_are_explained():
     resnet = SPECS["ResNet50"]
     with pytest.raises(WeightsNotFound, match="no steel weights for ResNet50, only for EfficientNetB0"):
         check_weights("steel", "ResNet50")
@@ -303,9 +297,7 @@ def test_there_are_no_steel_weights_for_resnet50_and_the_message_says_what_to_do
         load_weights(resnet.build(32), resnet, "steel")
 
 
-def test_the_head_starts_alike_whether_weights_were_asked_for_by_name_or_found_after_a_failed_download(
-    downloads_from, nothing_listens_here
-):
+def test_failed_download_does_not_change_the_initial_head(downloads_from, nothing_listens_here):
     import keras
 
     from steel_training.config import ModelConfig

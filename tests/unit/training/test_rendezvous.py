@@ -1,4 +1,4 @@
-"""All workers go on together, or each is told who is missing, in the time given."""
+"""All workers start together, or each reports who is missing within the timeout."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ def addresses(own_port: Callable[[], int]) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
-def test_workers_that_come_one_after_the_other_go_on_together(
-    addresses: tuple[str, ...], order: tuple[int, ...]
-) -> None:
+def test_workers_joining_in_turn_start_together(addresses: tuple[str, ...], order: tuple[int, ...]) -> None:
     with ThreadPoolExecutor(3) as pool:
         waiting = []
         for position in order:
@@ -34,7 +32,7 @@ def test_workers_that_come_one_after_the_other_go_on_together(
         assert [one.result() for one in waiting] == [[], [], []]
 
 
-def test_the_chief_says_who_is_missing_and_the_others_end_too(addresses: tuple[str, ...]) -> None:
+def test_chief_names_missing_workers_and_all_stop(addresses: tuple[str, ...]) -> None:
     for seconds in (1.5, 15.0, 150.0):  # on a busy machine the second worker may come too late for the chief as well
         with ThreadPoolExecutor(2) as pool:
             waiting = [pool.submit(meet, Cluster(addresses, position), seconds) for position in (0, 1)]
@@ -48,9 +46,7 @@ def test_the_chief_says_who_is_missing_and_the_others_end_too(addresses: tuple[s
     assert "still waiting for 127.0.0.1:2. Start" in chief
 
 
-def test_a_stranger_at_the_port_is_not_taken_for_a_worker(
-    addresses: tuple[str, ...], wait_until: Callable[..., Any]
-) -> None:
+def test_foreign_connection_is_not_a_worker(addresses: tuple[str, ...], wait_until: Callable[..., Any]) -> None:
     def knock(words: bytes) -> bool:
         with contextlib.suppress(ConnectionRefusedError):  # the chief does not listen yet
             with socket.create_connection(("127.0.0.1", int(addresses[0].split(":")[1]))) as stranger:
@@ -67,7 +63,7 @@ def test_a_stranger_at_the_port_is_not_taken_for_a_worker(
         assert [one.result() for one in waiting] == [[], [], []]
 
 
-def test_a_port_that_is_taken_is_told(addresses: tuple[str, ...]) -> None:
+def test_port_in_use_is_reported(addresses: tuple[str, ...]) -> None:
     port = int(addresses[0].split(":")[1])
     with socket.create_server(("", port)), pytest.raises(ClusterUnusable, match="cannot listen at its port"):
         meet(Cluster(addresses, 0), 1.0)

@@ -1,4 +1,4 @@
-"""Replicas do together what one device does alone: the same weights from the same patches, to rounding."""
+"""Replicas train the same weights from the same patches as one device, up to rounding."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, own_port: Callable[[], int
         config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         processes.append(start(patches, folder / f"worker_{index}", TF_CONFIG=json.dumps(config)))
     for process in processes:
-        told, _ = process.communicate(timeout=1500)
-        assert process.returncode == 0, told[-3000:]
+        report, _ = process.communicate(timeout=1500)
+        assert process.returncode == 0, report[-3000:]
     one = folder / "one_process"
     return {
         "alone": one / "alone",
@@ -60,8 +60,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, own_port: Callable[[], int
     }
 
 
-def told(folder: Path) -> dict:
-    return json.loads((folder / "told.json").read_text())
+def report(folder: Path) -> dict:
+    return json.loads((folder / "report.json").read_text())
 
 
 def difference(one: Path, other: Path, stage: str) -> float:
@@ -70,8 +70,8 @@ def difference(one: Path, other: Path, stage: str) -> float:
 
 
 @pytest.mark.slow
-def test_each_way_was_taken(trained: dict[str, Path]) -> None:
-    ways = {name: (told(folder)["strategy"], told(folder)["replicas"]) for name, folder in trained.items()}
+def test_every_strategy_was_used_in_the_comparison(trained: dict[str, Path]) -> None:
+    ways = {name: (report(folder)["strategy"], report(folder)["replicas"]) for name, folder in trained.items()}
     assert ways["alone"][1] == 1
     assert ways["mirrored"] == ("MirroredStrategy", 2)
     assert ways["worker_0"] == ways["worker_1"] == ("CollectiveAllReduceStrategy", 2)
@@ -79,7 +79,7 @@ def test_each_way_was_taken(trained: dict[str, Path]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["head", "fine_tune"])
-def test_replicas_train_the_weights_that_one_device_trains(trained: dict[str, Path], stage: str) -> None:
+def test_replicas_train_the_weights_of_one_device(trained: dict[str, Path], stage: str) -> None:
     """Averaged weights, class weights, and a last batch of one patch included: two replicas, one of them without any."""
     for way in ("mirrored", "worker_0", "worker_1"):
         assert difference(trained["alone"], trained[way], stage) < ROUNDING, way
@@ -89,23 +89,23 @@ def test_replicas_train_the_weights_that_one_device_trains(trained: dict[str, Pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["head", "fine_tune"])
-def test_both_workers_end_with_the_same_weights_to_the_bit(trained: dict[str, Path], stage: str) -> None:
+def test_workers_end_with_bit_identical_weights(trained: dict[str, Path], stage: str) -> None:
     assert difference(trained["worker_0"], trained["worker_1"], stage) == 0.0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["head", "fine_tune"])
-def test_replicas_report_the_figures_that_one_device_reports(trained: dict[str, Path], stage: str) -> None:
-    alone = told(trained["alone"])[stage]
+def test_replicas_report_the_metrics_of_one_device(trained: dict[str, Path], stage: str) -> None:
+    alone = report(trained["alone"])[stage]
     for way in ("mirrored", "worker_0", "worker_1"):
-        found = told(trained[way])[stage]
+        found = report(trained[way])[stage]
         assert (found["best_epoch"], found["stopped"]) == (alone["best_epoch"], alone["stopped"])
         assert found["history"].keys() == alone["history"].keys()
         for name, values in alone["history"].items():
             assert found["history"][name] == pytest.approx(values, abs=1e-5), name
 
 
-def test_one_device_computes_features_as_before() -> None:
+def test_one_device_computes_features_unchanged() -> None:
     import tensorflow as tf
 
     def forward(batch):
@@ -114,7 +114,7 @@ def test_one_device_computes_features_as_before() -> None:
     assert replicated_fit.spread(forward, tf.distribute.get_strategy()) is forward
 
 
-def test_the_features_of_a_batch_come_back_in_order_from_several_devices_however_few_patches_it_has() -> None:
+def test_features_from_several_devices_keep_order() -> None:
     source = """
 import numpy as np, tensorflow as tf
 from steel_training.training.replicated_fit import spread

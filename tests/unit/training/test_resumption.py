@@ -1,4 +1,4 @@
-"""A training that is broken off after any epoch goes on from there, and comes to what it would have come to."""
+"""A training that is interrupted after any epoch resumes from there with the same result."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def train(
 
 
 @pytest.mark.parametrize("stage", ["check_baseline", *(pytest.param(s, marks=pytest.mark.slow) for s in TRAININGS)])
-def test_broken_off_after_every_epoch_a_training_ends_as_it_would_have(
+def test_resuming_after_any_epoch_gives_equal_results(
     stage: str, parts: tuple[PatchSet, PatchSet], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -98,7 +98,7 @@ def test_broken_off_after_every_epoch_a_training_ends_as_it_would_have(
         assert len(set(ended.history["learning_rate"])) > 1, "and so does the one of the rate"
     assert all(np.array_equal(one, other) for one, other in zip(found, weights, strict=True))
     for number in range(1, attempt + 1):
-        assert f"{stage}  goes on after epoch {number}" in caplog.text
+        assert f"{stage}  resumes after epoch {number}" in caplog.text
 
     def rows(folder: str) -> list[list[str]]:
         lines = (tmp_path / folder / "results.csv").read_text().splitlines()
@@ -109,7 +109,7 @@ def test_broken_off_after_every_epoch_a_training_ends_as_it_would_have(
     assert len(files) == attempt, "one a process that trained, the last one had no epoch left"
 
 
-def test_what_is_kept_is_for_the_same_inputs_and_the_same_network(
+def test_saved_state_is_for_same_inputs_and_network(
     parts: tuple[PatchSet, PatchSet], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = open_storage(tmp_path / "store")
@@ -124,7 +124,7 @@ def test_what_is_kept_is_for_the_same_inputs_and_the_same_network(
     assert not list(store.entries())
 
 
-def test_a_store_that_cannot_be_written_does_not_end_a_training(
+def test_unwritable_store_does_not_stop_training(
     parts: tuple[PatchSet, PatchSet], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Full(Unfinished):
@@ -133,10 +133,10 @@ def test_a_store_that_cannot_be_written_does_not_end_a_training(
 
     training, _ = train("check_baseline", parts, tmp_path, Full(open_storage(tmp_path / "store"), "r", "inputs"))
     assert training.stopped == "early"
-    assert "epoch 1 cannot be kept; training goes on. No space left on device" in caplog.text
+    assert "the state after epoch 1 cannot be saved; training continues. No space left on device" in caplog.text
 
 
-def test_keeping_takes_a_small_share_of_the_time(
+def test_saving_takes_a_small_share_of_the_time(
     parts: tuple[PatchSet, PatchSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resumption, "SHARE", 0.05)
@@ -154,8 +154,8 @@ def test_keeping_takes_a_small_share_of_the_time(
         stage="s", network=None, batches=None, callbacks=[], history={}, best=tmp_path / "b", logs=None,
     )  # fmt: skip
     monkeypatch.setattr(made, "_now", lambda epoch: Kept(epoch, False, {}, {}))
-    told: Any = made.callback()
+    callback: Any = made.callback()
     for epoch in range(60):
         clock[0] += 2.0
-        told.on_epoch_end(epoch)
+        callback.on_epoch_end(epoch)
     assert epochs == [1, 11, 21, 31, 41, 51], "a second is 5 % of ten epochs of two seconds"

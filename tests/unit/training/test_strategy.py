@@ -1,4 +1,4 @@
-"""What a training runs on is read from the machine and `TF_CONFIG`, and a wrong `TF_CONFIG` is told from what it says."""
+"""The training strategy follows the machine and `TF_CONFIG`; an invalid `TF_CONFIG` is explained."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def second_worker(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("environment", [{}, {"TF_CONFIG": " "}, {"TF_CONFIG": "{}"}, tf_config({"worker": PAIR[:1]})])
-def test_who_has_no_other_worker_trains_alone(environment: dict[str, str]) -> None:
+def test_process_without_other_workers_trains_alone(environment: dict[str, str]) -> None:
     assert read_cluster(environment) is None
 
 
@@ -46,7 +46,7 @@ def test_who_has_no_other_worker_trains_alone(environment: dict[str, str]) -> No
         (tf_config({"worker": ["[::1]:2222", "10.0.0.2:2222"]}), ("[::1]:2222", "10.0.0.2:2222"), 0),
     ],
 )
-def test_the_chief_is_the_named_one_or_the_first_worker(
+def test_chief_is_the_named_or_the_first_worker(
     environment: dict[str, str], addresses: tuple[str, ...], position: int
 ) -> None:
     found = read_cluster(environment)
@@ -55,9 +55,9 @@ def test_the_chief_is_the_named_one_or_the_first_worker(
 
 
 @pytest.mark.parametrize(
-    ("environment", "told"),
+    ("environment", "expected"),
     [
-        ({"TF_CONFIG": "worker 0"}, "is no JSON"),
+        ({"TF_CONFIG": "worker 0"}, "is not valid JSON"),
         ({"TF_CONFIG": "[1]"}, "JSON list, expected an object"),
         (tf_config(PAIR), "expected lists of addresses by kind of task"),
         (tf_config({"worker": PAIR, "ps": ["p:1"]}), "tasks of kind ps"),
@@ -76,15 +76,15 @@ def test_the_chief_is_the_named_one_or_the_first_worker(
         ({"TF_CONFIG": json.dumps({"cluster": {"worker": PAIR}})}, "the task None, expected its type and index"),
     ],
 )
-def test_a_wrong_cluster_is_told_with_what_was_found_and_an_example(environment: dict[str, str], told: str) -> None:
+def test_invalid_cluster_is_explained_with_an_example(environment: dict[str, str], expected: str) -> None:
     with pytest.raises(ClusterUnusable) as caught:
         read_cluster(environment)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert "An example for two workers: {" in str(caught.value)
     assert caught.value.exit_code == 2
 
 
-def test_without_gpus_and_cluster_nothing_is_distributed() -> None:
+def test_nothing_is_distributed_without_gpus() -> None:
     import tensorflow as tf
 
     found = strategy.choose_strategy()
@@ -93,8 +93,8 @@ def test_without_gpus_and_cluster_nothing_is_distributed() -> None:
     assert not tf.distribute.has_strategy()
 
 
-def test_two_gpus_are_both_used() -> None:
-    """On a machine without any: TensorFlow is told of two CPUs, and `strategy` that they are what it looks for."""
+def test_two_gpus_use_the_mirrored_strategy() -> None:
+    """On a machine without GPUs: TensorFlow gets two logical CPUs, which `strategy` takes for GPUs."""
     source = """
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
@@ -112,16 +112,16 @@ print(type(found).__name__, found.num_replicas_in_sync)
 
 
 @pytest.mark.parametrize("stage", ["resolve_dataset", "check_baseline", "evaluate", "publish_model"])
-def test_only_the_chief_does_what_is_not_done_together(
+def test_only_the_chief_runs_the_other_stages(
     stage: str, second_worker: None, tmp_path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset = ["--dataset", str(tmp_path)] if stage == "resolve_dataset" else []
     assert main([stage, "--run-id", "r", "--store", str(tmp_path / "store"), *dataset]) == 2
-    assert f"has no part in {stage}" in capsys.readouterr().err
+    assert f"does not take part in {stage}" in capsys.readouterr().err
     assert not (tmp_path / "store").exists()
 
 
-def test_a_worker_works_and_then_returns_what_the_chief_left_not_what_it_made(second_worker: None, tmp_path) -> None:
+def test_worker_returns_the_result_of_the_chief(second_worker: None, tmp_path) -> None:
     run = Run(open_storage(tmp_path), "r")
     worked = []
 
@@ -138,7 +138,7 @@ def test_a_worker_works_and_then_returns_what_the_chief_left_not_what_it_made(se
     assert run.result("train_head") == result
 
 
-def test_a_worker_does_not_wait_for_a_chief_that_is_gone(second_worker: None, tmp_path) -> None:
+def test_worker_does_not_wait_for_a_lost_chief(second_worker: None, tmp_path) -> None:
     run = Run(open_storage(tmp_path), "r")
     with pytest.raises(WorkerLost, match="left no result"):
         perform_together(run, "train_head", {}, lambda _: StageResult("train_head"))

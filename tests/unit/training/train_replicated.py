@@ -49,11 +49,11 @@ def train(patches: Path, out: Path) -> None:
         if "Dropout" in type(layer).__name__:
             layer.rate = 0.0
     strategy = choose_strategy()
-    told = {"replicas": strategy.num_replicas_in_sync, "strategy": type(strategy).__name__}
+    report = {"replicas": strategy.num_replicas_in_sync, "strategy": type(strategy).__name__}
     for name, training in (("head", trainer.train_head), ("fine_tune", trainer.fine_tune)):
-        told[name] = training(model).as_dict()
+        report[name] = training(model).as_dict()
         np.savez(out / f"{name}.npz", *model.keras_model.get_weights())
-    (out / "told.json").write_text(json.dumps(told))
+    (out / "report.json").write_text(json.dumps(report))
 
 
 def main(patches: str, out: str, *ways: str) -> None:

@@ -1,4 +1,4 @@
-"""Patches in a folder, and a network of two outputs that says how often it was asked."""
+"""Patches in a folder, and a network of two outputs that counts its calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from steel_training.training.feature_cache.cache import BATCH
 
 
 class Counting:
-    """A network that says how many patches and views it was asked for."""
+    """A network that counts the patches and augmentations it was called with."""
 
     def __init__(self, network: Any) -> None:
         self.network = network

@@ -1,4 +1,4 @@
-"""The cache gives what the network would, for every patch and view, and computes none of it twice."""
+"""The cache returns the network outputs of every patch and augmentation, and computes none of them twice."""
 
 from __future__ import annotations
 
@@ -24,22 +24,20 @@ from steel_training.training.feature_cache.row_store import RowStore
 from steel_training.training.preprocessing import AUGMENTATIONS, augment, resize
 
 
-def test_cached_features_are_those_of_the_network_for_every_view_in_order(patches, network, tmp_path):
+def test_cached_features_equal_the_network_outputs(patches, network, tmp_path):
     arrays = FeatureCache(tmp_path).arrays(patches, network, key={}, size=16, augmentations=len(AUGMENTATIONS))
     pixels = np.stack([np.asarray(Image.open(patches.storage.path(p)).convert("RGB")) for p in patches.paths])
     for number, name in enumerate(AUGMENTATIONS):
         for array, direct in zip(arrays, network(augment(resize(pixels, 16), name)), strict=True):
             assert array.dtype == (
                 np.float32 if len(array.shape) == 3 else np.float16
-            )  # (views, n, channels) are vectors
+            )  # (augmentations, n, channels) are vectors
             rows = np.arange(len(patches))
             taken = array.take(np.full(len(rows), number), rows).astype(np.float32)
             assert np.allclose(taken, np.asarray(direct), rtol=1e-3, atol=1e-4)
 
 
-def test_what_was_computed_once_is_read_by_the_next_without_opening_an_image(
-    patches, network, tmp_path, monkeypatch, counted
-):
+def test_cached_features_are_read_without_opening_images(patches, network, tmp_path, monkeypatch, counted):
     counting = counted(network)
     first = FeatureCache(tmp_path).arrays(patches, counting, key={"n": 1}, size=16, augmentations=2)
     assert counting.asked == 2 * len(patches)
@@ -49,9 +47,7 @@ def test_what_was_computed_once_is_read_by_the_next_without_opening_an_image(
     assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(first, again, strict=True))
 
 
-def test_when_a_dataset_grows_only_new_patches_are_computed_whatever_their_names_order_and_part(
-    network, tmp_path, counted, patch_set
-):
+def test_only_new_patches_of_a_grown_dataset_are_computed(network, tmp_path, counted, patch_set):
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
     old = patch_set(tmp_path / "old", range(100))
@@ -73,7 +69,7 @@ def test_when_a_dataset_grows_only_new_patches_are_computed_whatever_their_names
     assert counting.asked == 2 * 130 + 130, "one more view"
 
 
-def test_equal_patches_are_computed_once_and_each_is_there(network, tmp_path, counted, patch_set):
+def test_equal_patches_are_computed_once(network, tmp_path, counted, patch_set):
     twice = patch_set(tmp_path, range(3))
     twice = replace(twice, paths=(*twice.paths, *twice.paths[::-1]), labels=np.zeros(6, int))
     counting = counted(network)
@@ -82,7 +78,7 @@ def test_equal_patches_are_computed_once_and_each_is_there(network, tmp_path, co
     assert np.array_equal(pooled[:3], pooled[:2:-1])
 
 
-def test_whatever_changes_a_value_is_computed_anew(patches, network, tmp_path, monkeypatch, counted):
+def test_any_changed_input_is_computed_again(patches, network, tmp_path, monkeypatch, counted):
     import keras
 
     other = keras.models.clone_model(network)
@@ -112,7 +108,7 @@ def test_whatever_changes_a_value_is_computed_anew(patches, network, tmp_path, m
     assert asked() == count
 
 
-def test_a_new_file_under_an_old_name_is_another_patch(network, tmp_path, counted, patch_set):
+def test_new_file_under_an_old_name_is_another_patch(network, tmp_path, counted, patch_set):
     before = patch_set(tmp_path, range(3))
     counting = counted(network)
     FeatureCache(tmp_path).arrays(before, counting, key={}, size=16)
@@ -124,9 +120,7 @@ def test_a_new_file_under_an_old_name_is_another_patch(network, tmp_path, counte
     assert np.allclose(found[1], black, atol=1e-3)
 
 
-def test_an_interrupted_pass_goes_on_where_it_was_and_no_torn_row_is_ever_read(
-    network, tmp_path, monkeypatch, counted, patch_set
-):
+def test_interrupted_pass_resumes_without_torn_rows(network, tmp_path, monkeypatch, counted, patch_set):
     monkeypatch.setattr(cache, "_COMMITTED_EVERY", BATCH)
     many = patch_set(tmp_path, range(3 * BATCH))
     calls = 0
@@ -147,7 +141,7 @@ def test_an_interrupted_pass_goes_on_where_it_was_and_no_torn_row_is_ever_read(
     assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(found, afresh, strict=True))
 
 
-def test_two_processes_that_ask_at_once_compute_each_patch_once(patch_set, tmp_path):
+def test_concurrent_processes_compute_each_patch_once(patch_set, tmp_path):
     count = 4 * BATCH
     for name in ("patches", "scratch"):
         (tmp_path / name).mkdir()
@@ -164,19 +158,17 @@ def test_two_processes_that_ask_at_once_compute_each_patch_once(patch_set, tmp_p
     assert [row_store.name for row_store in row_stores] == ["identity", "left_right"]
     for place, folder in enumerate(row_stores):
         for array, direct in zip(RowStore(folder).arrays(), afresh, strict=True):
-            assert np.array_equal(array, np.asarray(direct)[place]), "each once, in the order of the part"
+            assert np.array_equal(array, np.asarray(direct)[place]), "each once, in the order of the split"
 
 
-def test_a_patch_that_cannot_be_read_is_named(network, tmp_path):
+def test_unreadable_patch_is_named_in_the_error(network, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"no image")
     bad = PatchSet(open_storage(tmp_path), ("bad.png",), np.array([1]), "c")
     with pytest.raises(ImageUnreadable, match=r"bad\.png"):
         FeatureCache(tmp_path).arrays(bad, network, key={}, size=16)
 
 
-def test_the_least_recently_used_makes_room_and_what_is_in_use_can_still_be_read(
-    patches, network, tmp_path, monkeypatch, counted
-):
+def test_least_recently_used_entry_is_evicted(patches, network, tmp_path, monkeypatch, counted):
     def entries(*numbers: int) -> list[bool]:
         counting = counted(network)
         there = []
@@ -197,7 +189,7 @@ def test_the_least_recently_used_makes_room_and_what_is_in_use_can_still_be_read
     assert np.array_equal(np.asarray(first[0]), values)
 
 
-def test_patches_of_former_datasets_go_when_there_is_no_other_room(network, tmp_path, monkeypatch, caplog, patch_set):
+def test_features_of_old_datasets_are_evicted_last(network, tmp_path, monkeypatch, caplog, patch_set):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     former = patch_set(tmp_path / "one", range(100))
@@ -209,9 +201,7 @@ def test_patches_of_former_datasets_go_when_there_is_no_other_room(network, tmp_
     assert "computed again" in caplog.text
 
 
-def test_a_training_for_which_there_is_no_room_is_told_what_to_do_before_it_computes(
-    patches, network, tmp_path, monkeypatch, counted
-):
+def test_lack_of_space_is_reported_before_computing(patches, network, tmp_path, monkeypatch, counted):
     monkeypatch.setenv("STEEL_TRAINING_CACHE_GB", "0.00001")
     counting = counted(network)
     with pytest.raises(ScratchFull, match=r"needs 0\.00 GB more.*STEEL_TRAINING_SCRATCH"):
@@ -223,7 +213,7 @@ def test_a_training_for_which_there_is_no_room_is_told_what_to_do_before_it_comp
             FeatureCache(tmp_path).arrays(patches, counting, key={}, size=16)
 
 
-def test_entries_that_nobody_used_for_weeks_go_and_used_ones_stay(patches, network, tmp_path, counted):
+def test_entries_unused_for_weeks_are_deleted(patches, network, tmp_path, counted):
     def fill(number: int, compute: Any = network) -> None:
         FeatureCache(tmp_path).arrays(patches, compute, key={"n": number}, size=16)
 
@@ -240,7 +230,7 @@ def test_entries_that_nobody_used_for_weeks_go_and_used_ones_stay(patches, netwo
     assert len([path for path in (tmp_path / "features").iterdir() if path.is_dir()]) == 2
 
 
-def test_progress_counts_patches_to_the_end(patches, network, tmp_path):
+def test_progress_counts_all_patches(patches, network, tmp_path):
     seen: list[tuple[int, int]] = []
     FeatureCache(tmp_path).arrays(
         patches, network, key={}, size=16, progress=lambda done, total: seen.append((done, total))
@@ -248,7 +238,7 @@ def test_progress_counts_patches_to_the_end(patches, network, tmp_path):
     assert seen == [(BATCH, len(patches)), (len(patches), len(patches))]
 
 
-def test_the_scratch_folder_is_the_one_that_the_environment_names(monkeypatch, tmp_path):
+def test_scratch_folder_is_set_by_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("STEEL_TRAINING_SCRATCH", str(tmp_path / "named"))
     assert FeatureCache().folder == tmp_path / "named" / "features"
     monkeypatch.delenv("STEEL_TRAINING_SCRATCH")

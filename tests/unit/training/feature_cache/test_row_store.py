@@ -1,4 +1,4 @@
-"""A shelf holds whole rows only, whatever was cut off wherever."""
+"""A row store has complete rows only, wherever a write was interrupted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def written(row_store: RowStore, numbers: range) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 6), st.data())
-def test_wherever_a_writer_was_cut_off_the_next_one_goes_on_from_whole_rows(count: int, data: st.DataObject) -> None:
+def test_writer_resumes_after_any_truncation(count: int, data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
         row_store = RowStore(Path(folder, "s"))
         written(row_store, range(count))
@@ -47,9 +47,7 @@ def test_wherever_a_writer_was_cut_off_the_next_one_goes_on_from_whole_rows(coun
         assert [int(each) for each in maps[:, 1, 2]] == [int(each) for each in vectors[:, 0]] == list(range(8))
 
 
-def test_a_writer_killed_twenty_times_leaves_whole_rows_and_the_last_one_finishes(
-    tmp_path: Path, wait_until: Callable[..., Any]
-) -> None:
+def test_killed_writers_leave_complete_rows_only(tmp_path: Path, wait_until: Callable[..., Any]) -> None:
     script = [sys.executable, str(Path(__file__).with_name("write_rows.py")), str(tmp_path / "s"), "1000000"]
     random = np.random.default_rng(0)
     digests = tmp_path / "s" / "patches"
@@ -78,7 +76,7 @@ def test_a_writer_killed_twenty_times_leaves_whole_rows_and_the_last_one_finishe
     assert maps[:, 3, 5].tolist() == vectors[:, 7].tolist() == list(range(count))
 
 
-def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
+def test_uncommitted_rows_do_not_exist(tmp_path: Path) -> None:
     row_store = RowStore(tmp_path / "s")
     written(row_store, range(3))
     assert RowStore(tmp_path / "s").rows == {}
@@ -86,7 +84,7 @@ def test_what_was_not_committed_is_not_there(tmp_path: Path) -> None:
     assert list(RowStore(tmp_path / "s").rows.values()) == [0, 1, 2]
 
 
-def test_rows_of_another_form_are_refused(tmp_path: Path) -> None:
+def test_rows_of_another_format_are_refused(tmp_path: Path) -> None:
     row_store = RowStore(tmp_path / "s")
     written(row_store, range(3))
     row_store.commit()
@@ -97,7 +95,7 @@ def test_rows_of_another_form_are_refused(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 9), st.data())
-def test_an_array_over_shelves_is_what_numpy_would_give(augmentations: int, count: int, data: st.DataObject) -> None:
+def test_cached_array_equals_numpy_indexing(augmentations: int, count: int, data: st.DataObject) -> None:
     random = np.random.default_rng(data.draw(st.integers(0, 99)))
     stored = [random.normal(size=(count + 3, 2)).astype(np.float32) for _ in range(augmentations)]
     rows = [random.permutation(count + 3)[:count] for _ in range(augmentations)]

@@ -1,4 +1,4 @@
-"""Appends rows to a shelf until there are so many; killed by `test_shelf.py` while it does.
+"""Appends rows to a row store up to a number; killed by `test_row_store.py` meanwhile.
 
 python write_rows.py FOLDER COUNT
 """
