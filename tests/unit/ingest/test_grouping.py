@@ -51,3 +51,12 @@ def test_a_table_that_leaves_a_photograph_out_is_refused(tmp_path, content, erro
 def test_a_table_that_does_not_exist_is_named(tmp_path) -> None:
     with pytest.raises(TableInvalid, match=r"absent\.csv does not exist"):
         grouping(NAMES, table=str(tmp_path / "absent.csv"))
+
+
+def test_all_photographs_without_a_group_are_named(tmp_path) -> None:
+    with pytest.raises(GroupingInvalid, match=r"in 2 photographs: 'coil1_a', 'coil1_b'\."):
+        grouping(NAMES, regex="^(coil2)_")
+    table = tmp_path / "groups.csv"
+    table.write_bytes("source_id;group_id\ncoil2_a;A\n".encode("utf-8-sig"))
+    with pytest.raises(GroupingInvalid, match=r"no group for 2 of 3 photographs: 'coil1_a', 'coil1_b'\."):
+        grouping(NAMES, table=str(table))
