@@ -86,9 +86,16 @@ def _by_table(sources: list[str], address: str) -> dict[str, dict[str, str]]:
             f"{address} has the column {', '.join(forbidden)}, which the ingest makes itself. Rename or drop it."
         )
     known: dict[str, dict[str, str]] = {}
+    twice = []
     for row in table.to_dict("records"):
         source = str(row.pop("source_id"))
-        known[composed(source)] = {str(column): str(value) for column, value in row.items()}
+        columns = {str(column): str(value) for column, value in row.items()}
+        if known.setdefault(composed(source), columns) != columns:
+            twice.append(source)
+    if twice:
+        raise GroupingInvalid(
+            f"{address} says two things of {len(twice):,} photographs: {first_ten(map(repr, twice))}. Keep one row of each."
+        )
     found, nameless = {}, []
     for source in sources:
         alike = composed(source)

@@ -36,6 +36,7 @@ def test_a_table_gives_groups_and_further_columns_whether_names_carry_suffixes_o
     [
         ("source_id,group_id\ncoil1_a,A\ncoil1_b,A\n", GroupingInvalid, "'coil2_a'"),
         ("source_id,group_id\ncoil1_a,A\ncoil1_b, \ncoil2_a,B\n", GroupingInvalid, "'coil1_b'"),
+        ("source_id,group_id\ncoil1_a,A\ncoil1_a,B\n", GroupingInvalid, "two things of 1 photographs: 'coil1_a'"),
         ("source_id,coil\ncoil1_a,A\n", TableInvalid, "no column group_id"),
         ("source_id,group_id,label\ncoil1_a,A,1\n", GroupingInvalid, "column label"),
         ("", TableInvalid, "cannot be read"),
