@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import islice
 
+import numpy as np
 import pandas as pd
 
 from steel_training.data.capture_traces import Signature
@@ -81,12 +82,12 @@ def profile_patches(
     measured = pd.concat(tables, ignore_index=True) if tables else _table([])
     measured.index = patches.index
     written = {entry.key: entry.modified for entry in dataset_storage.contents()}
-    missing = measured["path_problem"] == MISSING_FILE
+    missing = (measured["path_problem"] == MISSING_FILE).to_numpy(bool)
     if missing.any():
         # A Mac writes 'ü' as two characters, most tables as one: both look alike.
         there = {unicodedata.normalize("NFC", key) for key in written}
-        alike = [unicodedata.normalize("NFC", path or "") in there for path in paths]
-        measured.loc[missing & pd.Series(alike, index=measured.index), "path_problem"] = OTHER_FORM
+        alike = np.array([unicodedata.normalize("NFC", path or "") in there for path in paths])
+        measured["path_problem"] = measured["path_problem"].mask(missing & alike, OTHER_FORM)
     measured["modified"] = pd.Series([written.get(path or "") for path in paths], patches.index, dtype="float64")
     return pd.concat([patches.drop(columns=list(measured), errors="ignore"), measured], axis=1)
 

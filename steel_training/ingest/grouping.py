@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from steel_training.data.dataset import REQUIRED_COLUMNS
 from steel_training.errors import UsageError
 from steel_training.ingest.csv_tables import read_csv
-from steel_training.ingest.source_images import SUFFIXES
+from steel_training.ingest.problems import first_ten
+from steel_training.ingest.source_images import SUFFIXES, composed
 
 _MADE_BY_INGEST = frozenset({*REQUIRED_COLUMNS, "x", "y", "defect_type"}) - {"source_id"}
 
@@ -62,15 +63,19 @@ def _by_name(sources: Iterable[str], regex: str) -> Iterable[tuple[str, str]]:
         pattern = re.compile(regex)
     except re.error as error:
         raise GroupingInvalid(f"--group-regex {regex!r} is no regular expression: {error}.") from None
+    nameless = []
     for source in sources:
         found = pattern.search(source)
         group = (found.group(1) if pattern.groups else found.group(0)) if found else None
-        if not group:
-            raise GroupingInvalid(
-                f"--group-regex {regex!r} finds no group in the photograph '{source}'. "
-                "Every name must match, such as '^(coil[0-9]+)_' for 'coil7_0001'."
-            )
-        yield source, group
+        if group:
+            yield source, group
+        else:
+            nameless.append(source)
+    if nameless:
+        raise GroupingInvalid(
+            f"--group-regex {regex!r} finds no group in {len(nameless):,} photographs: {first_ten(map(repr, nameless))}. "
+            "Every name must match, such as '^(coil[0-9]+)_' for 'coil7_0001'."
+        )
 
 
 def _by_table(sources: list[str], address: str) -> dict[str, dict[str, str]]:
@@ -81,16 +86,27 @@ def _by_table(sources: list[str], address: str) -> dict[str, dict[str, str]]:
             f"{address} has the column {', '.join(forbidden)}, which the ingest makes itself. Rename or drop it."
         )
     known: dict[str, dict[str, str]] = {}
+    twice = []
     for row in table.to_dict("records"):
         source = str(row.pop("source_id"))
-        known[source] = {str(column): str(value) for column, value in row.items()}
-    found = {}
+        columns = {str(column): str(value) for column, value in row.items()}
+        if known.setdefault(composed(source), columns) != columns:
+            twice.append(source)
+    if twice:
+        raise GroupingInvalid(
+            f"{address} says two things of {len(twice):,} photographs: {first_ten(map(repr, twice))}. Keep one row of each."
+        )
+    found, nameless = {}, []
     for source in sources:
-        name = next((name for name in (source, *(source + suffix for suffix in SUFFIXES)) if name in known), None)
+        alike = composed(source)
+        name = next((name for name in (alike, *(alike + suffix for suffix in SUFFIXES)) if name in known), None)
         if name is None or not known[name]["group_id"].strip():
-            raise GroupingInvalid(
-                f"{address} names no group for the photograph '{source}'. "
-                "Expected a row 'source_id,group_id' for every photograph."
-            )
-        found[source] = known[name]
+            nameless.append(source)
+        else:
+            found[source] = known[name]
+    if nameless:
+        raise GroupingInvalid(
+            f"{address} names no group for {len(nameless):,} of {len(sources):,} photographs: {first_ten(map(repr, nameless))}. "
+            "Expected a row 'source_id,group_id' for every photograph."
+        )
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 import steel_training.data.profile as profile_module
 from steel_training.data.images import decode
-from steel_training.data.measurements import LEAVES_DATASET, MISSING_FILE, NO_PATH, measure
+from steel_training.data.measurements import LEAVES_DATASET, MISSING_FILE, NO_PATH, OTHER_FORM, measure
 from steel_training.data.profile import profile_patches
 from steel_training.storage import StorageError, open_storage
 
@@ -115,3 +116,12 @@ def test_unreachable_storage_stops_the_profile(monkeypatch: pytest.MonkeyPatch) 
 def test_empty_manifest_has_an_empty_profile(tmp_path: Path) -> None:
     profile = profile_patches(open_storage(tmp_path), pd.DataFrame({"patch_id": [], "path": []}))
     assert (len(profile), "pixel_hash" in profile) == (0, True)
+
+
+def test_a_name_in_another_unicode_form_is_told(dataset: tuple[Path, pd.DataFrame]) -> None:
+    folder, manifest = dataset
+    (folder / "patches" / "p0001.png").rename(folder / "patches" / unicodedata.normalize("NFD", "bänd.png"))
+    (folder / "patches" / "p0002.png").unlink()
+    manifest.loc[1, "path"] = "patches/bänd.png"
+    problems = profile_patches(open_storage(folder), manifest)["path_problem"]
+    assert problems[:4].tolist() == ["", OTHER_FORM, MISSING_FILE, ""]

@@ -36,6 +36,7 @@ def test_a_table_gives_groups_and_further_columns_whether_names_carry_suffixes_o
     [
         ("source_id,group_id\ncoil1_a,A\ncoil1_b,A\n", GroupingInvalid, "'coil2_a'"),
         ("source_id,group_id\ncoil1_a,A\ncoil1_b, \ncoil2_a,B\n", GroupingInvalid, "'coil1_b'"),
+        ("source_id,group_id\ncoil1_a,A\ncoil1_a,B\n", GroupingInvalid, "two things of 1 photographs: 'coil1_a'"),
         ("source_id,coil\ncoil1_a,A\n", TableInvalid, "no column group_id"),
         ("source_id,group_id,label\ncoil1_a,A,1\n", GroupingInvalid, "column label"),
         ("", TableInvalid, "cannot be read"),
@@ -51,3 +52,12 @@ def test_a_table_that_leaves_a_photograph_out_is_refused(tmp_path, content, erro
 def test_a_table_that_does_not_exist_is_named(tmp_path) -> None:
     with pytest.raises(TableInvalid, match=r"absent\.csv does not exist"):
         grouping(NAMES, table=str(tmp_path / "absent.csv"))
+
+
+def test_all_photographs_without_a_group_are_named(tmp_path) -> None:
+    with pytest.raises(GroupingInvalid, match=r"in 2 photographs: 'coil1_a', 'coil1_b'\."):
+        grouping(NAMES, regex="^(coil2)_")
+    table = tmp_path / "groups.csv"
+    table.write_bytes("source_id;group_id\ncoil2_a;A\n".encode("utf-8-sig"))
+    with pytest.raises(GroupingInvalid, match=r"no group for 2 of 3 photographs: 'coil1_a', 'coil1_b'\."):
+        grouping(NAMES, table=str(table))
