@@ -11,8 +11,8 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from steel_training.storage.folder import FolderStorage
 from steel_training.storage.interface import Entry, ObjectNotFound, PathEscapes, StorageError
@@ -67,7 +67,7 @@ class DatasetFolder(FolderStorage):
         self._steps(key)
         return super().entry(key)
 
-    def open_file(self, key: str) -> BinaryIO:
+    def open_file(self, key: str) -> BufferedReader:
         """Opens a regular file of the dataset; nothing is waited for.
 
         Raises:
