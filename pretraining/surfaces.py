@@ -1,4 +1,4 @@
-"""Endless varied steel: surfaces, defects, lamps and cameras drawn far wider than any one mill has them.
+"""Synthetic steel for pretraining: surfaces, defects, lighting and cameras, varied far beyond any one mill.
 
 The sample dataset shows a mill; this shows what no mill shows all of. A network that has learned to tell defects from
 texture on all of it has learned the difference, and not a mill's habits. The more it varies, the less a real surface is

@@ -1,4 +1,4 @@
-"""An Airflow of the checkout's own, below `var/`: what `make demo` and `make ui` share.
+"""An Airflow installation below `var/` of the checkout: what `make demo` and `make ui` share.
 
 Nothing of the caller's Airflow is read or written: every AIRFLOW variable is dropped, and the home, the SQLite
 database and the store are folders of the checkout.
@@ -50,12 +50,12 @@ class AirflowHome:
 
     @property
     def store(self) -> Path:
-        """Where runs and models go."""
+        """The store of runs and models."""
         return self.folder / "store"
 
     @property
     def log(self) -> Path:
-        """What Airflow itself has to say."""
+        """Airflow's own log."""
         return self.folder / "airflow.log"
 
     def environment(self, **settings: str) -> dict[str, str]:
@@ -95,7 +95,7 @@ class AirflowHome:
         done.touch()
 
     def make_sample(self) -> bool:
-        """Makes the sample dataset where there is none yet; says whether it had to."""
+        """Creates the sample dataset if it is missing; returns whether it was created."""
         if SAMPLE.exists():
             return False
         partial = SAMPLE.with_name(".sample-being-made")

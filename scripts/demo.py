@@ -22,12 +22,12 @@ HOME = AirflowHome(ROOT / "var" / "demo")
 CONFIG = ROOT / "configs" / "demo.yaml"
 OPERATOR_LOGGER = "airflow.task.operators.steel_training_airflow"
 FAILED_STATES = {"failed", "up_for_retry"}
-# What TensorFlow says at every start whatever it is told; it stands in the log.
+# Messages that TensorFlow prints at every start whatever its log level; they are kept in the log file.
 NOISE = re.compile(r"WARNING: All log messages before absl|[IWE]0000 |fully_quantize: |INFO: Created TensorFlow Lite")
 
 
 class Show:
-    """Turns Airflow's log into a few lines for a person, and notes what the end needs."""
+    """Condenses Airflow's log into a few lines, and records what the final summary needs."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
@@ -69,7 +69,7 @@ class Show:
             self.stages_seconds += time.monotonic() - self._stage_started
             self._stage_started = 0.0
             return
-        event = event.splitlines()[0] if event else ""  # reasons were said by the stage already
+        event = event.splitlines()[0] if event else ""  # the stage has printed the reasons already
         text = event[9:] if event[2:3] == ":" and event[5:6] == ":" else event  # the stage's own clock
         mark = "" if text.startswith("[") else "   "
         self.say(f"{mark}{'! ' if level == 'warning' else ''}{text}")
@@ -95,13 +95,13 @@ def main() -> int:
     if not show.run_id:
         print(f"make demo: Airflow ended with {code} before the first stage; see {HOME.log}.", file=sys.stderr)
         return 1
-    published_or_rejected = _tell(show)
+    published_or_rejected = _print_verdict(show)
     print(f"Run {show.run_id}: {wall:.0f} s, of which Airflow {wall - show.stages_seconds:.0f} s. Its log: {HOME.log}")
     return 0 if published_or_rejected and code == 0 else 1
 
 
 def _follow(command: list[str], show: Show) -> int:
-    """Runs Airflow and shows what it says; ends it at the first failed task, whose retries nobody wants to wait for."""
+    """Runs Airflow and shows what it says; ends it at the first failed task instead of waiting for its retries."""
     environment = HOME.environment(logging__json_logs="True")
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
@@ -120,8 +120,8 @@ def _follow(command: list[str], show: Show) -> int:
     return 1 if show.failed else code
 
 
-def _tell(show: Show) -> bool:
-    """Prints the verdict as the command line would; says whether there is one."""
+def _print_verdict(show: Show) -> bool:
+    """Prints the verdict as the command line would; returns whether there is one."""
     from steel_training.report.summary import conclude
     from steel_training.runs.result import STAGES, Status
     from steel_training.runs.run import Run

@@ -16,7 +16,7 @@ AWS_DEFAULT = "us-east-1"
 
 
 def make_bucket(storage: S3Storage) -> bool:
-    """Makes the bucket of a storage; says whether there was none.
+    """Creates the bucket of a storage; returns whether it was missing.
 
     Raises:
         ClientError: the service refuses.
@@ -32,7 +32,7 @@ def make_bucket(storage: S3Storage) -> bool:
     if region == AWS_DEFAULT:
         storage.client.create_bucket(Bucket=storage.bucket)
     else:
-        # S3 wants to be told every region but its default one.
+        # S3 requires the region, except for its default one.
         place = {"LocationConstraint": region}
         storage.client.create_bucket(Bucket=storage.bucket, CreateBucketConfiguration=place)  # type: ignore[arg-type]
     return True

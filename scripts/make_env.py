@@ -18,7 +18,7 @@ SECRETS: dict[str, Callable[[], str]] = {
     "AIRFLOW_JWT_SECRET": lambda: secrets.token_hex(32),
     "AIRFLOW_API_SECRET": lambda: secrets.token_hex(32),
     "AIRFLOW_FERNET_KEY": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-    "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),  # stands in an address: no character that needs quoting
+    "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),  # part of a URL: no character that needs quoting
     "REDIS_PASSWORD": lambda: secrets.token_hex(24),
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_urlsafe(12),
     "AIRFLOW_VIEWER_PASSWORD": lambda: secrets.token_urlsafe(12),

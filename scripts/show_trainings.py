@@ -45,7 +45,7 @@ def copy_events(store: Storage, folder: Path, copied: dict[str, str]) -> int:
     for path, entry in new.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        # TensorBoard passes over names without "tfevents", so that it never sees half a file.
+        # TensorBoard ignores names without "tfevents", so it never reads an incomplete file.
         partial = target.with_name(".partial")
         partial.write_bytes(store.read(entry.key))
         partial.replace(target)

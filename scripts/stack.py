@@ -48,7 +48,7 @@ def put_sample(stack: Stack) -> None:
 
 
 def told(stack: Stack) -> str:
-    """Returns what a person needs to know."""
+    """Returns addresses and logins, to print."""
     logins = "\n".join(
         f"  {login + ':':<12} {stack.env[f'AIRFLOW_{login.upper()}_PASSWORD']}" for login in ("admin", "viewer")
     )

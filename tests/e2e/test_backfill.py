@@ -47,7 +47,7 @@ def decision(mill: Any, run: dict[str, Any]) -> dict[str, Any]:
     return dict(only)
 
 
-def test_several_dates_at_once_train_one_after_the_other_each_on_its_version_and_move_no_champion(mill: Any) -> None:
+def test_backfilled_dates_train_in_turn_on_their_version(mill: Any) -> None:
     runs = backfill(mill, *DAYS, "--max-active-runs", "2")
     assert {day: run["state"] for day, run in runs.items()} == dict.fromkeys(DAYS, "success")
     for day, run in runs.items():
@@ -67,7 +67,7 @@ def at(task: dict[str, Any], what: str) -> datetime:
     return datetime.fromisoformat(task[f"{what}_date"])
 
 
-def test_doing_a_date_again_replaces_its_run_and_promotes_when_asked_to(mill: Any) -> None:
+def test_repeated_date_replaces_its_run_and_promotes(mill: Any) -> None:
     before = {run["logical_date"][:10]: run for run in mill.runs(run_type="backfill")}[DAYS[0]]
     old = decision(mill, before)
     shutil.rmtree(mill.dataset / DAYS[0])
@@ -84,7 +84,7 @@ def test_doing_a_date_again_replaces_its_run_and_promotes_when_asked_to(mill: An
     assert min(path.stat().st_mtime for path in results) > datetime.fromisoformat(old["decided_at"]).timestamp()
 
 
-def test_a_person_refuses_a_model_that_meets_its_targets(mill: Any) -> None:
+def test_person_refuses_a_model_that_meets_targets(mill: Any) -> None:
     champion = mill.champion()
     conf = {
         "publish.require_approval": True,

@@ -10,7 +10,7 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-def test_a_model_that_meets_its_targets_is_published_and_one_that_does_not_is_rejected(mill_at_rest: Any) -> None:
+def test_targets_decide_between_publish_and_reject(mill_at_rest: Any) -> None:
     mill = mill_at_rest
     mill.add_version("2026-01-09", seed=20)
     mill.command("dags", "test", "steel_training")

@@ -63,7 +63,7 @@ def page(browser: Browser, mill: Any) -> Page:
     return log_in(browser, mill, "admin")
 
 
-def test_a_person_fills_in_the_form_and_follows_the_run_to_its_report(page: Page, mill: Any, shots: Path) -> None:
+def test_user_triggers_a_run_and_opens_its_report(page: Page, mill: Any, shots: Path) -> None:
     page.get_by_role("button", name="Trigger").first.click()
     form = page.get_by_role("dialog")
     form.get_by_role("button", name="Training", exact=True).click()
@@ -114,9 +114,7 @@ def test_a_person_fills_in_the_form_and_follows_the_run_to_its_report(page: Page
     page.screenshot(path=shots / "verdict.png", scale="css")
 
 
-def test_a_person_releases_a_second_model_finds_both_on_the_models_page_and_rolls_back(
-    page: Page, browser: Browser, mill: Any, shots: Path
-) -> None:
+def test_user_releases_a_second_model_and_rolls_back(page: Page, browser: Browser, mill: Any, shots: Path) -> None:
     first = mill.champion()
     conf = {"date": "2026-01-10", "gate.champion_tolerance": 1.0, "publish.require_approval": True}
     run = mill.ask("/dags/steel_training/dagRuns", {"logical_date": None, "conf": conf})

@@ -23,7 +23,7 @@ def demo(checkout: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_the_demo_comes_to_a_verdict_shows_its_work_and_can_be_run_again(checkout: Path) -> None:
+def test_demo_reaches_a_verdict_and_can_be_repeated(checkout: Path) -> None:
     for _ in range(2):
         said = demo(checkout)
         assert re.search(r"\[\d+/\d+\] check_baseline", said)

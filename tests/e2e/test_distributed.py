@@ -90,7 +90,7 @@ def workers(store: Path, tmp_path: Path, own_port: Callable[[], int]) -> Iterato
     made.stop()
 
 
-def test_two_workers_train_head_and_backbone_to_one_result(store: Path, workers: Workers) -> None:
+def test_two_workers_train_to_one_result(store: Path, workers: Workers) -> None:
     run = store / "runs" / workers.command[1]
     for stage, epochs in (("train_head", 2), ("fine_tune", 1)):
         workers.start(stage)
@@ -109,9 +109,7 @@ def test_two_workers_train_head_and_backbone_to_one_result(store: Path, workers:
 
 
 @pytest.mark.parametrize("lost", [1, 0], ids=["worker", "chief"])
-def test_a_worker_that_is_killed_ends_the_other_with_a_message_and_the_stage_can_be_done_again(
-    lost: int, store: Path, workers: Workers
-) -> None:
+def test_killed_worker_ends_the_other_with_a_message(lost: int, store: Path, workers: Workers) -> None:
     record = store / "runs" / workers.command[1] / "resolve_dataset" / "result.json"
     short = record.read_text()
     long = json.loads(short)

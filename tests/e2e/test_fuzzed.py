@@ -108,7 +108,7 @@ def stages(store: Path, data: Path, *words: str) -> tuple[str, int, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_ten_thousand_spoiled_files_are_named_and_block_the_run_in_bounded_memory(tmp_path: Path) -> None:
+def test_10000_corrupt_files_are_named_and_block(tmp_path: Path) -> None:
     chance = random.Random(seed := int.from_bytes(os.urandom(6)))
     sys.stdout.write(f"\nseed {seed}\n")  # shown with a failure
     folder = tmp_path / "data"
@@ -186,7 +186,7 @@ def spoiled(manifest: pd.DataFrame, chance: random.Random) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_manifest_spoiled_at_random_is_taken_or_refused_by_name(tmp_path: Path) -> None:
+def test_corrupt_manifest_is_read_or_refused_by_name(tmp_path: Path) -> None:
     make_sample(str(tmp_path / "good"), coils=8, photographs_per_coil=1)
     good = pd.read_csv(tmp_path / "good" / "manifest.csv")
     ends = Counter[tuple[str, int]]()

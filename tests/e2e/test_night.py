@@ -35,7 +35,7 @@ def states(mill: Any, run_id: str) -> dict[str, str]:
     return {name: task["state"] for name, task in mill.tasks(run_id).items()}
 
 
-def test_the_night_trains_and_the_next_one_has_nothing_to_do(mill: Any) -> None:
+def test_nightly_run_trains_and_the_next_is_unchanged(mill: Any) -> None:
     mill.switch_on("steel_dataset_watch")
     mill.switch_on("steel_training")
     first, second = mill.wait(lambda: len(found := mill.runs(run_type="scheduled")) == 2 and found, 420, "two nights")
@@ -53,7 +53,7 @@ def test_the_night_trains_and_the_next_one_has_nothing_to_do(mill: Any) -> None:
     assert resolve["duration"] < 30, "unchanged is told in seconds"
 
 
-def test_a_new_version_of_the_dataset_starts_a_run_on_itself(mill: Any) -> None:
+def test_new_dataset_version_starts_a_run_on_it(mill: Any) -> None:
     mill.add_version("2026-02-01", seed=21)
     (run,) = mill.wait(lambda: mill.runs(run_type="asset_triggered"), 180, "a run for the new version")
     assert mill.wait_for_end(run["dag_run_id"])["state"] == "success"

@@ -28,7 +28,7 @@ def tensors(file: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_training_that_was_cut_off_ends_with_the_weights_of_training_that_was_not(tmp_path: Path) -> None:
+def test_interrupted_pretraining_gives_equal_weights(tmp_path: Path) -> None:
     train(tmp_path / "whole")
     train(tmp_path / "cut", "--minutes", "0")
     halfway = tensors(tmp_path / "cut" / "backbone.weights.h5")

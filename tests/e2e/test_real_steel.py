@@ -20,7 +20,7 @@ DATA, WEIGHTS = os.environ.get("STEEL_TRAINING_TEST_DATA"), os.environ.get("STEE
     not (DATA and WEIGHTS),
     reason="STEEL_TRAINING_TEST_DATA (a folder with neu_seg/) and STEEL_TRAINING_TEST_WEIGHTS (a file) are not set",
 )
-def test_the_line_judges_steel_never_seen_in_training_and_publishes_only_what_meets_its_targets(tmp_path: Path) -> None:
+def test_real_steel_is_published_only_on_its_targets(tmp_path: Path) -> None:
     photographs = Path(DATA, "neu_seg")
     script = [sys.executable, str(ROOT / "benchmarks" / "real_steel.py")]
     folders = [str(photographs / "images"), str(photographs / "masks"), WEIGHTS, str(tmp_path / "out")]

@@ -37,7 +37,7 @@ def steel_training(scratch: Path, *words: str) -> dict:
 
 
 @pytest.mark.slow
-def test_the_recorded_command_makes_the_version_again(tmp_path: Path) -> None:
+def test_recorded_command_reproduces_the_version(tmp_path: Path) -> None:
     dated = tmp_path / "strips" / "2026-11-24"
     make_sample(str(dated), coils=12, photographs_per_coil=2)
     options = [word for setting in SETTINGS for word in ("--set", setting)]

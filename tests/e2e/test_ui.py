@@ -64,7 +64,7 @@ def ui(checkout: Path) -> Iterator[Ui]:
 
 
 @pytest.mark.slow
-def test_everything_that_it_names_answers_and_the_dag_is_switched_on(ui: Ui) -> None:
+def test_printed_urls_answer_and_dag_is_unpaused(ui: Ui) -> None:
     dag = ui.ask("/api/v2/dags/steel_training")
     assert dag["is_paused"] is False
     for address in (f"{ui.address}/steel-training/", ui.curves):
@@ -74,7 +74,7 @@ def test_everything_that_it_names_answers_and_the_dag_is_switched_on(ui: Ui) -> 
 
 
 @pytest.mark.slow
-def test_a_value_out_of_range_is_refused_before_a_run_starts(ui: Ui) -> None:
+def test_value_out_of_range_is_refused_by_the_api(ui: Ui) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         ui.ask("/api/v2/dags/steel_training/dagRuns", {"logical_date": None, "conf": {"gate.recall": 1.7}})
     assert refused.value.code in (400, 422)

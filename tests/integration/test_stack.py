@@ -55,20 +55,20 @@ def registry(stack: Stack) -> Registry:
     return Registry(open_storage(stack.env["STEEL_TRAINING_STORE"]), MODEL)
 
 
-def test_every_service_is_healthy_by_its_own_check(stack: Stack) -> None:
+def test_every_service_passes_its_health_check(stack: Stack) -> None:
     for name in stack.services:  # more than once where a check takes longer than the file allows, as a container's is
         stack.wait_for(name, "service_healthy")
         assert stack.processes.get(name) is None or name == "init" or stack.processes[name].code is None, name
 
 
-def test_a_published_run_moves_the_champion_on_s3_and_uses_no_folder(stack: Stack, published: str) -> None:
+def test_published_run_updates_the_champion_on_s3(stack: Stack, published: str) -> None:
     champion, _ = registry(stack).champion()
     assert champion is not None
     assert stack.env["STEEL_TRAINING_STORE"].startswith("s3://")
     assert list((stack.folder / "folder").iterdir()) == []
 
 
-def test_trainings_ran_on_the_gpu_queues_worker_and_all_else_on_the_other(admin: AirflowApi, published: str) -> None:
+def test_only_trainings_ran_on_the_gpu_worker(admin: AirflowApi, published: str) -> None:
     where = {task: (t["queue"], t["hostname"]) for task, t in admin.tasks(published).items() if t["state"] == "success"}
     trainings = {"check_baseline", "train_head", "fine_tune"}
     assert trainings < set(where)
@@ -90,7 +90,7 @@ def test_tensorboard_shows_the_trainings_of_the_run(stack: Stack, published: str
         assert b"epoch_recall" in answer.read()
 
 
-def test_no_secret_of_the_installation_is_in_what_a_run_leaves(stack: Stack, admin: AirflowApi, published: str) -> None:
+def test_outputs_of_a_run_contain_no_secret(stack: Stack, admin: AirflowApi, published: str) -> None:
     """Logs, XComs, and everything on S3: reports, results, TensorBoard's files, the published bundle."""
     secrets = {name: stack.env[name].encode() for name in SECRETS}
     assert all(len(secret) >= 16 for secret in secrets.values())
@@ -109,9 +109,7 @@ def test_no_secret_of_the_installation_is_in_what_a_run_leaves(stack: Stack, adm
     assert found == set()
 
 
-def test_a_model_short_of_its_targets_is_rejected_and_the_champion_stays(
-    stack: Stack, admin: AirflowApi, published: str
-) -> None:
+def test_rejected_model_leaves_the_champion(stack: Stack, admin: AirflowApi, published: str) -> None:
     before, _ = registry(stack).champion()
     tasks = admin.ended(admin.trigger(DAG, OUT_OF_REACH), RUN_WITHIN_SECONDS)
     states = {task: t["state"] for task, t in tasks.items()}
@@ -119,13 +117,13 @@ def test_a_model_short_of_its_targets_is_rejected_and_the_champion_stays(
     assert registry(stack).champion()[0] == before
 
 
-def test_a_viewer_sees_runs_and_starts_none(stack: Stack, published: str) -> None:
+def test_viewer_sees_runs_but_starts_none(stack: Stack, published: str) -> None:
     viewer = AirflowApi(stack.address, "viewer", stack.env["AIRFLOW_VIEWER_PASSWORD"])
     assert viewer.ask(published)["state"] == "success"
     assert viewer.status(f"/api/v2/dags/{DAG}/dagRuns", {"logical_date": None, "conf": {}}) == 403
 
 
-def test_the_models_page_reads_the_store_of_the_stack(stack: Stack, admin: AirflowApi, published: str) -> None:
+def test_models_page_reads_the_store_of_the_stack(stack: Stack, admin: AirflowApi, published: str) -> None:
     if not any(app["url_prefix"] == MODELS_PAGE for p in admin.plugins() for app in p["fastapi_apps"]):
         pytest.skip("no plugin brings the models page")
     champion, _ = registry(stack).champion()
@@ -133,9 +131,7 @@ def test_the_models_page_reads_the_store_of_the_stack(stack: Stack, admin: Airfl
     assert champion in admin.read(f"{MODELS_PAGE}/").decode()
 
 
-def test_a_run_goes_on_when_the_scheduler_is_killed_and_starts_again(
-    stack: Stack, admin: AirflowApi, published: str
-) -> None:
+def test_run_survives_a_killed_scheduler(stack: Stack, admin: AirflowApi, published: str) -> None:
     run = admin.trigger(DAG, QUICK)
     until = time.monotonic() + RUN_WITHIN_SECONDS
     for task in ("profile_patches", "train_head"):
@@ -150,9 +146,7 @@ def test_a_run_goes_on_when_the_scheduler_is_killed_and_starts_again(
     assert {t["try_number"] for t in tasks.values() if t["state"] == "success"} == {1}, "no stage was done twice"
 
 
-def test_a_run_whose_gpu_worker_is_killed_in_a_training_still_ends_when_the_worker_is_back(
-    stack: Stack, admin: AirflowApi, published: str
-) -> None:
+def test_run_survives_a_killed_gpu_worker(stack: Stack, admin: AirflowApi, published: str) -> None:
     # As the file has it, the scheduler gives a silent task up after Airflow's 300 s; a test need not wait so long.
     stack.processes["scheduler"].stop()
     stack.start("scheduler", AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT="60")

@@ -120,9 +120,7 @@ def test_a_folder_without_a_manifest_is_wrong_use(tmp_path: Path, run) -> None:
     nothing_published(tmp_path / "store", verdicts=[])
 
 
-def test_an_unreachable_s3_is_an_error_of_the_machine_and_is_told_soon(
-    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreachable_s3_fails_soon_with_a_message(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -133,7 +131,7 @@ def test_an_unreachable_s3_is_an_error_of_the_machine_and_is_told_soon(
     nothing_published(tmp_path / "store", verdicts=[])
 
 
-def test_a_stage_before_its_turn_names_the_one_to_do_first(tmp_path: Path, capsys) -> None:
+def test_stage_out_of_order_names_the_missing_one(tmp_path: Path, capsys) -> None:
     code = main(["train_head", "--run-id", "r1", "--store", str(tmp_path)])
     assert code == 2
     assert "steel-training check_baseline --run-id r1" in capsys.readouterr().err
@@ -180,7 +178,7 @@ def test_options_keep_dashes_signs_and_repetition(tmp_path: Path, capsys) -> Non
     assert "at least 1" in capsys.readouterr().err
 
 
-def test_ctrl_c_is_told_without_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_ctrl_c_prints_a_message_without_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     def interrupted(self, version: str) -> None:
         raise KeyboardInterrupt
 
@@ -196,7 +194,7 @@ def test_settings_lists_every_design_default(capsys) -> None:
     assert "training.head.learning_rate" in told
 
 
-def test_the_settings_page_is_what_the_code_makes(capsys) -> None:
+def test_settings_page_is_up_to_date(capsys) -> None:
     assert main(["settings", "--markdown"]) == 0
     made = capsys.readouterr().out
     assert made == (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"), (

@@ -39,12 +39,12 @@ def value_of(config: Config, key: str) -> Any:
 
 
 @pytest.mark.parametrize(("key", "value"), LOCKED.items())
-def test_a_locked_number_is_the_default(key: str, value: object) -> None:
+def test_design_defaults_are_the_defaults(key: str, value: object) -> None:
     assert value_of(load_config(), key) == value
     assert KEYS[key]["default"] == value
 
 
-def test_every_setting_says_what_it_is_and_its_default_is_allowed() -> None:
+def test_settings_have_descriptions_and_valid_defaults() -> None:
     for key, schema in KEYS.items():
         assert schema["description"], key
         assert value_of(load_config(overrides={key: schema["default"]}), key) == schema["default"]
@@ -54,7 +54,7 @@ NUMBERS = {key: schema for key, schema in KEYS.items() if schema.get("type") in 
 
 
 @given(st.sampled_from(sorted(NUMBERS)), st.floats(1e-9, 1e6))
-def test_a_value_beyond_its_range_is_refused_with_key_and_value(key: str, beyond: float) -> None:
+def test_value_out_of_range_names_key_and_value(key: str, beyond: float) -> None:
     schema = NUMBERS[key]
     lowest = schema.get("minimum", schema.get("exclusiveMinimum"))
     value = lowest - beyond if schema["type"] == "number" else lowest - 1 - int(beyond)
@@ -67,7 +67,7 @@ def test_a_value_beyond_its_range_is_refused_with_key_and_value(key: str, beyond
 
 @pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "null", "text", "[1]"])
 @pytest.mark.parametrize("key", ["gate.confidence", "training.head.learning_rate", "baseline.epochs"])
-def test_what_is_no_number_is_refused(key: str, value: str) -> None:
+def test_value_that_is_not_a_number_is_refused(key: str, value: str) -> None:
     with pytest.raises(ConfigError, match=key):
         load_config(overrides=[f"{key}={value}"])
 
@@ -79,7 +79,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_one() -> None:
         load_config(overrides={"gate.recall": 0.9, "gate.recall.deep": 1})
 
 
-def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
+def test_command_line_overrides_file_overrides_defaults(tmp_path: Path) -> None:
     file = tmp_path / "mill.yaml"
     file.write_text("training: {batch_size: 16, head: {epochs: 3}}\ngate: {precision: null}\n", encoding="utf-8")
     config = load_config(file, overrides=["training.head.epochs=4", "training.head.learning_rate=1e-3"])
@@ -97,7 +97,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_
         ("training:\n  hed: {}\n", "training.hed"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: str, said: str) -> None:
+def test_invalid_configuration_file_is_refused(tmp_path: Path, content: str, said: str) -> None:
     (tmp_path / "bad.yaml").write_text(content, encoding="utf-8")
     with pytest.raises(ConfigError, match=said):
         load_config(tmp_path / "bad.yaml")
@@ -112,7 +112,7 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
         load_config(overrides={"validation.min_brightness": 200, "validation.max_brightness": 100})
 
 
-def test_the_fingerprint_changes_with_what_can_change_a_model_and_with_nothing_else() -> None:
+def test_fingerprint_covers_what_can_change_a_model() -> None:
     usual = load_config().fingerprint()
     assert load_config(overrides=["publish.promote=false", "publish.force=true"]).fingerprint() == usual
     for key in ("data.seed=1", "gate.recall=0.96", "training.views=1", "model.weights=none"):
@@ -124,7 +124,7 @@ def test_the_configurations_of_the_repository_are_valid(file: Path) -> None:
     load_config(file)
 
 
-def test_columns_to_slice_by_are_a_list_and_no_run_changes_anothers_default() -> None:
+def test_slice_columns_default_is_not_shared() -> None:
     config = load_config(overrides=["slices.columns=[line, defect_type]", "data.prevalence=0.01"])
     assert config.slices.columns == ["line", "defect_type"]
     assert config.data.prevalence == 0.01

@@ -30,7 +30,7 @@ def test_defaults_hold_where_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> 
     assert (Environment.read().cron, Environment.read().config) == ("0 2 * * *", None)
 
 
-def test_values_are_typed_and_read_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_are_typed_and_read_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEEL_TRAINING_ROOTS", " /mill  s3://steel/strips ")
     monkeypatch.setenv("STEEL_TRAINING_CACHE_GB", "2.5")
     monkeypatch.setenv("STEEL_TRAINING_KUBERNETES_NODE_SELECTOR", '{"accelerator": "a100"}')
@@ -55,7 +55,7 @@ def test_values_are_typed_and_read_anew_each_time(monkeypatch: pytest.MonkeyPatc
         ("kubernetes_tolerations", "{}", "is '{}'; expected such as [{"),
     ],
 )
-def test_a_wrong_value_stops_only_what_needs_it(
+def test_invalid_value_affects_only_its_readers(
     name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(PREFIX + name.upper(), value)
@@ -68,7 +68,7 @@ def test_a_wrong_value_stops_only_what_needs_it(
         _ = found.nonsense
 
 
-def test_every_variable_that_a_file_names_is_described() -> None:
+def test_every_variable_named_in_a_file_is_described() -> None:
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     known = {each.name for each in variables()} | OF_COMPOSE
     named: dict[str, str] = {}

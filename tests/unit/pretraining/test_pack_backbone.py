@@ -26,7 +26,7 @@ def pack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     return run
 
 
-def test_a_packed_network_sees_what_the_network_saw(pack, tmp_path: Path) -> None:
+def test_packed_network_computes_the_same_features(pack, tmp_path: Path) -> None:
     from steel_training.training.backbones import SPECS
     from steel_training.training.pretrained_weights import load_weights
 
@@ -49,7 +49,7 @@ def test_a_packed_network_sees_what_the_network_saw(pack, tmp_path: Path) -> Non
     assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.999
 
 
-def test_weights_too_large_for_half_precision_are_refused_by_name(pack, tmp_path: Path) -> None:
+def test_weights_beyond_half_precision_are_refused(pack, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "wide.h5", "w") as file:
         file["layers/vars/0"] = np.array([1e6, 1.0], np.float32)
     with pytest.raises(SystemExit, match="layers/vars/0 does not fit into float16"), np.errstate(over="ignore"):

@@ -15,7 +15,7 @@ def _pretraining_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(PRETRAINING))
 
 
-def test_what_is_said_of_a_patch_agrees_with_what_is_said_of_its_cells() -> None:
+def test_patch_labels_agree_with_cell_labels() -> None:
     from kinds import KINDS
     from surfaces import GRID, PATCHES_A_STRIP, patches_of_strip
 
@@ -32,7 +32,7 @@ def test_what_is_said_of_a_patch_agrees_with_what_is_said_of_its_cells() -> None
     assert (seen > 0).sum() >= len(KINDS) // 2
 
 
-def test_a_defect_changes_the_photograph_where_it_is_said_to_be() -> None:
+def test_defect_changes_the_image_at_its_mask() -> None:
     from kinds import KINDS
 
     for name, draw in KINDS:
@@ -46,7 +46,7 @@ def test_a_defect_changes_the_photograph_where_it_is_said_to_be() -> None:
         assert np.mean(stronger) > 0.8, f"the mask of {name} is not where its change is"
 
 
-def test_a_batch_depends_on_its_number_and_on_nothing_before_it() -> None:
+def test_batch_depends_only_on_its_number() -> None:
     from train_backbone import batch_of
 
     early, again, later = batch_of(7, seed=1), batch_of(7, seed=1), batch_of(8, seed=1)

@@ -18,12 +18,12 @@ from steel_training.leakage.probe import CORRECTED_COPY
 from steel_training.report import Mistake, RunRecord, render
 from steel_training.report.blocks import Half, Picture, SideBySide
 from steel_training.report.terminal import summary
-from steel_training.runs import run
+from steel_training.runs.result import STAGES as ALL_STAGES
 from steel_training.runs.result import StageResult, Status
 from steel_training.verdict import Reason, Verdict
 
 EVIL = "<script>alert('x')</script>"
-STAGES = run.STAGES[: run.STAGES.index("decide")]
+STAGES = ALL_STAGES[: ALL_STAGES.index("decide")]
 HISTORY = {name: [0.5, 0.6] for name in ("loss", "val_loss", "recall", "val_recall", "auc", "val_auc", "val_pr_auc")}
 FIX = f"steel-training split '/data/{EVIL}' /data/out --group-by source_id"
 METRIC = {"value": 0.9712, "bound": 0.9523}

@@ -17,7 +17,7 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", ["s3", "folder"])
-def test_the_folder_follows_the_store(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_folder_follows_the_store(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     store = open_storage(request.getfixturevalue("s3") if kind == "s3" else tmp_path / "store")
     board = tmp_path / "board"
     board.mkdir()
@@ -46,9 +46,7 @@ def test_the_folder_follows_the_store(kind: str, tmp_path: Path, request: pytest
     assert not (board / "two").exists()
 
 
-def test_a_store_that_does_not_answer_leaves_the_folder_and_its_age_as_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreachable_store_leaves_the_folder_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_storage(tmp_path / "store")
     store.write("runs/one/train_head/tensorboard/train/events.out.tfevents.1", b"first")
     board = tmp_path / "board"
