@@ -84,7 +84,8 @@ class FeatureCache:
             if not entry.exists():
                 forget_unused(self.folder)
             (entry / "parts").mkdir(parents=True, exist_ok=True)
-            os.utime(entry)
+            # To the nanosecond: the kernel's own clock ticks every few milliseconds, and equal times would evict by name.
+            os.utime(entry, ns=(time.time_ns(), time.time_ns()))
             row_stores = [RowStore(entry / name) for name in names]
             digests = _read_digests(known, len(patches))
             if digests is None or any(digest not in row_store for row_store in row_stores for digest in digests):
