@@ -30,7 +30,7 @@ from steel_training.data.measurements import measure
 from steel_training.leakage.baseline_check import probe_dataset
 from steel_training.leakage.capture_device import two_cameras
 from steel_training.leakage.coordinates import coordinates
-from steel_training.leakage.distribution_shift import parts_differ
+from steel_training.leakage.distribution_shift import splits_differ
 from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
 from steel_training.leakage.file_metadata import file_metadata
 from steel_training.leakage.file_modified import file_modified
@@ -51,7 +51,7 @@ BY_CODE: dict[str, Callable[[pd.DataFrame], Probe]] = {
     "leak.manifest_column": manifest_columns,
     "leak.pixel_property": pixel_property,
     "leak.two_cameras": two_cameras,
-    "leak.parts_differ": parts_differ,
+    "leak.parts_differ": splits_differ,
 }
 """The others are verdicts of `same_surface`."""
 

@@ -30,7 +30,12 @@ def read_table(data: bytes, columns: Iterable[str], **options: Any) -> pd.DataFr
         ValueError: no such text, or no table. The message names the cause, and what to do where it is the encoding.
     """
     encoding = _encoding(data)
-    separator = _separator(_decode(data, encoding), set(columns))
+    text = _decode(data, encoding)
+    separator = _separator(text, set(columns))
+    if encoding.startswith("utf-16") and not _named(text, separator, set(columns)):
+        raise ValueError(
+            "its first bytes are those of UTF-16, but its header names none of the columns: it is damaged, or no text"
+        )
     table: pd.DataFrame = pd.read_csv(io.BytesIO(data), sep=separator, encoding=encoding, **options)
     return table
 
@@ -56,9 +61,10 @@ def _decode(data: bytes, encoding: str) -> str:
 
 def _separator(text: str, columns: set[str]) -> str:
     """Returns the separator with which the header has most of the columns; the comma where none is better."""
-    header = next(iter(text.splitlines()), "")
+    return max(SEPARATORS, key=lambda separator: len(_named(text, separator, columns)))
 
-    def found(separator: str) -> int:
-        return len(columns & {name.strip().strip('"') for name in header.split(separator)})
 
-    return max(SEPARATORS, key=found)
+def _named(text: str, separator: str, columns: set[str]) -> set[str]:
+    """Returns those of the columns that the header names."""
+    header = next(iter(text.splitlines()), "").lstrip("\ufeff")
+    return columns & {name.strip().strip('"') for name in header.split(separator)}

@@ -151,8 +151,17 @@ class Decided:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Decided:
-        """Read the outputs back."""
-        return cls(**{name: values[name] for name in cls.__dataclass_fields__})
+        """Read the outputs back; those of earlier versions of the program hold less."""
+        return cls(
+            publish=values["publish"],
+            require_approval=values.get("require_approval", False),
+            champion=values.get("champion"),
+            figures=values.get("figures", {}),
+            defects=values.get("defects", 0),
+            missed=values.get("missed", 0),
+            clean=values.get("clean", 0),
+            false_alarms=values.get("false_alarms", 0),
+        )
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,11 @@ def test_tiff_is_scored_by_its_pixels(registry: Registry, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "cannot be read"), (b"text", "no image that can be scored"), (encoded(picture(1).convert("RGBA")), "RGBA")],
+    [
+        (None, "cannot be read"),
+        (b"text", "not a PNG, JPEG, BMP or TIFF image"),
+        (encoded(picture(1).convert("RGBA")), "RGBA"),
+    ],
 )
 def test_invalid_image_is_refused_before_scoring(registry: Registry, tmp_path: Path, content, said) -> None:
     good, bad = tmp_path / "good.png", tmp_path / "bad.png"

@@ -78,7 +78,7 @@ def test_server_predicts_limits_and_follows_champion(registry, serve, picture, b
     assert peak_memory(server.process.pid) - before < 50e6, "decoded it would be 900 MB"
     for body, status, said in (
         (request(files[0], files[1][:200]), 400, "Image 1 cannot be scored"),
-        (request(b"no image"), 400, "no PNG"),
+        (request(b"no image"), 400, "not a PNG"),
         (b"{", 400, "no JSON"),
         (b"[" * 100_000, 400, "no JSON"),
         (b" " * (32 * 2**20 + 1), 413, "larger"),
