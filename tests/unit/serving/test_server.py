@@ -79,8 +79,8 @@ def test_server_predicts_limits_and_follows_champion(registry, serve, picture, b
     for body, status, said in (
         (request(files[0], files[1][:200]), 400, "Image 1 cannot be scored"),
         (request(b"no image"), 400, "not a PNG"),
-        (b"{", 400, "no JSON"),
-        (b"[" * 100_000, 400, "no JSON"),
+        (b"{", 400, "not valid JSON"),
+        (b"[" * 100_000, 400, "not valid JSON"),
         (b" " * (32 * 2**20 + 1), 413, "larger"),
     ):
         found_status, answer, _ = server.ask(INFER, body)
