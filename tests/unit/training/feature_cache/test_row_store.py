@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import multiprocessing
+import runpy
+import signal
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -47,22 +49,40 @@ def test_writer_resumes_after_any_truncation(count: int, data: st.DataObject) ->
         assert [int(each) for each in maps[:, 1, 2]] == [int(each) for each in vectors[:, 0]] == list(range(8))
 
 
-def test_killed_writers_leave_complete_rows_only(tmp_path: Path, wait_until: Callable[..., Any]) -> None:
-    script = [sys.executable, str(Path(__file__).with_name("write_rows.py")), str(tmp_path / "s"), "1000000"]
+@pytest.fixture(scope="module")
+def writer() -> Callable[[Path, int], BaseProcess]:
+    """Starts a process that appends rows; returns it as soon as it has opened the row store."""
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["steel_training.training.feature_cache.row_store"])  # TensorFlow is loaded once for all
+
+    def start(folder: Path, count: int) -> BaseProcess:
+        started = forks.Event()
+        script = str(Path(__file__).with_name("write_rows.py"))
+        process = forks.Process(
+            target=runpy.run_path, args=(script, {"folder": folder, "count": count, "started": started})
+        )
+        process.start()
+        assert started.wait(300)
+        return process
+
+    return start
+
+
+def test_killed_writers_leave_complete_rows_only(
+    tmp_path: Path, writer: Callable[[Path, int], BaseProcess], wait_until: Callable[..., Any]
+) -> None:
     random = np.random.default_rng(0)
     digests = tmp_path / "s" / "patches"
     reached: list[int] = []
     for turn in range(20):
-        writer = subprocess.Popen(script, stdout=subprocess.PIPE)
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == b"started\n"
+        writing = writer(tmp_path / "s", 1_000_000)
         if turn % 2:  # every other one is killed at its start, wherever that is
             before = digests.stat().st_size if digests.exists() else 0
             wait_until(lambda before=before: digests.exists() and digests.stat().st_size > before, "a row more")
         time.sleep(random.uniform(0.0, 0.05))
-        writer.kill()
-        writer.wait()
-        writer.stdout.close()
+        writing.kill()
+        writing.join()
+        assert writing.exitcode == -signal.SIGKILL
         row_store = RowStore(tmp_path / "s")
         reached.append(len(row_store.rows))
         for array in row_store.arrays():
@@ -71,7 +91,9 @@ def test_killed_writers_leave_complete_rows_only(tmp_path: Path, wait_until: Cal
     assert reached == sorted(reached)
     assert 0 < reached[-1] < 1_000_000
     count = reached[-1] + 25
-    subprocess.run([*script[:-1], str(count)], check=True, stdout=subprocess.DEVNULL)
+    last = writer(tmp_path / "s", count)
+    last.join()
+    assert last.exitcode == 0
     maps, vectors = RowStore(tmp_path / "s").arrays()
     assert maps[:, 3, 5].tolist() == vectors[:, 7].tolist() == list(range(count))
 
