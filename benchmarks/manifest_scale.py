@@ -25,7 +25,7 @@ from steel_training.data.drift import Comparison
 from steel_training.data.profile import profile_patches
 from steel_training.data.splits import assign_splits
 from steel_training.ingest.synthetic.sample import make_sample
-from steel_training.validation import validate_patches
+from steel_training.validation.validate import validate_patches
 
 STEPS = ("read and split", "validate")
 COIL, PHOTOGRAPH = 400, 40

@@ -54,5 +54,11 @@ def export(model: Any, folder: Path, *, threshold: float, input_size: int, versi
             }
 
     detector = Detector()
-    tf.saved_model.save(detector, str(folder / SAVED_MODEL), signatures={"serving_default": detector.serve})
+    tf.saved_model.save(
+        detector,
+        str(folder / SAVED_MODEL),
+        signatures={"serving_default": detector.serve},
+        # Nobody trains what is served, and tracing the gradients of every activation takes as long as all the rest.
+        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+    )
     (folder / THRESHOLD).write_text(json.dumps({"threshold": threshold, "input_size": input_size}), encoding="utf-8")

@@ -19,8 +19,8 @@ from steel_training.leakage.evidence_images import Pixels, write_pair_images
 from steel_training.leakage.shared_groups import shared_groups
 from steel_training.report.leakage_sections import add_to_data_docs
 from steel_training.storage import Storage
+from steel_training.validation.data_docs import DOCS
 from steel_training.validation.outcome import ValidationOutcome
-from steel_training.validation.suite import DOCS
 
 _GROUPS, _TWINS = "data.disjoint_groups", "data.duplicate_content"
 

@@ -17,10 +17,12 @@ from steel_training.data.splits import TEST, TRAIN, VAL
 from steel_training.runs.artifacts import patch_sets
 from steel_training.runs.run import Run
 from steel_training.training.preprocessing import resize
-from steel_training.training.scoring import score
+from steel_training.training.scoring import Scorer
 
 
-def export_bundle(run: Run, network: Any, folder: Path, *, threshold: float, scores: Mapping[str, np.ndarray]) -> None:
+def export_bundle(
+    run: Run, network: Any, folder: Path, *, threshold: float, scores: Mapping[str, np.ndarray], scorer: Scorer
+) -> None:
     """Writes the bundle: the exported model, golden samples of the test part, and the LiteRT files that decide as it does.
 
     Args:
@@ -29,6 +31,7 @@ def export_bundle(run: Run, network: Any, folder: Path, *, threshold: float, sco
         folder: to be made.
         threshold: operating threshold on the score.
         scores: of the network, by part: those of val and test, in the order of `patch_sets`.
+        scorer: of the network.
     """
     folder.mkdir()
     size = int(network.input_shape[1])
@@ -42,7 +45,7 @@ def export_bundle(run: Run, network: Any, folder: Path, *, threshold: float, sco
         data = without_tiff(original)
         suffix = Path(test.paths[index]).suffix if data is original else ".png"
         samples.append((f"{number:02d}{suffix}", data))
-    golden = score(network, _some(test, chosen))
+    golden = scorer(_some(test, chosen))
     write_golden(folder, samples, golden)
     checked = balanced(val.labels, CHECKED_PATCHES)
     representative = balanced(parts[TRAIN].labels, REPRESENTATIVE_PATCHES)

@@ -25,7 +25,7 @@ from steel_training.stages._evidence import leave_evidence, reader_of
 from steel_training.training.model_trainer import BaselineCNN, ModelTrainer
 from steel_training.training.scoring import score
 from steel_training.training.unfinished import Unfinished
-from steel_training.validation.suite import DOCS
+from steel_training.validation.data_docs import DOCS
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ from steel_training.runs.run import Run
 from steel_training.stages._ending import may_end
 from steel_training.stages._explanations import keep_evidence
 from steel_training.stages._export import export_bundle
-from steel_training.training.scoring import score
+from steel_training.training.scoring import Scorer, score
 from steel_training.verdict import Reason, Verdict
 
 
@@ -47,7 +47,8 @@ def evaluate(run: Run) -> StageResult:
         config, parts = run.config, patch_sets(run)
         with run.folder("fine_tune") as tuned:
             network = keras.models.load_model(tuned / MODEL, compile=False, safe_mode=True)
-        scores = {part: score(network, parts[part]) for part in (VAL, TEST)}
+        scorer = Scorer(network)
+        scores = {part: scorer(parts[part]) for part in (VAL, TEST)}
         val, test = (parts[VAL].labels, scores[VAL]), (parts[TEST].labels, scores[TEST])
         patches, groups = table_of(run, "resolve_dataset", PATCHES), groups_in(run, TEST)
         tables = []
@@ -61,8 +62,8 @@ def evaluate(run: Run) -> StageResult:
         except NoOperatingThreshold as error:
             return _refusal(run, error.code, str(error), champion_version)
         with run.folder("check_baseline") as checked:
-            small = keras.models.load_model(checked / BASELINE, compile=False, safe_mode=True)
-        small_scores = score(small, parts[VAL])
+            small_scorer = Scorer(keras.models.load_model(checked / BASELINE, compile=False, safe_mode=True))
+        small_scores = small_scorer(parts[VAL])
         small_threshold = operating_threshold(config, parts[VAL].labels, small_scores).value
         validation = compare_on_validation(config, val[0], groups_in(run, VAL), val[1], small_scores)
         ours = ScoredModel(scores[TEST], judged.threshold.value)
@@ -70,10 +71,10 @@ def evaluate(run: Run) -> StageResult:
         def compared(theirs: ScoredModel) -> Comparison:
             return compare_on_test(config, parts[TEST].labels, groups, ours=ours, theirs=theirs)
 
-        baseline = compared(ScoredModel(score(small, parts[TEST]), small_threshold))
+        baseline = compared(ScoredModel(small_scorer(parts[TEST]), small_threshold))
         (folder / "curves.json").write_text(json.dumps(curves(val, test)), encoding="utf-8")
 
-        export_bundle(run, network, folder / BUNDLE, threshold=judged.threshold.value, scores=scores)
+        export_bundle(run, network, folder / BUNDLE, threshold=judged.threshold.value, scores=scores, scorer=scorer)
         keep_evidence(run, network, parts[TEST], judged.threshold.value, folder)
         return StageResult(
             "evaluate",

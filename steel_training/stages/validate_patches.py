@@ -10,7 +10,7 @@ from steel_training.runs.run import Run
 from steel_training.stages._champion_data import against_champion
 from steel_training.stages._ending import may_end
 from steel_training.stages._evidence import leave_evidence, reader_of, torn_apart
-from steel_training.validation import validate_patches as validate
+from steel_training.validation.validate import validate_patches as validate
 
 
 def validate_patches(run: Run) -> StageResult:

@@ -14,9 +14,20 @@ from steel_training.training.preprocessing import resize
 BATCH = 64
 
 
+class Scorer:
+    """Scores patches with one network. Its graph takes seconds to build, and is built once for all splits."""
+
+    def __init__(self, network: Any) -> None:
+        """Wrap a Keras network, pixels 0-255 (n, size, size, 3) → score (n, 1)."""
+        self._forward = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
+        self._size = int(network.input_shape[1])
+
+    def __call__(self, patches: PatchSet) -> np.ndarray:
+        """Return float32 scores (n,) for every patch, in order."""
+        batches = read_batches(patches.storage, patches.paths, BATCH)
+        return np.concatenate([np.asarray(self._forward(resize(batch, self._size)))[:, 0] for batch in batches])
+
+
 def score(network: Any, patches: PatchSet) -> np.ndarray:
     """Return float32 scores (n,) of a Keras network (n, size, size, 3) → (n, 1) for every patch, in order."""
-    forward = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
-    size = int(network.input_shape[1])
-    batches = read_batches(patches.storage, patches.paths, BATCH)
-    return np.concatenate([np.asarray(forward(resize(batch, size)))[:, 0] for batch in batches])
+    return Scorer(network)(patches)

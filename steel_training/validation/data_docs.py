@@ -15,6 +15,9 @@ from pathlib import Path
 
 from steel_training.validation.outcome import ExpectationOutcome
 
+DOCS = "data_docs"
+"""Folder of the site, in that of a stage."""
+
 _REMOTE = re.compile(
     r"<script\b[^>]*\bsrc=\"https?://[^>]*>\s*</script>"
     r"|<link\b[^>]*\bhref=\"https?://[^>]*>"

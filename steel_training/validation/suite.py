@@ -19,11 +19,11 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 
 from steel_training.config import ValidationConfig
 from steel_training.errors import SteelTrainingError
+from steel_training.validation.data_docs import DOCS
 from steel_training.validation.frames import Tables
 from steel_training.validation.rules import Rule
 
 EXAMPLES = 10
-DOCS = "data_docs"
 SUITES = "expectations"
 _TABLES = ("patches", "parts", "drift")
 _SPECIAL = "[&<>\"']"

@@ -53,6 +53,11 @@ def test_stages_that_train_nothing_load_no_tensorflow() -> None:
     assert loaded_after(light, ("airflow", "tensorflow", "keras")) == {}
 
 
+def test_only_the_stage_that_validates_loads_great_expectations() -> None:
+    others = [f"steel_training.stages.{stage}" for stage in STAGES if stage != "validate_patches"]
+    assert loaded_after(others, ("great_expectations",)) == {}
+
+
 def test_stages_are_files_of_their_names() -> None:
     files = {path.stem for path in (ROOT / "steel_training" / "stages").glob("[!_]*.py")}
     assert files == set(STAGES)

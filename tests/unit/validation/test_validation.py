@@ -16,7 +16,8 @@ from steel_training.data.drift import Comparison, Drift, Reading
 from steel_training.data.profile import profile_patches
 from steel_training.data.splits import assign_splits
 from steel_training.storage import open_storage
-from steel_training.validation import ValidationOutcome, validate_patches
+from steel_training.validation.outcome import ValidationOutcome
+from steel_training.validation.validate import validate_patches
 
 LIMITS = ValidationConfig(min_patches=100)
 

@@ -53,7 +53,9 @@ def test_writer_resumes_after_any_truncation(count: int, data: st.DataObject) ->
 def writer() -> Callable[[Path, int], BaseProcess]:
     """Starts a process that appends rows; returns it as soon as it has opened the row store."""
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["steel_training.training.feature_cache.row_store"])  # TensorFlow is loaded once for all
+    forks.set_forkserver_preload(
+        ["steel_training.training.feature_cache.row_store"]
+    )  # TensorFlow is loaded once for all
 
     def start(folder: Path, count: int) -> BaseProcess:
         started = forks.Event()

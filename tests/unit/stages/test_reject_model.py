@@ -1,0 +1,67 @@
+"""A run whose model is refused: what each stage leaves, and that nothing is done twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from steel_training.cli import main
+from steel_training.registry import Registry
+from steel_training.runs.result import STAGES, Status
+from steel_training.runs.run import Run
+from steel_training.storage import open_storage
+from steel_training.verdict import Verdict
+
+
+def test_a_refused_model_leaves_report_and_record_and_no_champion(
+    data: Path,
+    tmp_path: Path,
+    little_work: list[str],
+    run_line: Callable[..., tuple[int, dict]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = tmp_path / "store"
+    with caplog.at_level(logging.INFO):
+        code, answer = run_line(data, store, *little_work, "--run-id", "first")
+    assert (code, answer["verdict"], answer["version"]) == (3, "rejected", None)
+    assert {reason["code"] for reason in answer["reasons"]} & {"gate.precision", "gate.recall", "gate.auc", "gate.f2"}
+
+    run = Run(open_storage(store), "first")
+    untouched = {"approve_release", "publish_model"}
+    assert [stage for stage in STAGES if run.find_result(stage)] == [s for s in STAGES if s not in untouched]
+    scores = pd.read_parquet(store / "runs" / "first" / "evaluate" / "scores.parquet")
+    assert set(scores["part"]) == {"val", "test"}
+    parts = run.result("resolve_dataset").outputs["parts"]
+    assert parts["train"]["groups"] + parts["val"]["groups"] + parts["test"]["groups"] == 20
+    assert "random" in Path(answer["report"]).read_text(encoding="utf-8").lower()
+    assert "random" in caplog.text
+
+    registry = Registry(open_storage(store), "steel-defects")
+    assert registry.champion()[0] is None
+    assert [d["verdict"] for d in registry.decisions()] == ["rejected"]
+
+    # The same run again does no stage twice; another run on the same data has nothing to do.
+    before = run.result("train_head").finished_at
+    assert run_line(data, store, *little_work, "--run-id", "first")[0] == 3
+    assert run.result("train_head").finished_at == before
+    code, answer = run_line(data, store, *little_work, "--run-id", "second")
+    assert (code, answer["verdict"]) == (0, "unchanged")
+    assert not Run(open_storage(store), "second").find_result("profile_patches")
+
+    # A backfilled run would add nothing to that verdict. A backfilled verdict is none to the night: it moved no champion.
+    backfilled = ("--run-id", "filled", "--set", "publish.promote=false")
+    assert run_line(data, store, *little_work, *backfilled)[1]["verdict"] == "unchanged"
+    kept = registry.decisions()[0]
+    registry.record("first", Verdict.REJECTED, (), {**kept, "promote": False})
+    request = ["--dataset", str(data), *little_work]
+    assert main(["resolve_dataset", "--run-id", "third", "--store", str(store), *request]) == 0
+    assert Run(open_storage(store), "third").result("resolve_dataset").status is Status.DONE
+
+    # Done again on relabelled data, a run keeps nothing of what it was.
+    (data / "manifest.csv").write_text((data / "manifest.csv").read_text().replace("coil01", "coil21"))
+    assert main(["resolve_dataset", "--run-id", "first", "--store", str(store), *request]) == 0
+    assert [path.name for path in (store / "runs" / "first").iterdir()] == ["resolve_dataset"]

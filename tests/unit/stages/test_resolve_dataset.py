@@ -1,0 +1,20 @@
+"""A run begins, whatever earlier ones left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steel_training.cli import main
+from steel_training.runs.result import Status
+from steel_training.runs.run import Run
+from steel_training.storage import open_storage
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"run_id": "x", "verdict": "published"}'])
+def test_a_torn_verdict_fails_no_new_run(data: Path, tmp_path: Path, content: bytes) -> None:
+    store = tmp_path / "store"
+    open_storage(store).write("models/steel-defects/decisions/torn.json", content)
+    assert main(["resolve_dataset", "--run-id", "new", "--store", str(store), "--dataset", str(data)]) == 0
+    assert Run(open_storage(store), "new").result("resolve_dataset").status is Status.DONE
