@@ -39,6 +39,8 @@ QUICK = {
 }
 # No model passes: a bound of 0.95 cannot be shown on so few defects.
 OUT_OF_REACH = {**QUICK, "gate.evidence": "bound", "gate.recall": 0.95}
+# Features that no cache has yet: time to be killed in.
+NOT_CACHED = {**QUICK, "data.input_size": 80}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,22 @@ def published(admin: AirflowApi) -> str:
     states = {task: t["state"] for task, t in admin.ended(run, RUN_WITHIN_SECONDS).items()}
     assert states["publish_model"] == "success", states
     assert states["reject_model"] == "skipped", states
+    return run
+
+
+@pytest.fixture(scope="module")
+def rejected(stack: Stack, admin: AirflowApi, published: str) -> str:
+    """A run that ended, and whose scheduler was killed twice on the way: before the dataset was measured, and in a training."""
+    run = admin.trigger(DAG, OUT_OF_REACH)
+    until = time.monotonic() + RUN_WITHIN_SECONDS
+    for task in ("profile_patches", "train_head"):
+        while admin.tasks(run)[task]["start_date"] is None:
+            assert time.monotonic() < until, admin.tasks(run)[task]
+            time.sleep(0.2)
+        stack.processes["scheduler"].kill()
+        time.sleep(1)
+        stack.start("scheduler")
+    admin.ended(run, RUN_WITHIN_SECONDS)
     return run
 
 
@@ -109,12 +127,15 @@ def test_outputs_of_a_run_contain_no_secret(stack: Stack, admin: AirflowApi, pub
     assert found == set()
 
 
-def test_rejected_model_leaves_the_champion(stack: Stack, admin: AirflowApi, published: str) -> None:
-    before, _ = registry(stack).champion()
-    tasks = admin.ended(admin.trigger(DAG, OUT_OF_REACH), RUN_WITHIN_SECONDS)
-    states = {task: t["state"] for task, t in tasks.items()}
+def test_rejected_model_leaves_the_champion(stack: Stack, admin: AirflowApi, published: str, rejected: str) -> None:
+    states = {task: t["state"] for task, t in admin.tasks(rejected).items()}
     assert (states["publish_model"], states["reject_model"]) == ("skipped", "success"), states
-    assert registry(stack).champion()[0] == before
+    decisions = registry(stack).decisions()
+    assert [(d["run_id"], d["verdict"]) for d in decisions] == [
+        (safe_run_id(published.rpartition("/")[2]), "published"),
+        (safe_run_id(rejected.rpartition("/")[2]), "rejected"),
+    ]
+    assert registry(stack).champion()[0] == decisions[0]["version"]
 
 
 def test_viewer_sees_runs_but_starts_none(stack: Stack, published: str) -> None:
@@ -131,26 +152,17 @@ def test_models_page_reads_the_store_of_the_stack(stack: Stack, admin: AirflowAp
     assert champion in admin.read(f"{MODELS_PAGE}/").decode()
 
 
-def test_run_survives_a_killed_scheduler(stack: Stack, admin: AirflowApi, published: str) -> None:
-    run = admin.trigger(DAG, QUICK)
-    until = time.monotonic() + RUN_WITHIN_SECONDS
-    for task in ("profile_patches", "train_head"):
-        while admin.tasks(run)[task]["start_date"] is None:
-            assert time.monotonic() < until, admin.tasks(run)[task]
-            time.sleep(0.2)
-        stack.processes["scheduler"].kill()
-        time.sleep(1)
-        stack.start("scheduler")
-    tasks = admin.ended(run, RUN_WITHIN_SECONDS)
-    assert admin.ask(run)["state"] == "success", {task: t["state"] for task, t in tasks.items()}
+def test_run_survives_a_killed_scheduler(admin: AirflowApi, rejected: str) -> None:
+    tasks = admin.tasks(rejected)
+    assert admin.ask(rejected)["state"] == "success", {task: t["state"] for task, t in tasks.items()}
     assert {t["try_number"] for t in tasks.values() if t["state"] == "success"} == {1}, "no stage was done twice"
 
 
-def test_run_survives_a_killed_gpu_worker(stack: Stack, admin: AirflowApi, published: str) -> None:
+def test_run_survives_a_killed_gpu_worker(stack: Stack, admin: AirflowApi, published: str, rejected: str) -> None:
     # As the file has it, the scheduler gives a silent task up after Airflow's 300 s; a test need not wait so long.
     stack.processes["scheduler"].stop()
     stack.start("scheduler", AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT="60")
-    run = admin.trigger(DAG, {**QUICK, "data.input_size": 128})  # features that no cache has yet: time to be killed in
+    run = admin.trigger(DAG, NOT_CACHED)
     name = run.rpartition("/")[2]
     until = time.monotonic() + RUN_WITHIN_SECONDS
     while "backbone EfficientNetB0" not in (said := admin.log(run, "train_head")):
