@@ -28,6 +28,7 @@ MIRRORS = {
     "plugins/models_page": "tests/dags/models_page",
     "dags": "tests/dags",
 }
+TOPS = ("plugins", "scripts", "dags", "tests/integration")
 QUICK = ("tests/unit", "tests/dags")
 MANY = 20
 
@@ -85,7 +86,7 @@ def tests_of(root: Path, path: str) -> set[str]:
     if path.startswith("tests/"):
         if file.name.startswith("test_") and file.suffix == ".py":
             return {path} if (root / path).exists() else set()
-        return _tests_in(root, file.parent)
+        return _tests_in(root, file.parent) or _tests_importing(root, lambda imported: imported == _dotted(file))
     if file.suffix != ".py":
         return _tests_naming(root, file) or _tests_around(root, _mirror(file))
     if (mirror := _mirror(file)) and (root / (own := mirror / f"test_{file.name}")).exists():
@@ -139,9 +140,9 @@ def _tests_importing(root: Path, match: Callable[[str], bool]) -> set[str]:
 
 
 def _dotted(file: PurePosixPath) -> str:
-    """The name that a test imports a module by: scripts, plugins and DAG files are imported from their folder."""
-    parts = file.with_suffix("").parts
-    return ".".join(parts[1:] if parts[0] in {"plugins", "scripts", "dags"} else parts)
+    """The name that a test imports a module by: scripts, plugins, DAG files and test helpers are imported from their folder."""
+    bare = file.with_suffix("")
+    return ".".join(next((bare.relative_to(top).parts for top in TOPS if bare.is_relative_to(top)), bare.parts))
 
 
 @cache

@@ -83,7 +83,7 @@ class Translation:
             "AIRFLOW__API__PORT": str(self.ports["api-server"]),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(own_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(own_port()),
-            "PYTHONPATH": f"{self.root}:{self.root / 'scripts'}",
+            "PYTHONPATH": f"{self.root}:{Path(__file__).parents[1]}",
             "PYTHONUNBUFFERED": "1",
             "PGHOST": self.database.host,
             "PGPORT": self.database.port,

@@ -27,7 +27,7 @@ from composed.file import Condition, read_compose, read_env
 from composed.process import ServiceProcess
 from composed.translation import LISTENS, LOCAL, Translation
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "docker-compose.yaml"
 PROFILES = frozenset({"cpu"})
 READY_WITHIN_SECONDS = 300
