@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from steel_training.evaluation.estimates import estimates, precision_at
 from steel_training.evaluation.images import by_source
 from steel_training.evaluation.metrics import Counts, Estimate, count, sweep
 from steel_training.evaluation.review_band import Reviewed, apply_band, choose_band
-from steel_training.evaluation.slices import Slice, slice_columns, slices_of, worst
+from steel_training.evaluation.slices import Slice, slices_of, worst
 from steel_training.evaluation.threshold import NoOperatingThreshold, OperatingThreshold, choose_threshold
 
 CURVE_POINTS = 400
@@ -101,6 +102,7 @@ def judge(
     test: tuple[np.ndarray, np.ndarray],
     groups: np.ndarray,
     rows: pd.DataFrame,
+    slice_by: Sequence[str],
 ) -> Judgement:
     """Choose the threshold on validation and compute the metrics on the test split.
 
@@ -110,6 +112,7 @@ def judge(
         test: labels int (m,) and scores float (m,) of the test split.
         groups: of the test patches, (m,).
         rows: manifest rows of the test patches, in order: `source_id`, and the columns to slice by.
+        slice_by: names of the latter.
 
     Raises:
         NoOperatingThreshold: validation does not support a threshold, or a test score is not finite.
@@ -138,7 +141,7 @@ def judge(
         calibration=calibration(labels, probabilities(config, scores), shift_of(config.training.class_weights)),
         slices=slices_of(
             rows,
-            slice_columns(rows, config.slices.columns),
+            slice_by,
             labels,
             predicted_positive,
             groups,

@@ -9,18 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from steel_training.errors import UsageError
 from steel_training.evaluation.confidence import Resamples
 from steel_training.evaluation.estimates import proportions
 from steel_training.evaluation.metrics import Estimate
 
-CONTRACT = {"patch_id", "path", "label", "source_id", "group_id", "split", "x", "y", "part", "group"}
-FEWEST_VALUES, MOST_VALUES = 2, 20
 _NONE = Estimate(float("nan"), float("nan"))
-
-
-class SliceColumnMissing(UsageError):
-    """`slices.columns` names a column that the manifest lacks."""
 
 
 @dataclass(frozen=True)
@@ -73,27 +66,6 @@ class Slice:
             precision=Estimate.from_dict(values["precision"]),
             false_alarms_per_1000=Estimate.from_dict(values["false_alarms_per_1000"]),
         )
-
-
-def slice_columns(patches: pd.DataFrame, named: Sequence[str]) -> list[str]:
-    """Returns the columns to slice by: those named, else every metadata column of 2 to 20 distinct values.
-
-    Raises:
-        SliceColumnMissing: a named one is not in the manifest.
-    """
-    missing = [column for column in named if column not in patches]
-    if missing:
-        raise SliceColumnMissing(
-            f"slices.columns names {', '.join(missing)}, but the manifest has only {', '.join(map(str, patches))}. "
-            "Name columns of the manifest."
-        )
-    if named:
-        return list(dict.fromkeys(named))
-    return [
-        column
-        for column in map(str, patches)
-        if column not in CONTRACT and FEWEST_VALUES <= _values(patches[column]).nunique() <= MOST_VALUES
-    ]
 
 
 def slices_of(

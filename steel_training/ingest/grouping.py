@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from steel_training.data.dataset import REQUIRED_COLUMNS
+from steel_training.data.columns import REQUIRED_COLUMNS
 from steel_training.errors import UsageError
 from steel_training.ingest.csv_tables import read_csv
 from steel_training.ingest.problems import first_ten

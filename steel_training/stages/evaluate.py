@@ -13,6 +13,7 @@ import pandas as pd
 
 from steel_training.bundle.layout import KERAS_MODEL, THRESHOLD
 from steel_training.config import JUDGED
+from steel_training.data.columns import slice_columns
 from steel_training.data.patches import PatchSet
 from steel_training.data.splits import TEST, VAL
 from steel_training.evaluation.comparison import Comparison, ScoredModel
@@ -56,8 +57,10 @@ def evaluate(run: Run) -> StageResult:
             made = {"label": parts[part].labels, "score": scores[part]}
             tables.append(rows.assign(**made, probability=probabilities(config, scores[part])))
         pd.concat(tables).to_parquet(folder / SCORES, index=False)
+        tested = patches[patches["part"] == TEST]
+        slice_by = slice_columns(tested, config.slices.columns)
         try:
-            judged = judge(config, val=val, test=test, groups=groups, rows=patches[patches["part"] == TEST])
+            judged = judge(config, val=val, test=test, groups=groups, rows=tested, slice_by=slice_by)
         except NoOperatingThreshold as error:
             return _refusal(run, error.code, str(error), champion_version)
         with run.folder("check_baseline") as checked:

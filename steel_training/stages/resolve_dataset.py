@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from steel_training.config import Config
+from steel_training.data.columns import slice_columns
 from steel_training.data.dataset import find_dataset, fingerprint, groups_of
 from steel_training.data.splits import SPLITS, CannotSplit, assign_splits
-from steel_training.evaluation.slices import slice_columns
 from steel_training.registry import Registry
 from steel_training.runs import provenance
 from steel_training.runs.artifacts import PATCHES

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from steel_training.config import ValidationConfig
-from steel_training.data.dataset import REQUIRED_COLUMNS
+from steel_training.data.columns import REQUIRED_COLUMNS
 from steel_training.data.drift import DRIFTED_ABOVE
 from steel_training.data.images import GREY_AND_RGB
 from steel_training.data.splits import SPLITS
