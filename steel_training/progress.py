@@ -10,7 +10,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ def counting(what: str, total: int, unit: str = "patches") -> Iterator[Callable[
 
 
 @contextmanager
-def bar(total: int, unit: str, **options: Any) -> Iterator[Any]:
+def bar(total: int, unit: str, **options: str | float) -> Iterator[tqdm]:
     """A bar on standard error that vanishes when it is done: what it came to is in the log line."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from absl import logging as absl_logging
+from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 
 from steel_training.bundle.layout import LITE, LITE_RECORD, LITE_TOLERANCE
 from steel_training.training.inference import as_constants
@@ -118,7 +119,7 @@ def balanced(labels: np.ndarray, most: int) -> np.ndarray:
 
 
 def export_lite(
-    network: Any,
+    network: tf.keras.Model,
     folder: Path,
     *,
     threshold: float,
@@ -207,7 +208,7 @@ def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
     return lambda pixels: np.array([one(patch) for patch in pixels])
 
 
-def _convert(frozen: Any, kind: str, representative: np.ndarray) -> bytes | str:
+def _convert(frozen: ConcreteFunction, kind: str, representative: np.ndarray) -> bytes | str:
     """Returns the LiteRT file, or the reason why conversion failed."""
     # The converter warns at every conversion that it is not given the object with the variables.
     absl_logging.set_verbosity(absl_logging.ERROR)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any
 
+import keras
 import pandas as pd
 
 from steel_training.data import drift
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _OF_THE_MANIFEST = ["patch_id", "defect_type", "source_id"]
 
 
-def keep_evidence(run: Run, network: Any, test: PatchSet, threshold: float, folder: Path) -> None:
+def keep_evidence(run: Run, network: keras.Model, test: PatchSet, threshold: float, folder: Path) -> None:
     """Writes `attention/` and `bundle/profile_summary.json`.
 
     Args:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import keras
 import numpy as np
 
 from steel_training.bundle.export import export
@@ -20,7 +20,9 @@ from steel_training.training.preprocessing import resize
 from steel_training.training.scoring import score
 
 
-def export_bundle(run: Run, network: Any, folder: Path, *, threshold: float, scores: Mapping[str, np.ndarray]) -> None:
+def export_bundle(
+    run: Run, network: keras.Model, folder: Path, *, threshold: float, scores: Mapping[str, np.ndarray]
+) -> None:
     """Writes the bundle: the exported model, golden samples of the test part, and the LiteRT files that decide as it does.
 
     Args:

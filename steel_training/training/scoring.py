@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -14,7 +13,7 @@ from steel_training.training.preprocessing import resize
 BATCH = 64
 
 
-def score(network: Any, patches: PatchSet) -> np.ndarray:
+def score(network: keras.Model, patches: PatchSet) -> np.ndarray:
     """Return float32 scores (n,) of a Keras network (n, size, size, 3) → (n, 1) for every patch, in order."""
     forward = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
     size = int(network.input_shape[1])
