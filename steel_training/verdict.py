@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
 
 LONGEST_MESSAGE = 4_000
 """Characters of a reason's message; what a dataset calls its patches may be longer than anybody reads."""
@@ -84,7 +83,7 @@ class Reason:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Reason:
+    def from_dict(cls, values: Mapping[str, object]) -> Reason:
         """Reads a reason back."""
         return cls(code=str(values["code"]), message=str(values["message"]))
 

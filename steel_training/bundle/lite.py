@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +20,7 @@ from absl import logging as absl_logging
 from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 
 from steel_training.bundle.layout import LITE, LITE_RECORD, LITE_TOLERANCE
+from steel_training.storage.json_types import Json
 from steel_training.training.inference import as_constants
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def export_lite(
     representative: np.ndarray,
     validation: tuple[np.ndarray, np.ndarray, np.ndarray],
     golden: tuple[np.ndarray, np.ndarray],
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Writes the LiteRT files that pass their comparison, and `lite.json` with the reasons for leaving others out.
 
     For int8, dynamic range (int8 weights, float arithmetic) is tried first, then full int8. The record says which one it is.
@@ -145,10 +145,10 @@ def export_lite(
     started = time.monotonic()
     pixels, labels, expected = validation
     frozen = as_constants(network)
-    record: dict[str, Any] = {}
+    record: dict[str, Json] = {}
     for name, kinds in (("float", ("none",)), ("int8", _INT8_KINDS)):
         reasons: list[str] = []
-        entry: dict[str, Any] = {}
+        entry: dict[str, Json] = {}
         objection: str | None
         for kind in kinds:
             if reasons and time.monotonic() - started > SECONDS:
@@ -174,14 +174,15 @@ def export_lite(
                     break
             reasons.append(f"{kind}: {objection}" if name == "int8" else str(objection))
         included = (folder / LITE[name]).exists()
-        record[name] = {**_NOTHING_MEASURED, **entry, "included": included, "reason": "; ".join(reasons) or None}
-        log.info("LiteRT %s: %s", name, "included" if included else f"left out ({record[name]['reason']})")
+        reason = "; ".join(reasons) or None
+        record[name] = {**_NOTHING_MEASURED, **entry, "included": included, "reason": reason}
+        log.info("LiteRT %s: %s", name, "included" if included else f"left out ({reason})")
     record["seconds"] = round(time.monotonic() - started, 1)
     (folder / LITE_RECORD).write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
     return record
 
 
-_NOTHING_MEASURED: Mapping[str, Any] = {
+_NOTHING_MEASURED: Mapping[str, None] = {
     "bytes": None,
     "recall_drop": None,
     "specificity_drop": None,

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -206,7 +205,7 @@ class DatasetWriter:
     """Collects the patches of a new dataset; `new_dataset` publishes them in one step at the end."""
 
     folder: Path
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, str | int]] = field(default_factory=list)
 
     def add(
         self,
@@ -216,7 +215,7 @@ class DatasetWriter:
         label: int,
         source_id: str,
         subfolder: str = "patches",
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, str | int] | None = None,
     ) -> None:
         """Write one patch as PNG and add its manifest row.
 

@@ -43,7 +43,7 @@ class AucDifference:
     high: float
     confidence: float
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, float | None]:
         """Returns the fields as JSON values, None for what is not finite."""
         return {name: value if np.isfinite(value) else None for name, value in asdict(self).items()}
 

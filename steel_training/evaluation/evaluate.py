@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,14 @@ from steel_training.evaluation.slices import Slice, slices_of, worst
 from steel_training.evaluation.threshold import NoOperatingThreshold, OperatingThreshold, choose_threshold
 
 CURVE_POINTS = 400
+
+
+class _Bounds(TypedDict):
+    """How bounds are resampled."""
+
+    confidence: float
+    resamples: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,7 @@ def judge(
             f"{int(np.sum(~np.isfinite(scores)))} of {len(scores)} test scores are not finite; expected numbers from 0 "
             "to 1. Check the pixels of those patches, and train again at a lower learning rate.",
         )
-    bounds: dict[str, Any] = {"confidence": gate.confidence, "resamples": gate.resamples, "seed": config.data.seed}
+    bounds = _Bounds(confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed)
     predicted_positive, drawn = scores >= threshold.value, Resamples.by_group(groups, gate.resamples, config.data.seed)
     defects = drawn.per_group(labels == 1)
     effect = float(design_effect(drawn.per_group(predicted_positive & (labels == 1)), defects)) if labels.any() else 1.0
@@ -191,7 +199,9 @@ def _reviewed(
     return apply_band(band, *test)
 
 
-def curves(val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+def curves(
+    val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]
+) -> dict[str, dict[str, list[float]]]:
     """Return the curves of the report: precision-recall and ROC on test, threshold sweep on validation."""
     test_thresholds, recall, precision, _ = sweep(*test)
     labels, scores = test

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,19 @@ from steel_training.evaluation.estimates import proportions
 from steel_training.evaluation.metrics import Estimate
 
 _NONE = Estimate(float("nan"), float("nan"))
+
+
+class StoredSlice(TypedDict):
+    """A slice as JSON holds it."""
+
+    column: str
+    value: str
+    patches: int
+    defects: int
+    supported: bool
+    recall: dict[str, float | None]
+    precision: dict[str, float | None]
+    false_alarms_per_1000: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,7 @@ class Slice:
     precision: Estimate = _NONE
     false_alarms_per_1000: Estimate = _NONE
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> StoredSlice:
         """Returns the fields as JSON values."""
         return {
             "column": self.column,
@@ -54,7 +67,7 @@ class Slice:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Slice:
+    def from_dict(cls, values: StoredSlice) -> Slice:
         """Reads a slice back."""
         return cls(
             column=values["column"],

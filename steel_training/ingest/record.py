@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from steel_training.ingest.problems import first_ten
+from steel_training.storage.json_types import Json
 
 FILE = "ingest.json"
 
@@ -67,7 +68,7 @@ class IngestRecord:
     defective: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     uncovered: dict[str, float] = field(default_factory=dict)
-    in_no_patch: list[dict[str, Any]] = field(default_factory=list)
+    in_no_patch: list[dict[str, Json]] = field(default_factory=list)
 
     def photograph(self, name: str, basis: Basis) -> None:
         """Counts a photograph."""
@@ -80,7 +81,7 @@ class IngestRecord:
         ):
             self.misnamed.append(name)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Returns the content of `ingest.json`. Its keys are read by others and keep their names."""
         return {
             "format": self.format,
@@ -147,5 +148,5 @@ class IngestRecord:
         return "\n".join(f"{what:<{width}} {count:>9,}  {note}".rstrip() for what, count, note in rows)
 
 
-def _counts(counts: Mapping[Any, int]) -> str:
+def _counts(counts: Mapping[str, int] | Mapping[int, int]) -> str:
     return ", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -146,7 +145,7 @@ class Cutter:
         mask: np.ndarray,
         *,
         annotated: bool = True,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, str | int] | None = None,
     ) -> None:
         """Cuts one photograph and adds its patches.
 
@@ -181,7 +180,7 @@ class Cutter:
         kind: str | None,
         *,
         annotated: bool = True,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, str | int] | None = None,
     ) -> None:
         """Adds a whole photograph as one patch.
 
@@ -198,7 +197,7 @@ class Cutter:
         self._write(flat_name(source_id), source_id, photograph, kind, {**(metadata or {}), "x": 0, "y": 0})
 
     def _write(
-        self, patch_id: str, source_id: str, pixels: np.ndarray, kind: str | None, metadata: Mapping[str, Any]
+        self, patch_id: str, source_id: str, pixels: np.ndarray, kind: str | None, metadata: Mapping[str, str | int]
     ) -> None:
         if kind is None:
             self.record.clean += 1
@@ -209,7 +208,7 @@ class Cutter:
         metadata = {**metadata, "defect_type": kind or ""}
         self.writer.add(patch_id, pixels, label=label, source_id=source_id, metadata=metadata)
 
-    def _add(self, source_id: str, piece: Cut, metadata: Mapping[str, Any]) -> None:
+    def _add(self, source_id: str, piece: Cut, metadata: Mapping[str, str | int]) -> None:
         patch_id = f"{flat_name(source_id)}_x{piece.x:04d}_y{piece.y:04d}"
         record = self.record
         if piece.label is None:

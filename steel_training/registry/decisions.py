@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any
 
 from steel_training.registry.model_registry import Registry
 from steel_training.registry.record import RecordRefused, Unreadable, Verdicts, by_time, checked
+from steel_training.registry.stored import Decision
 from steel_training.storage import Entry, ObjectNotFound
 from steel_training.storage.schema import WrittenByNewer
 
@@ -24,7 +24,7 @@ class Decisions:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._known: dict[str, tuple[str, Future[dict[str, Any] | Unreadable | None]]] = {}
+        self._known: dict[str, tuple[str, Future[Decision | Unreadable | None]]] = {}
         self._lock = threading.Lock()
         self._readers = ThreadPoolExecutor(_THREADS, thread_name_prefix="decisions")
 
@@ -52,11 +52,11 @@ class Decisions:
         except BaseException:
             self._forget(failed=done)
             raise
-        found = [result for result in results if isinstance(result, dict)]
+        found = [result for result in results if result is not None and not isinstance(result, Unreadable)]
         found.sort(key=by_time, reverse=True)
         return Verdicts(found, [result for result in results if isinstance(result, Unreadable)], len(missing))
 
-    def _forget(self, failed: Collection[Future[Any]]) -> None:
+    def _forget(self, failed: Collection[Future[Decision | Unreadable | None]]) -> None:
         """Lets the next caller read again what could not be reached."""
         with self._lock:
             gone = {
@@ -64,7 +64,7 @@ class Decisions:
             }
             self._known = {key: known for key, known in self._known.items() if key not in gone}
 
-    def _fetch(self, entry: Entry) -> dict[str, Any] | Unreadable | None:
+    def _fetch(self, entry: Entry) -> Decision | Unreadable | None:
         """Returns a record, or what is wrong with it; `None` where it is gone since the listing."""
         try:
             return checked(self._registry.store.read_json(entry.key))

@@ -62,7 +62,7 @@ class _Gate(_Part):
     approval: _Object | None = None
 
 
-def oddity(known: Any) -> str | None:
+def oddity(known: object) -> str | None:
     """Returns what is odd about the content of a `gate.json`; `None` where it can be shown."""
     try:
         _Gate.model_validate(known)

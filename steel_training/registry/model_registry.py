@@ -7,12 +7,11 @@ import json
 import logging
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from steel_training.errors import UsageError
 from steel_training.registry.errors import (
@@ -26,6 +25,7 @@ from steel_training.registry.errors import (
 from steel_training.registry.gate_record import oddity
 from steel_training.registry.pointer import REMEMBERED, Pointer, surplus
 from steel_training.registry.record import RecordRefused, Unreadable, Verdicts, by_time, checked
+from steel_training.registry.stored import Decision, GateRecord, VerdictFacts
 from steel_training.storage import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined, schema
 from steel_training.verdict import OVERTAKEN, Reason, Verdict
 
@@ -225,7 +225,7 @@ class Registry:
             self.store.remove_folder(self._key("versions", version), first=MARKER)
         return doomed
 
-    def metadata(self, version: str) -> dict[str, Any]:
+    def metadata(self, version: str) -> GateRecord:
         """Returns a version's `gate.json`.
 
         Raises:
@@ -236,7 +236,7 @@ class Registry:
         sums = self._checksums(version)
         data = self._read(version, "gate.json", sums.get("gate.json", ""))
         try:
-            found: dict[str, Any] = json.loads(data)
+            found: GateRecord = json.loads(data)
         except ValueError as error:
             raise VersionDamaged(f"gate.json of version {version} cannot be read: {error}.") from None
         if isinstance(found, dict):
@@ -295,15 +295,15 @@ class Registry:
         names = {entry.key.removeprefix(f"{top}/") for entry in self.store.entries(top)}
         return found + [f"{name} of version {version} was not published." for name in sorted(names - {MARKER, *sums})]
 
-    def record(self, run_id: str, verdict: Verdict, reasons: Sequence[Reason], facts: Mapping[str, Any]) -> None:
+    def record(self, run_id: str, verdict: Verdict, reasons: Sequence[Reason], facts: VerdictFacts) -> None:
         """Writes a verdict beside the versions, one file a run; a run done again replaces its own.
 
         The versions that it published before are kept (one may be the champion), and named in the new record.
         """
         key = self._key("decisions", f"{run_id}.json")
         replaced = self._published_by(key) - {facts.get("version")}
-        decision = {
-            schema.KEY: schema.SCHEMA,
+        decision: Decision = {
+            "schema": schema.SCHEMA,
             "run_id": run_id,
             "verdict": str(verdict),
             "reasons": [reason.as_dict() for reason in reasons],
@@ -313,7 +313,7 @@ class Registry:
         }
         self.store.write_json(key, decision)
 
-    def decisions(self) -> list[dict[str, Any]]:
+    def decisions(self) -> list[Decision]:
         """Returns every verdict that can be read, oldest first; the log names the others.
 
         Raises:
@@ -427,10 +427,11 @@ class Registry:
         """Returns the versions that became champion as far as the verdicts tell, oldest first, of those that are whole."""
         whole = set(self.versions())
         told = [
-            decision["version"]
+            version
             for decision in self.decisions()
             if decision["verdict"] == Verdict.PUBLISHED
-            and decision.get("version") in whole
+            and (version := decision.get("version")) is not None
+            and version in whole
             and decision.get("promote", True)
             and all(reason["code"] not in OVERTAKEN for reason in decision.get("reasons", ()))
         ]

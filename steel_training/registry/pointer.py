@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steel_training.storage import schema
+from steel_training.storage.json_types import Json
 
 REMEMBERED = 100
 
@@ -57,7 +58,7 @@ class Pointer:
         """Returns the record that keeps `versions` from becoming champion."""
         return Pointer(self.version, at, self.history, tuple(sorted(versions)))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Returns the record as it is stored."""
         return {
             schema.KEY: schema.SCHEMA,

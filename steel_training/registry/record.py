@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from steel_training.errors import SteelTrainingError
+from steel_training.registry.stored import Decision
 from steel_training.storage.schema import readable
 
 _SAID: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
@@ -48,18 +48,19 @@ class Verdicts:
         missing: how many are still being read; 0 where no time was set.
     """
 
-    found: list[dict[str, Any]]
+    found: list[Decision]
     unreadable: list[Unreadable]
     missing: int = 0
 
 
-def checked(record: Any) -> dict[str, Any]:
+def checked(record: Any) -> Decision:
     """Returns a verdict's record that has what is needed to show it.
 
     Raises:
         RecordRefused: it has not.
         WrittenByNewer: a later version of this program wrote it.
     """
+    decision: Decision = record  # as far as the checks below find no fault
     if not isinstance(record, dict):
         raise RecordRefused(f"it holds a {type(record).__name__}; expected an object")
     readable(record, "It")
@@ -70,9 +71,9 @@ def checked(record: Any) -> dict[str, Any]:
         raise RecordRefused("its reasons are no list of objects with a code")
     if not isinstance(record.get("version"), str | None):
         raise RecordRefused(f"its version is {record['version']!r:.80}; expected text, or null")
-    return record
+    return decision
 
 
-def by_time(record: Mapping[str, Any]) -> tuple[str, str]:
+def by_time(record: Decision) -> tuple[str, str]:
     """Returns what verdicts are sorted by: when they fell, then the run."""
     return record["decided_at"], record["run_id"]

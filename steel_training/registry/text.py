@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 from steel_training.registry.record import Unreadable
+from steel_training.registry.stored import Decision, GateRecord, StoredEstimate
 
 SHOWN = {"recall": "recall", "precision": "precision", "f2": "F2", "auc": "AUC"}
 _NONE = "–"
 
 
 def listing(
-    decisions: Sequence[Mapping[str, Any]],
+    decisions: Sequence[Decision],
     versions: Sequence[str],
     champion: str | None,
     *,
@@ -61,7 +61,7 @@ def listing(
     return f"{told}\nchampion: {f'unknown. {problem}' if problem else champion or 'none yet'}"
 
 
-def summary(version: str, known: Mapping[str, Any], champion: str | None) -> str:
+def summary(version: str, known: GateRecord, champion: str | None) -> str:
     """Returns what `gate.json` says of a version, in a few lines."""
     metrics = known.get("metrics", {})
     rows = [("metric", "test", "bound")]
@@ -80,8 +80,8 @@ def summary(version: str, known: Mapping[str, Any], champion: str | None) -> str
         lines.append(
             f"             {counts['fn']} of {counts['tp'] + counts['fn']} defects missed, {counts['fp']} false alarms"
         )
-    if known.get("threshold"):
-        lines.append(f"threshold    {_figure(known['threshold'].get('value'))}")
+    if threshold := known.get("threshold"):
+        lines.append(f"threshold    {_figure(threshold.get('value'))}")
     if metrics:
         lines += ["", _aligned(rows)]
     for reason in known.get("reasons", ()):
@@ -91,14 +91,14 @@ def summary(version: str, known: Mapping[str, Any], champion: str | None) -> str
     return "\n".join(lines)
 
 
-def comparison(a: str, first: Mapping[str, Any], b: str, second: Mapping[str, Any]) -> str:
+def comparison(a: str, first: GateRecord, b: str, second: GateRecord) -> str:
     """Returns two versions' figures side by side, what each was judged on, and a warning where that differs."""
     told = _aligned([("", a, b, "difference"), *compared(first, second)])
     warning = incomparable(first, second)
     return f"{told}\nWarning: {warning}" if warning else told
 
 
-def compared(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+def compared(first: GateRecord, second: GateRecord) -> list[tuple[str, str, str, str]]:
     """Returns rows of name, first, second and difference: the figures, then what they were measured with."""
     rows = []
     ours, theirs = first.get("metrics", {}), second.get("metrics", {})
@@ -112,7 +112,7 @@ def compared(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[
     return rows
 
 
-def incomparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | None:
+def incomparable(first: GateRecord, second: GateRecord) -> str | None:
     """Returns why the figures of two versions may not compare; `None` where both were judged on the same patches."""
     if not first.get("test_part") or not second.get("test_part"):
         return "it is not recorded whether both were judged on the same test patches; the figures may not compare."
@@ -124,7 +124,7 @@ def incomparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> str | N
     return None
 
 
-_SIDES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+_SIDES: dict[str, Callable[[GateRecord], str]] = {
     "threshold": lambda known: _figure((known.get("threshold") or {}).get("value")),
     "dataset": lambda known: str(known.get("dataset", _NONE)),
     "fingerprint": lambda known: str(known.get("fingerprint", _NONE))[:16],
@@ -136,7 +136,7 @@ _SIDES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def _facts(known: Mapping[str, Any]) -> Iterator[str]:
+def _facts(known: GateRecord) -> Iterator[str]:
     machine, packages = known.get("machine") or {}, known.get("packages") or {}
     made = [
         *(f"{name} {packages[name]}" for name in ("tensorflow", "keras") if name in packages),
@@ -161,20 +161,20 @@ def _facts(known: Mapping[str, Any]) -> Iterator[str]:
             yield f"{title:<12} {value}"
 
 
-def _dataset(decision: Mapping[str, Any]) -> str:
+def _dataset(decision: Decision) -> str:
     dated = decision.get("dataset_version")
     return str(dated or str(decision.get("dataset") or _NONE).rstrip("/").rsplit("/", 1)[-1])
 
 
-def _value(metrics: Mapping[str, Any], name: str) -> float | None:
+def _value(metrics: Mapping[str, StoredEstimate | None], name: str) -> float | None:
     return _of(metrics, name, "value")
 
 
-def _bound(metrics: Mapping[str, Any], name: str) -> float | None:
+def _bound(metrics: Mapping[str, StoredEstimate | None], name: str) -> float | None:
     return _of(metrics, name, "bound")
 
 
-def _of(metrics: Mapping[str, Any], name: str, part: str) -> float | None:
+def _of(metrics: Mapping[str, StoredEstimate | None], name: str, part: str) -> float | None:
     estimate = metrics.get(name)
     found = estimate.get(part) if isinstance(estimate, Mapping) else None
     return found if isinstance(found, int | float) else None

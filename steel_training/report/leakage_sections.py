@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steel_training.leakage.evidence_images import FOLDER, Shown, read_pair_images
+from steel_training.leakage.probe import StoredProbe
 from steel_training.report.blocks import (
     Block,
     Code,
@@ -65,7 +66,7 @@ def probes(outputs: Mapping[str, Any], pairs: Evidence = (), explained: Collecti
     return [Section("probes", "Baseline check", blocks)]
 
 
-def raised(found: Sequence[Mapping[str, Any]], pairs: Evidence, explained: Collection[str] = ()) -> list[Block]:
+def raised(found: Sequence[StoredProbe], pairs: Evidence, explained: Collection[str] = ()) -> list[Block]:
     """Every alarm and warning, most urgent first, with its evidence and the command that fixes it.
 
     Args:
@@ -95,7 +96,7 @@ def raised(found: Sequence[Mapping[str, Any]], pairs: Evidence, explained: Colle
     return blocks
 
 
-def add_to_data_docs(site: Path, found: Sequence[Mapping[str, Any]], folder: Path) -> str:
+def add_to_data_docs(site: Path, found: Sequence[StoredProbe], folder: Path) -> str:
     """Adds a page with the alarms and their evidence to Data Docs, and a link to it on the index page.
 
     Args:
@@ -127,16 +128,16 @@ def _side_by_side(folder: Path, shown: Shown) -> SideBySide:
     return SideBySide(shown.how, halves)
 
 
-def _blocks(probe: Mapping[str, Any]) -> bool:
+def _blocks(probe: StoredProbe) -> bool:
     return not probe["passed"] and probe.get("decisive", True) and not probe.get("allowed")
 
 
-def _figure(value: Any) -> str:
+def _figure(value: object) -> str:
     """Formats whole numbers without decimals, others with four."""
     return f"{value:,.0f}" if is_number(value) and float(value).is_integer() else number(value, 4)
 
 
-def _urgency(probe: Mapping[str, Any]) -> int:
+def _urgency(probe: StoredProbe) -> int:
     if probe["passed"]:
         return 3
     if not probe.get("judged", True):
@@ -144,7 +145,7 @@ def _urgency(probe: Mapping[str, Any]) -> int:
     return 0 if probe.get("decisive", True) else 1
 
 
-def _state(probe: Mapping[str, Any]) -> str:
+def _state(probe: StoredProbe) -> str:
     if probe["passed"]:
         return "✓ passed"
     if probe.get("allowed"):

@@ -9,6 +9,7 @@ from typing import Any
 from steel_training.report.terminal import summary
 from steel_training.runs.result import REPORT, StageResult
 from steel_training.runs.run import Run
+from steel_training.storage.json_types import Json
 from steel_training.verdict import Reason, Verdict
 
 
@@ -51,7 +52,7 @@ class Conclusion:
             self.evidence,
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Returns the JSON object that `run` ends with."""
         return {
             "verdict": str(self.verdict),

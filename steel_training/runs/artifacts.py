@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ from steel_training.data.patches import PatchSet
 from steel_training.data.splits import SPLITS
 from steel_training.runs.result import digest_of
 from steel_training.runs.run import Run
+from steel_training.storage.json_types import Json
 from steel_training.training.unfinished import Unfinished
 
 PATCHES, PROFILE, SCORES = "patches.parquet", "profile.parquet", "scores.parquet"
@@ -22,7 +22,7 @@ UNFINISHED = "unfinished"
 """A folder a stage, while it trains (see `resumption`)."""
 
 
-def unfinished_of(run: Run, stage: str, inputs: Mapping[str, Any]) -> Unfinished:
+def unfinished_of(run: Run, stage: str, inputs: Mapping[str, Json]) -> Unfinished:
     """Returns where the training of a stage is kept until the stage is done; made from the same inputs, it goes on."""
     return Unfinished(run.store, run.key(UNFINISHED, stage), digest_of(stage, inputs))
 

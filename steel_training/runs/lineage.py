@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-from steel_training.bundle.card import model_card
+from steel_training.bundle.card import CardContent, model_card
 from steel_training.bundle.layout import CARD, GATE
 from steel_training.leakage.overriding import allowed_reasons
+from steel_training.registry.stored import VerdictFacts
 from steel_training.runs import reproduction
 from steel_training.runs.artifacts import PROFILE, table_of
 from steel_training.runs.outputs import CheckedBaseline, Decided, Trained
@@ -17,7 +17,7 @@ from steel_training.runs.run import Run
 from steel_training.storage import schema
 
 
-def facts(run: Run, version: str | None) -> dict[str, Any]:
+def facts(run: Run, version: str | None) -> VerdictFacts:
     """Returns what every verdict is recorded with: data, configuration, code, metrics, report."""
     resolved, config = run.resolved, run.config
     evaluated, answered = run.find_result("evaluate"), run.find_result("approve_release")
@@ -54,13 +54,13 @@ def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
     """Writes `gate.json` and the model card into a bundle that is about to be published."""
     judged, resolved = run.result("evaluate").outputs, run.resolved
     trained = run.outputs("fine_tune", Trained.from_dict)
-    content = {
-        schema.KEY: schema.SCHEMA,
+    content: CardContent = {
+        "schema": schema.SCHEMA,
         **facts(run, run.version),
         "run_id": run.run_id,
         "judged_at": decided.finished_at,
         "split_seed": run.config.data.seed,
-        "parts": resolved.to_dict()["parts"],
+        "parts": {split: dict(sizes) for split, sizes in resolved.parts.items()},
         "test_part": reproduction.part_hash(table_of(run, "profile_patches", PROFILE)),
         "reasons": [reason.as_dict() for reason in decided.reasons],
         "threshold": judged["threshold"],

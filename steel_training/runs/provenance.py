@@ -8,7 +8,6 @@ import platform
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "pillow", "great-expectations", "boto3")
 
@@ -37,7 +36,7 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, int | str]:
     """The machine that this process runs on: sums in another order, on other cores, differ in their last digits."""
     return {
         "cores": len(os.sched_getaffinity(0)),

@@ -12,12 +12,13 @@ import pandas as pd
 
 from steel_training.config import Config, as_yaml, settings
 from steel_training.data.splits import TEST
+from steel_training.storage.json_types import Json
 
 NEW_STORE = "NEW_STORE"
 """Stands in the command for a store that is still empty: where the version is, the run would end as `unchanged`."""
 
 
-def command(dataset: str, config: Config, weights: Mapping[str, Any]) -> list[str]:
+def command(dataset: str, config: Config, weights: Mapping[str, object]) -> list[str]:
     """Returns the command that makes a model again, as words; with the code and the packages that the lineage names.
 
     Args:
@@ -52,7 +53,7 @@ def part_hash(profile: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
-def _differing(config: Config, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _differing(config: Config, weights: Mapping[str, object]) -> Iterator[tuple[str, Json]]:
     ours, defaults = config.model_dump(mode="json"), Config().model_dump(mode="json")
     for key, _ in settings():
         if key.startswith("publish."):

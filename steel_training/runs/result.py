@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from steel_training.storage import schema
+from steel_training.storage.json_types import Json
 from steel_training.verdict import Reason, Verdict
 
 RESULT = "result.json"
@@ -88,7 +89,7 @@ class StageResult:
         """The verdict that the run ends with here; `None` where it goes on."""
         return verdict_of(self.status, self.outputs)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Returns the content of `result.json`."""
         return {
             schema.KEY: schema.SCHEMA,
@@ -149,7 +150,7 @@ def _hashed(text: str) -> str:
     return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def digest_of(stage: str, inputs: Mapping[str, Any]) -> str:
+def digest_of(stage: str, inputs: Mapping[str, Json]) -> str:
     """Hashes a stage's name and inputs (JSON values): what a result, or a part of one, is known by."""
     return hashlib.sha256(json.dumps([stage, inputs], sort_keys=True).encode()).hexdigest()
 

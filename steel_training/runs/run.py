@@ -32,6 +32,7 @@ from steel_training.runs.result import (
     digest_of,
 )
 from steel_training.storage import ObjectNotFound, Storage, open_dataset
+from steel_training.storage.json_types import Json
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ class Run:
         """
         return read(self.result(stage).outputs)
 
-    def after(self, stage: str) -> dict[str, Any]:
+    def after(self, stage: str) -> dict[str, str]:
         """Returns what a stage's inputs are when it builds on another one: that stage's result.
 
         Raises:
@@ -171,7 +172,7 @@ class Run:
     def perform(
         self,
         stage: str,
-        inputs: Mapping[str, Any],
+        inputs: Mapping[str, Json],
         work: Callable[[Path], StageResult],
     ) -> StageResult:
         """Does a stage's work, or returns its result where the same inputs gave one already.
@@ -207,7 +208,7 @@ class Run:
             self.store.put_folder(Path(scratch), self.key(stage), last=RESULT)
         return result
 
-    def find_done(self, stage: str, inputs: Mapping[str, Any]) -> StageResult | None:
+    def find_done(self, stage: str, inputs: Mapping[str, Json]) -> StageResult | None:
         """Returns the stage's result where it was made from the same inputs, or `None`."""
         found = self.find_result(stage)
         return found if found is not None and found.inputs == digest_of(stage, inputs) else None

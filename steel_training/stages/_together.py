@@ -5,16 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from steel_training.runs.result import StageResult
 from steel_training.runs.run import Run
+from steel_training.storage.json_types import Json
 from steel_training.training import cluster
 from steel_training.training.strategy import explained
 
 
 def perform_together(
-    run: Run, stage: str, inputs: Mapping[str, Any], work: Callable[[Path], StageResult]
+    run: Run, stage: str, inputs: Mapping[str, Json], work: Callable[[Path], StageResult]
 ) -> StageResult:
     """Does a stage's work on every worker; the chief commits, and the others return its result. Alone, it is `run.perform`.
 

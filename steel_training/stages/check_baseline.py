@@ -6,7 +6,6 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -22,6 +21,7 @@ from steel_training.runs.result import StageResult, Status
 from steel_training.runs.run import Run
 from steel_training.stages._ending import may_end
 from steel_training.stages._evidence import leave_evidence, reader_of
+from steel_training.storage.json_types import Json
 from steel_training.training.model_trainer import BaselineCNN, ModelTrainer
 from steel_training.training.scoring import score
 from steel_training.training.unfinished import Unfinished
@@ -44,8 +44,8 @@ def check_baseline(run: Run) -> StageResult:
         pixels = reader_of(storage, profile)
         found = with_fixes(baseline_check.probe_dataset(profile, list(anchors), pixels), storage.uri)
         probes = override(found, config.baseline.allow)
-        metrics: Mapping[str, Any] = {}
-        training: Mapping[str, Any] = {}
+        metrics: Mapping[str, Json] = {}
+        training: Mapping[str, Json] = {}
         if not any(probe.blocks for probe in probes):
             tried, metrics, training = _try_network(run, config, profile, folder, probes, unfinished)
             probes += override(tried, config.baseline.allow)
@@ -65,7 +65,7 @@ def check_baseline(run: Run) -> StageResult:
 
 def _try_network(
     run: Run, config: Config, profile: pd.DataFrame, folder: Path, probes: Sequence[Probe], unfinished: Unfinished
-) -> tuple[list[Probe], Mapping[str, Any], Mapping[str, Any]]:
+) -> tuple[list[Probe], Mapping[str, Json], Mapping[str, Json]]:
     """Trains the baseline CNN; returns what its training and its scores show, its metrics on validation, and its history."""
     parts = patch_sets(run)
     # The trainer sets the seed, and the network's first weights are to come from it.

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import pandas as pd
@@ -118,7 +117,7 @@ def _refusal(run: Run, code: str, message: str, champion: str | None) -> StageRe
 
 def _champion_on(
     run: Run, version: str | None, test: PatchSet, compared: Callable[[ScoredModel], Comparison]
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     if version is None:
         return None
     with run.registry.bundle(version) as (_, folder):

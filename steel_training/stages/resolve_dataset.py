@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,11 +15,13 @@ from steel_training.data.columns import slice_columns
 from steel_training.data.dataset import find_dataset, fingerprint, groups_of
 from steel_training.data.splits import SPLITS, CannotSplit, assign_splits
 from steel_training.registry import Registry
+from steel_training.registry.stored import Decision
 from steel_training.runs import provenance
 from steel_training.runs.artifacts import PATCHES
 from steel_training.runs.resolved import ResolvedDataset
 from steel_training.runs.result import StageResult, Status
 from steel_training.runs.run import Run
+from steel_training.storage.json_types import Json
 from steel_training.storage.roots import require_below_roots
 from steel_training.training.weights_source import WORDS, check_weights
 from steel_training.verdict import OVERTAKEN, Reason
@@ -47,11 +48,12 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
     check_weights(request.config.model.weights, request.config.model.backbone)
     dataset = find_dataset(request.dataset, as_of=request.as_of)
     slice_columns(dataset.manifest, request.config.slices.columns)  # a misspelt one is told now, not after hours
-    identity = {
+    content, code = fingerprint(dataset), provenance.code_revision()
+    identity: dict[str, Json] = {
         "dataset": dataset.uri,
-        "fingerprint": fingerprint(dataset),
+        "fingerprint": content,
         "config": request.config.model_dump(mode="json"),
-        "code": provenance.code_revision(),
+        "code": code,
     }
 
     def work(folder: Path) -> StageResult:
@@ -72,9 +74,9 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
         resolved = ResolvedDataset(
             dataset=dataset.uri,
             version=dataset.version,
-            fingerprint=identity["fingerprint"],
+            fingerprint=content,
             config=config,
-            code=identity["code"],
+            code=code,
             patches=len(patches),
             groups=int(patches["group"].nunique()),
             parts=_parts(patches) if problem is None else {},
@@ -95,7 +97,7 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
     return run.perform("resolve_dataset", identity, work)
 
 
-def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+def _same_as_last(run: Run, config: Config, identity: Mapping[str, Json]) -> Decision | None:
     """Returns the last verdict, where it was made from the same data, configuration and code.
 
     A backfilled run leaves the champion alone: to a run that may move it, its verdict is none. The other way round, a
@@ -111,7 +113,7 @@ def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict
     return same[-1] if same else None
 
 
-def _parts(patches: pd.DataFrame) -> dict[str, Any]:
+def _parts(patches: pd.DataFrame) -> dict[str, dict[str, int]]:
     labels = pd.to_numeric(patches["label"], errors="coerce")
     return {
         part: {

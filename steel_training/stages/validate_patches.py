@@ -22,7 +22,7 @@ def validate_patches(run: Run) -> StageResult:
         outcome = validate(
             profile, run.config.validation, folder=folder, split_problem=run.resolved.split_problem, drift=drift
         )
-        outputs = {**outcome.as_dict(), "drift": drift.as_dict()}
+        outputs: dict[str, object] = {**outcome.as_dict(), "drift": drift.as_dict()}
         reasons = outcome.reasons
         storage = run.dataset
         torn = torn_apart(outcome, profile, storage.uri)

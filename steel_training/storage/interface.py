@@ -6,13 +6,14 @@ import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from steel_training.errors import SteelTrainingError, UsageError
+from steel_training.storage.json_types import Json
 
 # A NUL ends a path; a new line in a name would write lines of its own into logs.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -178,7 +179,9 @@ class Storage(ABC):
         """Returns the object parsed as JSON."""
         return json.loads(self.read(key))
 
-    def write_json(self, key: str, value: Any, *, if_absent: bool = False, if_match: str | None = None) -> str:
+    def write_json(
+        self, key: str, value: Json | Mapping[str, object], *, if_absent: bool = False, if_match: str | None = None
+    ) -> str:
         """Writes a value as JSON. NaN and infinities are refused: a reader in another language could not parse them."""
         text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
         return self.write(key, text.encode(), if_absent=if_absent, if_match=if_match)

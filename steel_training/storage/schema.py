@@ -7,7 +7,6 @@ before would misread; what is only added does not change it. Records without one
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from steel_training.errors import SteelTrainingError
 
@@ -19,7 +18,7 @@ class WrittenByNewer(SteelTrainingError):
     """A record was written by a later version of this program, which may mean other things by it."""
 
 
-def readable(record: Mapping[str, Any], where: str) -> None:
+def readable(record: Mapping[str, object], where: str) -> None:
     """Refuses a record of a later version.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -112,7 +111,7 @@ def _named(rule: Rule, finding: Finding) -> str:
     return (", ".join(shown) or "none") + (f" and {rest:,} more" if rest else "")
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     text = str(value)

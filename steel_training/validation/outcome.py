@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from steel_training.storage.json_types import Json
 from steel_training.validation.rules import CRITICAL, Severity
 from steel_training.verdict import Reason
 
@@ -67,7 +67,7 @@ class ValidationOutcome:
             if outcome.success is False and not outcome.blocks
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Returns the outputs of the stage, as JSON values."""
         return {
             "success": self.success,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from steel_training.config import ValidationConfig
 from steel_training.data.columns import REQUIRED_COLUMNS
@@ -49,7 +49,7 @@ class Rule:
     title: str
     severity: Severity
     kind: str
-    arguments: Callable[[Facts, ValidationConfig], Mapping[str, Any]]
+    arguments: Callable[[Facts, ValidationConfig], Mapping[str, object]]
     expected: str
     message: str
     observed: str = "{count:,} of {facts.patches:,} unexpected"
@@ -62,7 +62,9 @@ class Rule:
     shows_values: bool = True
 
 
-def _brightness(mostly: Callable[[ValidationConfig], float]) -> Callable[[Facts, ValidationConfig], Mapping[str, Any]]:
+def _brightness(
+    mostly: Callable[[ValidationConfig], float],
+) -> Callable[[Facts, ValidationConfig], Mapping[str, object]]:
     return lambda _, limit: {
         "column": "brightness",
         "min_value": limit.min_brightness,
@@ -71,7 +73,7 @@ def _brightness(mostly: Callable[[ValidationConfig], float]) -> Callable[[Facts,
     }
 
 
-def _contrast(mostly: Callable[[ValidationConfig], float]) -> Callable[[Facts, ValidationConfig], Mapping[str, Any]]:
+def _contrast(mostly: Callable[[ValidationConfig], float]) -> Callable[[Facts, ValidationConfig], Mapping[str, object]]:
     return lambda _, limit: {"column": "contrast", "min_value": limit.min_contrast, "mostly": mostly(limit)}
 
 

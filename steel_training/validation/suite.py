@@ -15,6 +15,8 @@ from typing import Any
 import great_expectations as gx
 import great_expectations.expectations as expectations
 import pandas as pd
+from great_expectations.core import ExpectationSuiteValidationResult
+from great_expectations.data_context import FileDataContext
 from great_expectations.data_context.types.base import ProgressBarsConfig
 
 from steel_training.config import ValidationConfig
@@ -55,14 +57,14 @@ class Finding:
     count: int
     share: float
     rows: tuple[str, ...]
-    values: tuple[Any, ...]
+    values: tuple[object, ...]
     missing: tuple[str, ...]
 
 
 class Session:
     """A Great Expectations project in a scratch folder, with the tables as its data. Use `open_session`."""
 
-    def __init__(self, context: Any, tables: Tables, limits: ValidationConfig) -> None:
+    def __init__(self, context: FileDataContext, tables: Tables, limits: ValidationConfig) -> None:
         self._context = context
         self._tables = tables
         self._limits = limits
@@ -100,7 +102,7 @@ class Session:
         self._context.build_data_docs()
         return findings
 
-    def _suite(self, name: str, rules: Sequence[Rule]) -> Any:
+    def _suite(self, name: str, rules: Sequence[Rule]) -> gx.ExpectationSuite:
         return gx.ExpectationSuite(
             name=name,
             expectations=[
@@ -158,7 +160,7 @@ def _escaped(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _unescaped(value: Any) -> Any:
+def _unescaped(value: object) -> object:
     return unescape(value) if isinstance(value, str) else value
 
 
@@ -167,7 +169,7 @@ def _by_table(rules: Sequence[Rule]) -> dict[str, list[Rule]]:
     return {name: chosen for name, chosen in by_table.items() if chosen}
 
 
-def _findings(validation: Any, rules: Sequence[Rule]) -> dict[Rule, Finding]:
+def _findings(validation: ExpectationSuiteValidationResult, rules: Sequence[Rule]) -> dict[Rule, Finding]:
     findings = {}
     for result in validation.results:
         config = result.expectation_config
