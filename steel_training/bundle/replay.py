@@ -14,11 +14,11 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
-if TYPE_CHECKING:
-    import numpy as np
-    import tensorflow as tf
+import numpy as np
+import tensorflow as tf
+from PIL import Image
 
 WARM_UP, CALLS, BATCH, BATCHES = 5, 40, 32, 4
 
@@ -60,9 +60,6 @@ class Measured(Differences):
 
 def main(folder: Path) -> Measured:
     """Returns the measurements of `verify_bundle`."""
-    import numpy as np
-    import tensorflow as tf
-
     serve = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     expected = json.loads((folder / "golden" / "scores.json").read_text(encoding="utf-8"))
     settings = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
@@ -132,8 +129,6 @@ def peak_memory() -> float:
 
 def of_image(serve: Callable[..., dict[str, tf.Tensor]], data: bytes) -> str:
     """Returns how the SavedModel handles a file: `refused`, `scored`, or `not finite`."""
-    import tensorflow as tf
-
     try:
         score = float(serve(image_bytes=tf.constant([data]))["score"].numpy()[0])
     except tf.errors.InvalidArgumentError:
@@ -143,10 +138,6 @@ def of_image(serve: Callable[..., dict[str, tf.Tensor]], data: bytes) -> str:
 
 def of_lite(path: Path, files: list[bytes], size: int, wanted: np.ndarray, threshold: float) -> LiteMeasured:
     """Scores the golden samples with a LiteRT file; images are decoded as a caller would."""
-    import numpy as np
-    import tensorflow as tf
-    from PIL import Image
-
     interpreter = tf.lite.Interpreter(model_path=str(path), num_threads=2)
     interpreter.allocate_tensors()
     taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]

@@ -41,7 +41,7 @@ class VerdictFacts(TypedDict, total=False):
     code: str
     promote: bool
     allowed: Sequence[Mapping[str, str]]
-    approval: Mapping[str, object] | None
+    approval: Mapping[str, str | bool | None] | None
     metrics: Mapping[str, StoredEstimate | None]
     targets: Mapping[str, float | None]
     evidence: str
@@ -113,9 +113,9 @@ class GateRecord(VerdictFacts, total=False):
     reasons: Sequence[Mapping[str, str]]
     threshold: StoredThreshold | None
     counts: StoredCounts | None
-    weights: Mapping[str, object] | None
+    weights: Mapping[str, str | bool] | None
     config: Mapping[str, Mapping[str, Any]]
     packages: Mapping[str, str] | None
-    machine: Mapping[str, object] | None
+    machine: Mapping[str, str | int] | None
     reproduce: str | None
     parent_champion: str | None

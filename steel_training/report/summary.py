@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from steel_training.report.terminal import summary
 from steel_training.runs.result import REPORT, StageResult
@@ -34,10 +33,10 @@ class Conclusion:
     run_id: str
     version: str | None
     report: str
-    metrics: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, float | None]]
     targets: Mapping[str, float | None]
     evidence: str
-    weights: Mapping[str, Any] | None
+    weights: Mapping[str, str | bool] | None
 
     def as_text(self) -> str:
         """Returns the summary for the terminal."""

@@ -12,11 +12,11 @@ from steel_training.verdict import Reason, Verdict
 def summary(
     verdict: Verdict,
     reasons: Sequence[Reason],
-    metrics: Mapping[str, Mapping[str, object]],
+    metrics: Mapping[str, Mapping[str, float | None]],
     targets: Mapping[str, float | None],
     report: str,
     version: str | None,
-    weights: Mapping[str, object] | None = None,
+    weights: Mapping[str, str | bool] | None = None,
     evidence: str = "point",
 ) -> str:
     """Returns a few lines: verdict, metrics against targets, reasons, and the address of the report.

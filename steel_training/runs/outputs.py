@@ -61,7 +61,7 @@ class Trained:
 
     weights: LoadedWeights
     training: Mapping[str, Json] = field(default_factory=dict)
-    machine: Mapping[str, Json] | None = None
+    machine: Mapping[str, str | int] | None = None
 
     def to_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""

@@ -18,7 +18,7 @@ NEW_STORE = "NEW_STORE"
 """Stands in the command for a store that is still empty: where the version is, the run would end as `unchanged`."""
 
 
-def command(dataset: str, config: Config, weights: Mapping[str, object]) -> list[str]:
+def command(dataset: str, config: Config, weights: Mapping[str, str | bool]) -> list[str]:
     """Returns the command that makes a model again, as words; with the code and the packages that the lineage names.
 
     Args:
@@ -53,7 +53,7 @@ def part_hash(profile: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
-def _differing(config: Config, weights: Mapping[str, object]) -> Iterator[tuple[str, Json]]:
+def _differing(config: Config, weights: Mapping[str, str | bool]) -> Iterator[tuple[str, Json]]:
     ours, defaults = config.model_dump(mode="json"), Config().model_dump(mode="json")
     for key, _ in settings():
         if key.startswith("publish."):
