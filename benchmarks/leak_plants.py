@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 from steel_training.data.matching.symmetries import oriented
 from steel_training.data.splits import assign_splits
-from steel_training.ingest.overlap_groups import join_photographs
+from steel_training.ingest.overlap_groups import group_overlapping_images
 from steel_training.ingest.synthetic.sample import photograph_coil
 from steel_training.ingest.tiling import CutRule, cut
 
@@ -78,7 +78,7 @@ class Photographs:
     @classmethod
     def read(cls, images: Path, masks: Path) -> Photographs:
         """Reads two folders of files of the same names, and joins what shows the same steel (`ingest groups`)."""
-        table = join_photographs(str(images))
+        table = group_overlapping_images(str(images))
         pictures = {path.stem: np.asarray(Image.open(path).convert("L")) for path in sorted(images.iterdir())}
         marked = {path.stem: np.asarray(Image.open(path)) for path in masks.iterdir()}
         marked = {name: mask if mask.ndim == 2 else mask[..., 0] for name, mask in marked.items()}

@@ -16,10 +16,10 @@ _THREADS = 16
 
 
 class Decisions:
-    """The verdicts of one registry, for a process that is asked for them again and again.
+    """The verdicts of one registry, for a process that reads them repeatedly.
 
-    One listing tells which records there are and the tags of their content; those whose tag is new are read, in parallel,
-    those written last first. So what is returned is what the store held when it was listed.
+    One listing returns the records and the tags of their content; those with a new tag are read, in parallel,
+    newest first. So the result is what the store held when it was listed.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -32,7 +32,7 @@ class Decisions:
         """Returns every verdict.
 
         Args:
-            within: seconds after which what has been read so far is returned; the rest is read on, for the next caller.
+            within: seconds after which the records read so far are returned; the rest is read in the background for the next caller.
 
         Raises:
             StorageError: the store cannot be reached.
@@ -57,7 +57,7 @@ class Decisions:
         return Verdicts(found, [result for result in results if isinstance(result, Unreadable)], len(missing))
 
     def _forget(self, failed: Collection[Future[Any]]) -> None:
-        """Lets the next caller read again what could not be reached."""
+        """Drops failed reads, so that the next caller tries them again."""
         with self._lock:
             gone = {
                 key for key, (_, future) in self._known.items() if future in failed and future.exception() is not None
@@ -65,7 +65,7 @@ class Decisions:
             self._known = {key: known for key, known in self._known.items() if key not in gone}
 
     def _fetch(self, entry: Entry) -> dict[str, Any] | Unreadable | None:
-        """Returns a record, or what is wrong with it; `None` where it is gone since the listing."""
+        """Returns a record, or what is wrong with it; `None` where it was removed since the listing."""
         try:
             return checked(self._registry.store.read_json(entry.key))
         except ObjectNotFound:

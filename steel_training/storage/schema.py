@@ -1,7 +1,7 @@
-"""The version of what is written into a store, so that a later program knows an earlier record, and an earlier one refuses a later.
+"""Schema version of stored records, so that a later program reads earlier records, and an earlier one refuses later records.
 
-A stage's result, a verdict, the champion pointer and a version's `gate.json` carry it. It grows when a record is written that the programs
-before would misread; what is only added does not change it. Records without one are older than the number.
+A stage's result, a verdict, the champion pointer and a version's `gate.json` carry it. It is raised when earlier programs would misread a
+new record; added fields do not change it. Records without one are older than the number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ KEY = "schema"
 
 
 class WrittenByNewer(SteelTrainingError):
-    """A record was written by a later version of this program, which may mean other things by it."""
+    """A record was written by a later version of this program, whose format may differ."""
 
 
 def readable(record: Mapping[str, Any], where: str) -> None:
@@ -27,7 +27,7 @@ def readable(record: Mapping[str, Any], where: str) -> None:
         where: what it is, for the message.
 
     Raises:
-        WrittenByNewer: its number is above `SCHEMA`, or is none.
+        WrittenByNewer: its number is above `SCHEMA`, or not a number.
     """
     found = record.get(KEY, 0)
     if not isinstance(found, int) or found > SCHEMA:

@@ -20,7 +20,7 @@ import numpy as np
 from steel_training.data import images as pixels_module
 from steel_training.data.images import read_batches
 from steel_training.data.patches import DIGEST, PatchSet, pixel_digest
-from steel_training.storage.scratch import ScratchFull, forget_unused, make_room, scratch_folder, sole_writer
+from steel_training.storage.scratch import ScratchFull, free_space, remove_unused, scratch_folder, sole_writer
 from steel_training.training import preprocessing as augmentations_module
 from steel_training.training.feature_cache.arrays import CachedArray
 from steel_training.training.feature_cache.row_store import RowStore, bytes_of, form_of
@@ -82,7 +82,7 @@ class FeatureCache:
         known = entry / "parts" / patches.identity()
         with sole_writer(entry):
             if not entry.exists():
-                forget_unused(self.folder)
+                remove_unused(self.folder)
             (entry / "parts").mkdir(parents=True, exist_ok=True)
             # To the nanosecond: the kernel's own clock ticks every few milliseconds, and equal times would evict by name.
             os.utime(entry, ns=(time.time_ns(), time.time_ns()))
@@ -176,7 +176,7 @@ class _Filling:
                     self._stored(output)[lacking] for output in self.compute(augment(pixels, row_store.folder.name))
                 ]
                 if not self.has_space:
-                    self._make_room(remaining * len(self.row_stores) * bytes_of(form_of(outputs)))
+                    self._free_space(remaining * len(self.row_stores) * bytes_of(form_of(outputs)))
                 row_store.append([some[at] for at in lacking], outputs)
             self.computed += len(some)
             if self.computed % _COMMITTED_EVERY == 0:
@@ -186,8 +186,8 @@ class _Filling:
     def _stored(self, output: Any) -> np.ndarray:
         return np.asarray(output).astype("float32" if len(output.shape) == 2 else self.dtype, copy=False)
 
-    def _make_room(self, needed: int) -> None:
-        make_room(self.folder, needed, keeping=self.entry)
+    def _free_space(self, needed: int) -> None:
+        free_space(self.folder, needed, keeping=self.entry)
         self.has_space = True
 
 

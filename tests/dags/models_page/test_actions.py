@@ -137,7 +137,7 @@ def test_a_version_that_is_damaged_or_gone_is_refused_with_the_reason(registry, 
     store.write(registry.key_of(BB, "model_card.md"), b"tampered")
     answer = promote(admin, BB)
     assert answer.status_code == 409
-    assert "model_card.md of version 20261124-bb is not what was published" in answer.text
+    assert "model_card.md of version 20261124-bb differs from what was published" in answer.text
     assert re.search("refused: .*model_card", logged()[3]["outcome"])
     given = confirmation(admin, f"/steel-training/versions/{CC}")
     store.remove_folder(f"models/steel-defects/versions/{CC}", first="checksums.json")

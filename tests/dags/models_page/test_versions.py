@@ -138,7 +138,7 @@ def test_a_version_that_was_tampered_with_is_not_shown_as_if_it_were_fine(any_st
     any_store.write(key, json.dumps({"metrics": {"recall": {"value": 1.0}}}).encode())
     answer = browser("viewer").get(PAGE)
     assert answer.status_code == 409
-    assert "gate.json of version 20261124-aa is not what was published" in answer.text
+    assert "gate.json of version 20261124-aa differs from what was published" in answer.text
 
 
 ODD = [None, [], {}, "x", 5, -1, 1e308, [5], [{}], {"a": []}, {"value": "x"}, True]

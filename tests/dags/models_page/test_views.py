@@ -93,7 +93,7 @@ def test_two_versions_stand_side_by_side_with_a_warning_where_their_test_parts_d
     same = Markup(viewer.get("/steel-training/compare?a=20261124-aa&b=20261124-bb").text)
     assert "+0.0200" in same.text
     assert "Warning" not in same.text
-    assert "the test parts differ" in viewer.get("/steel-training/compare?a=20261124-aa&b=20261124-cc").text
+    assert "the test splits differ" in viewer.get("/steel-training/compare?a=20261124-aa&b=20261124-cc").text
     assert viewer.get("/steel-training/compare?a=20261124-aa&b=gone").status_code == 404
 
 

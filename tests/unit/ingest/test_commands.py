@@ -75,7 +75,7 @@ def test_an_ingest_ends_with_a_table_and_takes_values(tmp_path, save, steel, cap
         "with defects 1",
         "patches, defective 1 value 0: 1",
         "leaves out",
-        "photographs not covered 1 up to 14.7% (a)",
+        "images not fully covered 1 up to 14.7% (a)",
     ):
         assert line in told
     assert run([*words, "--ignore-values", "white"]) == 2

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steel_training.ingest.tiling import IGNORED, CutRule, CutRuleInvalid, PhotographTooSmall, SizesDiffer, cut
+from steel_training.ingest.tiling import IGNORED, CutRule, CutRuleInvalid, SizesDiffer, SourceImageTooSmall, cut
 
 
 def marked(pixels: int, value: int = 1) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_every_label_agrees_with_its_mask_and_no_patch_leaves_the_photograph(
     rule = CutRule(patch=patch, stride=stride, clean_max=0.02, defective_min=0.1, cover_edges=False)
     mask = (np.random.default_rng(seed).random((height, width)) < 0.06).astype(np.uint8)
     if min(height, width) < patch:
-        with pytest.raises(PhotographTooSmall):
+        with pytest.raises(SourceImageTooSmall):
             list(cut(mask, mask, rule))
         return
     pieces = list(cut(mask, mask, rule))

@@ -69,7 +69,7 @@ def test_one_that_was_replaced_is_read_again_and_one_that_is_gone_is_gone(regist
         (b"{}", "run_id is None; expected text"),
         (b'{"run_id": "x", "verdict": "rejected", "decided_at": 5}', "decided_at is 5; expected text"),
         (b'{"run_id": "x", "verdict": "rejected", "decided_at": "t", "metrics": []}', "metrics is"),
-        (b'{"run_id": "x", "verdict": "rejected", "decided_at": "t", "reasons": ["x"]}', "no list of objects"),
+        (b'{"run_id": "x", "verdict": "rejected", "decided_at": "t", "reasons": ["x"]}', "not a list of objects"),
     ],
 )
 def test_one_that_is_none_is_named_and_hides_no_other(registry, content, why):

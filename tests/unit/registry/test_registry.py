@@ -63,7 +63,7 @@ def test_the_pointer_moves_only_from_the_champion_that_was_judged_against(regist
         publish(version)
     assert registry.promote("v1", expected=None) is None
     assert registry.promote("v2", expected="v1") == "v1"
-    with pytest.raises(ChampionMoved, match="judged against v1"):
+    with pytest.raises(ChampionMoved, match="compared with v1"):
         registry.promote("v3", expected="v1")
     assert registry.champion()[0] == "v2"
 
@@ -82,7 +82,7 @@ def test_a_rollback_from_another_champion_than_expected_is_refused(registry, pub
     for version in ("v1", "v2", "v3"):
         publish(version)
         registry.promote(version)
-    with pytest.raises(ChampionMoved, match="champion is v3, not v2"):
+    with pytest.raises(ChampionMoved, match="champion is v3, no longer v2"):
         registry.rollback(expected="v2")
     assert registry.rollback(expected="v3") == ("v3", "v2")
 
@@ -164,7 +164,7 @@ def test_verification_names_what_is_missing_changed_and_foreign(registry, publis
     told = " ".join(registry.verify("v1"))
     for name in (
         "gate.json of version v1 is missing",
-        "model.pb of version v1 is not what",
+        "model.pb of version v1 differs from what",
         "planted.so of version v1 was not",
     ):
         assert name in told
@@ -254,7 +254,7 @@ def test_a_model_name_cannot_leave_the_store(name, tmp_path, capsys):
         Registry(open_storage(tmp_path), name)
     for words in (["models", "list"], ["models", "deploy", "--to", "x"], ["predict", "x.png"], ["serve"]):
         assert main([*words, "--store", str(tmp_path / "store"), f"--name={name}"]) == 2
-        assert "is no model name" in capsys.readouterr().err
+        assert "is not a valid model name" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

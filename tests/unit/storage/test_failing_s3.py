@@ -101,7 +101,7 @@ def test_a_lost_answer_is_not_taken_for_another_writer_and_another_writer_not_fo
 
 def test_an_upload_that_always_arrives_changed_leaves_nothing(storage: S3Storage, direct: S3Storage, road: Any) -> None:
     road.choose = lambda method, path: "changed" if method == "PUT" else ""
-    with pytest.raises(StorageError, match=r"arrived changed 5 times .*, and was removed"):
+    with pytest.raises(StorageError, match=r"was corrupted in 5 uploads .*, and was removed"):
         storage.write("model", b"weights")
     with pytest.raises(ObjectNotFound):
         direct.read("model")
@@ -110,14 +110,14 @@ def test_an_upload_that_always_arrives_changed_leaves_nothing(storage: S3Storage
 def test_a_large_file_is_read_back_and_compared(
     storage: S3Storage, direct: S3Storage, road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3_module, "ONE_PIECE", 1000)
+    monkeypatch.setattr(s3_module, "SINGLE_REQUEST", 1000)
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "model").write_bytes(bytes(5000))
     (tmp_path / "bundle" / "last").write_bytes(b"whole")
     storage.put_folder(tmp_path / "bundle", "good", last="last")
     assert direct.read("good/model") == bytes(5000)
     road.choose = lambda method, path: "changed" if method == "PUT" and path.endswith("model") else ""
-    with pytest.raises(StorageError, match=r"bad/model arrived changed, and was removed"):
+    with pytest.raises(StorageError, match=r"bad/model was corrupted in the upload, and was removed"):
         storage.put_folder(tmp_path / "bundle", "bad", last="last")
     assert list(direct.entries("bad")) == []
 
@@ -148,7 +148,7 @@ def test_a_fault_that_stays_is_told_with_what_to_do_and_nothing_is_changed(
 def test_an_answer_that_always_breaks_off_is_told(storage: S3Storage, direct: S3Storage, road: Any) -> None:
     direct.write("here", b"0123456789")
     road.choose = lambda method, path: "truncated"
-    with pytest.raises(StorageError, match="broke off 5 times"):
+    with pytest.raises(StorageError, match="was cut off 5 times"):
         storage.read("here")
 
 
