@@ -59,7 +59,7 @@ OVERRIDABLE = (
 """Codes of leak probes that block. Whether a model learned anything, and the targets, cannot be overridden."""
 
 ALLOWED = "ALARM, allowed by name: "
-"""Before the message of an alarm that a person let pass."""
+"""Prefix of the message of an alarm that a person allowed."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def refuse_unknown(codes: Iterable[str]) -> None:
     """Checks the names in `baseline.allow`.
 
     Raises:
-        ValueError: one of them is no probe that blocks.
+        ValueError: one of them is not a probe that blocks.
     """
     for code in codes:
         if code not in OVERRIDABLE:

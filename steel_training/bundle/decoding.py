@@ -94,7 +94,7 @@ def _is_grey_palette(data: Any, begin: Any, end: Any) -> Any:
 
 
 def _is_upright(data: Any) -> Any:
-    """Whether no EXIF orientation asks for the pixels to be turned, as training does and TensorFlow does not."""
+    """Returns whether the pixels are stored upright; training applies an EXIF orientation, TensorFlow does not."""
     return ~tf.strings.regex_full_match(data, _ORIENTED)
 
 

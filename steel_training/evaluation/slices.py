@@ -1,4 +1,4 @@
-"""The test part seen by line, kind of defect, or any other column of the manifest, where enough defects support it."""
+"""Metrics of the test split by line, defect type, or any other column of the manifest, where there are enough defects."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Slice:
     Attributes:
         column: of the manifest.
         value: as text.
-        patches: of the test part.
+        patches: number in the test split.
         defects: among them.
         supported: whether there are enough defects to judge it.
         recall: NaN without defects.
-        precision: NaN where the slice holds one class only: there is nothing to raise a false alarm on, or to find.
-        false_alarms_per_1000: NaN without clean patches, as for a kind of defect.
+        precision: NaN where the slice holds one class only.
+        false_alarms_per_1000: NaN without clean patches, as for a defect type.
     """
 
     column: str
@@ -100,7 +100,7 @@ def slices_of(
     patches: pd.DataFrame,
     columns: Sequence[str],
     labels: np.ndarray,
-    called: np.ndarray,
+    predicted_positive: np.ndarray,
     groups: np.ndarray,
     *,
     min_defects: int,
@@ -108,17 +108,17 @@ def slices_of(
     resamples: int,
     seed: int,
 ) -> list[Slice]:
-    """Judges every value of the columns on its own; patches without a value are in no slice.
+    """Judges every value of the columns separately; patches without a value are in no slice.
 
     Args:
-        patches: rows of the test part.
+        patches: rows of the test split.
         columns: to slice by.
         labels: int (n,).
-        called: bool (n,), called defective.
+        predicted_positive: bool (n,), predicted defective.
         groups: (n,).
-        min_defects: from which on a slice is supported.
+        min_defects: smallest number of defects of a supported slice.
         confidence: of the bounds.
-        resamples: behind the bounds.
+        resamples: number of them behind the bounds.
         seed: of the resampling.
     """
     found = []
@@ -126,19 +126,19 @@ def slices_of(
         values = _values(patches[column])
         for value in sorted(values.dropna().unique()):
             inside = (values == value).fillna(False).to_numpy(bool)
-            part, decided = labels[inside], called[inside]
+            truth, predicted = labels[inside], predicted_positive[inside]
             drawn = Resamples.by_group(groups[inside], resamples, seed)
-            shares = proportions(part, decided, drawn, confidence)
-            defects = int(part.sum())
+            shares = proportions(truth, predicted, drawn, confidence)
+            defects = int(truth.sum())
             found.append(
                 Slice(
                     column=column,
                     value=str(value),
-                    patches=len(part),
+                    patches=len(truth),
                     defects=defects,
                     supported=defects >= min_defects,
                     recall=shares["recall"],
-                    precision=shares["precision"] if 0 < defects < len(part) else _NONE,
+                    precision=shares["precision"] if 0 < defects < len(truth) else _NONE,
                     false_alarms_per_1000=shares["false_alarms_per_1000"],
                 )
             )

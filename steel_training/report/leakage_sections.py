@@ -51,14 +51,14 @@ def probes(outputs: Mapping[str, Any], pairs: Evidence = (), explained: Collecti
     blocks = raised(found, pairs, explained)
     head = ("Probe", "", "Value", "Limit", "")
     rows = [
-        (p["code"], _state(p), _figure(p.get("statistic")), _figure(p.get("threshold")), p["message"])
+        (p["code"], _state(p), _number(p.get("statistic")), _number(p.get("threshold")), p["message"])
         for p in sorted(found, key=_urgency)
     ]
     quiet = sum(probe["passed"] for probe in found)
     blocks.append(Details(f"All {len(rows)} probes; {quiet} passed", [Table("", head, rows, numeric=False)]))
-    figures = outputs.get("metrics") or {}
-    if figures:
-        values = [(NAMES.get(name, name), number(value)) for name, value in figures.items()]
+    metrics = outputs.get("metrics") or {}
+    if metrics:
+        values = [(NAMES.get(name, name), number(value)) for name, value in metrics.items()]
         blocks.append(Table("Baseline CNN on the validation split", ("Metric", "Value"), values))
     if outputs.get("data_docs"):
         blocks.append(Link(f"check_baseline/{outputs['data_docs']}", "Data Docs with this evidence"))
@@ -131,7 +131,7 @@ def _blocks(probe: Mapping[str, Any]) -> bool:
     return not probe["passed"] and probe.get("decisive", True) and not probe.get("allowed")
 
 
-def _figure(value: Any) -> str:
+def _number(value: Any) -> str:
     """Formats whole numbers without decimals, others with four."""
     return f"{value:,.0f}" if is_number(value) and float(value).is_integer() else number(value, 4)
 

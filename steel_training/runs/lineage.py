@@ -1,4 +1,4 @@
-"""What a published version says of itself: where it comes from, what it reached, and what it is not for."""
+"""Lineage of a published version: `gate.json` and the model card."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from steel_training.storage import schema
 
 
 def facts(run: Run, version: str | None) -> dict[str, Any]:
-    """Returns what every verdict is recorded with: data, configuration, code, metrics, report."""
+    """Returns the fields that are recorded with every verdict: data, configuration, code, metrics, report."""
     resolved, config = run.resolved, run.config
     evaluated, answered = run.find_result("evaluate"), run.find_result("approve_release")
     probed = run.find_result("check_baseline")
@@ -42,7 +42,7 @@ def facts(run: Run, version: str | None) -> dict[str, Any]:
 
 
 def reproduce(run: Run) -> str | None:
-    """Returns the command that makes this run's model again; `None` before its backbone has been chosen."""
+    """Returns the command that reproduces this run's model; `None` before its backbone has been chosen."""
     trained = run.find_result("train_head")
     if trained is None:
         return None

@@ -128,7 +128,7 @@ class Decided:
     Attributes:
         publish: whether the model meets its targets.
         require_approval: whether a person must release it.
-        champion: version that it was judged against.
+        champion: version that it was compared with.
         figures: judged metrics: value, bound and target by name.
         defects: in the test split.
         missed: among them.

@@ -1,4 +1,4 @@
-"""What `resolve_dataset` leaves: what a run is made from. Light, because every view of a run reads it."""
+"""The output of `resolve_dataset`: the inputs of a run. Light, because every page about a run reads it."""
 
 from __future__ import annotations
 

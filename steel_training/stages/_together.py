@@ -1,4 +1,4 @@
-"""A stage that all workers of a cluster do at once."""
+"""Runs a stage on all workers of a cluster."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from steel_training.training.strategy import explained
 def perform_together(
     run: Run, stage: str, inputs: Mapping[str, Any], work: Callable[[Path], StageResult]
 ) -> StageResult:
-    """Does a stage's work on every worker; the chief commits, and the others return its result. Alone, it is `run.perform`.
+    """Runs a stage on every worker; the chief commits, and the others return its result. On one machine, this is `run.perform`.
 
     Raises:
-        WorkerLost: another worker was lost on the way.
+        WorkerLost: another worker was lost meanwhile.
     """
 
     def explained_work(folder: Path) -> StageResult:

@@ -1,4 +1,4 @@
-"""The result of a validation: one outcome an expectation, and the reasons that block the run."""
+"""The result of a validation: one outcome per expectation, and the reasons that block the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ExpectationOutcome:
         title: the expectation as a sentence.
         severity: critical or warning.
         success: `None` where it could not be judged; the message says why.
-        observed: what was found.
+        observed: the finding.
         expected: the target.
         unexpected_count: rows that do not meet it.
         examples: ids of the first ten such patches.
@@ -60,7 +60,7 @@ class ValidationOutcome:
 
     @property
     def warnings(self) -> tuple[Reason, ...]:
-        """What is worth a look and blocks nothing."""
+        """Expectations that are not met and do not block."""
         return tuple(
             Reason(outcome.code, outcome.message)
             for outcome in self.expectations

@@ -1,4 +1,4 @@
-"""Great Expectations at work: rules become a suite, tables become batches, results come back as plain values."""
+"""Runs Great Expectations: rules become a suite, tables become batches, results are returned as plain values."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _RESULT_FORMAT = {
 
 
 class ValidationFailed(SteelTrainingError):
-    """Great Expectations could not judge the table: a fault of the program or its packages, not of the dataset."""
+    """Great Expectations failed to judge the table: an error of the program or its packages, not of the dataset."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What Great Expectations says of one rule.
+    """The result of Great Expectations for one rule.
 
     Attributes:
         success: the expectation is met.
@@ -66,15 +66,15 @@ class Session:
         self._context = context
         self._tables = tables
         self._limits = limits
-        # Great Expectations writes the values it found into its pages as they are: a manifest could hold a script.
-        self._frames = {"patches": _escaped(tables.patches), "parts": tables.parts, "drift": tables.drift}
+        # Great Expectations writes values into its pages unescaped: a manifest could hold a script.
+        self._frames = {"patches": _escaped(tables.patches), "parts": tables.splits, "drift": tables.drift}
         source = context.data_sources.add_pandas("dataset")
         self._batches = {
             name: source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all rows") for name in _TABLES
         }
 
     def judge(self, rules: Sequence[Rule]) -> dict[Rule, Finding]:
-        """Judges rules and leaves nothing behind."""
+        """Judges rules without writing Data Docs."""
         findings: dict[Rule, Finding] = {}
         for name, chosen in _by_table(rules).items():
             batch = self._batches[name].get_batch({"dataframe": self._frames[name]})
@@ -117,7 +117,7 @@ class Session:
 
 @contextmanager
 def open_session(tables: Tables, limits: ValidationConfig, *, folder: Path, styles: str) -> Iterator[Session]:
-    """Gives a session whose Data Docs and suites are left in `folder`.
+    """Opens a session that writes its Data Docs and suites to `folder`.
 
     Args:
         tables: what to judge.
@@ -176,14 +176,14 @@ def _findings(validation: Any, rules: Sequence[Rule]) -> dict[Rule, Finding]:
         if problem is not None:
             raise ValidationFailed(
                 f"Great Expectations could not judge {rule.code} ({rule.title}): {problem}. "
-                "This is no fault of the dataset: please report it, with profile.parquet of the run."
+                "This is not an error in the dataset: please report it, with profile.parquet of the run."
             )
         findings[rule] = _finding(bool(result.success), result.result, config.kwargs.get("column"))
     return findings
 
 
 def _exception(info: Mapping[str, Any] | None) -> str | None:
-    """Returns the first exception's message: Great Expectations gives one record, or one for each metric."""
+    """Returns the first exception's message: Great Expectations has one record, or one per metric."""
     records = [info] if info and "raised_exception" in info else list((info or {}).values())
     return next((str(record["exception_message"]) for record in records if record["raised_exception"]), None)
 

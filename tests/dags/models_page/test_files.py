@@ -219,4 +219,4 @@ def test_a_file_that_is_too_large_for_the_api_server_is_refused(any_store, brows
     monkeypatch.setattr("models_page.safe_files.LARGEST", 1000)
     answer = browser("viewer").get(f"{FILES}runs/r1/profile.parquet")
     assert answer.status_code == 413
-    assert "Take it from the store" in answer.text
+    assert "Read it from the store" in answer.text

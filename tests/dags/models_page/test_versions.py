@@ -89,8 +89,8 @@ def test_lineage_card_report_run_and_files_are_linked_and_open(judged, browser):
 def test_a_version_whose_run_is_gone_still_tells_what_its_bundle_holds(any_store, browser, tmp_path):
     publish(any_store, tmp_path, VERSION, run_id="gone")
     page = Markup(browser("viewer").get(PAGE).text)
-    assert "holds no curves any more" in page.text
-    assert "3 in all; the run's folder holds no pictures of them any more." in page.text
+    assert "no longer has curves" in page.text
+    assert "3 in total; the run's folder no longer has pictures of them." in page.text
     links = {a.get("href") for tag, a in page.elements if tag == "a"}
     assert f"/steel-training/files/models/steel-defects/versions/{VERSION}/report.html" in links
 
@@ -103,7 +103,7 @@ def test_files_of_a_run_that_are_torn_or_of_another_kind_do_not_break_the_page(j
         judged.write(f"{ATTENTION}/index.json", index)
         answer = viewer.get(PAGE)
         assert answer.status_code == 200, (curves, index)
-        assert "holds no curves any more" in answer.text
+        assert "no longer has curves" in answer.text
 
 
 def test_a_bundle_with_next_to_nothing_in_it_is_shown(any_store, browser, tmp_path):

@@ -34,7 +34,7 @@ def test_every_verdict_is_listed_newest_first_with_reasons_figures_and_the_champ
     for told in ("data.decode_error", "recall of manual__2", "0.9100", "✗ not met ≥ 0.95", "✓ met ≥ 0.9", "2026-11-20",
                  "backfill", "new data", "by hand"):  # fmt: skip
         assert told in page.text, told
-    assert "Champion 20261124-bb serves since" in page.text
+    assert "Champion 20261124-bb since" in page.text
     assert "All 4" in page.text
 
 

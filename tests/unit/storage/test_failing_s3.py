@@ -125,7 +125,7 @@ def test_a_large_file_is_read_back_and_compared(
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ("503", "overloaded or in trouble. Nothing was lost"),
+        ("503", "overloaded or failing. Nothing was lost"),
         ("lost before", "cannot be reached"),
         ("skewed", "clock is wrong .* Set the clock"),
     ],
