@@ -29,7 +29,7 @@ def judged(columns: list[str], min_defects: int = 20) -> dict:
     return {(each.column, each.value): each for each in found}
 
 
-def test_metadata_of_two_to_twenty_values_is_sliced_by_where_nothing_is_named() -> None:
+def test_default_slice_columns_have_2_to_20_values() -> None:
     assert slice_columns(ROWS, []) == ["line"]
     assert slice_columns(ROWS.assign(shift=np.arange(120) % 3), []) == ["line", "shift"]
     assert slice_columns(ROWS, ["mill", "defect_type"]) == ["mill", "defect_type"]
@@ -37,7 +37,7 @@ def test_metadata_of_two_to_twenty_values_is_sliced_by_where_nothing_is_named() 
         slice_columns(ROWS, ["lines"])
 
 
-def test_every_value_has_its_own_recall_and_the_worst_supported_one_is_named() -> None:
+def test_recall_per_value_and_worst_supported_slice() -> None:
     found = judged(["line"])
     assert found["line", "west"].recall.value == pytest.approx(0.75)
     assert found["line", "west"].recall.bound < 0.75

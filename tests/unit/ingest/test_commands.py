@@ -43,7 +43,7 @@ def test_masks_takes_names_groups_and_stride(tmp_path, save, steel, capsys) -> N
     assert sorted(table["x"].unique()) == [0, 32, 64, 96]
 
 
-def test_severstal_halves_the_patch_for_its_stride_and_warns_of_one_class(tmp_path, save, steel, capsys) -> None:
+def test_severstal_default_stride_and_one_class_warning(tmp_path, save, steel, capsys) -> None:
     save(tmp_path / "images" / "a.jpg", steel(64, 256))
     (tmp_path / "train.csv").write_text("ImageId,ClassId,EncodedPixels\na.jpg,1,\n")
     assert (

@@ -23,7 +23,7 @@ def test_an_expression_that_does_not_fit_is_refused(regex, told) -> None:
         grouping(NAMES, regex=regex)
 
 
-def test_a_table_gives_groups_and_further_columns_whether_names_carry_suffixes_or_not(tmp_path) -> None:
+def test_group_table_with_or_without_file_suffixes(tmp_path) -> None:
     table = tmp_path / "groups.csv"
     table.write_text("source_id,group_id,line\ncoil1_a.jpg,A,hot\ncoil1_b,A,hot\ncoil2_a,007,cold\n")
     by_table = grouping(NAMES, table=str(table))

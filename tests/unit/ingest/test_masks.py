@@ -57,9 +57,7 @@ def test_overlapping_patches_of_a_photograph_share_its_source(photographs) -> No
     assert set(table["source_id"]) == {"coil0_0", "coil0_1", "coil1_2", "coil1_3"}
 
 
-def test_which_defective_patches_are_kept_depends_on_the_seed_and_not_on_other_photographs(
-    tmp_path, save, steel
-) -> None:
+def test_kept_defective_patches_depend_on_seed_only(tmp_path, save, steel) -> None:
     for number in range(40):
         save(tmp_path / "images" / f"{number}.png", steel(64, 64, seed=number))
         save(tmp_path / "masks" / f"{number}.png", np.full((64, 64), number % 2, np.uint8))
@@ -180,7 +178,7 @@ def manifest(folder: Path):
     return find_dataset(str(folder / "out")).manifest
 
 
-def test_a_photograph_without_mask_is_clean_or_left_out_by_option(photographs, tmp_path) -> None:
+def test_image_without_mask_is_clean_or_skipped(photographs, tmp_path) -> None:
     (photographs / "masks" / "coil0_1.png").unlink()
     with pytest.raises(MaskMissing, match="--missing skip .* --missing clean"):
         ingest(photographs)
@@ -344,7 +342,7 @@ def test_the_last_patches_lie_at_the_edge(photographs, save, steel) -> None:
 
 
 @pytest.mark.skipif(not NEU.is_dir(), reason="the NEU photographs are not here")
-def test_the_neu_photographs_give_the_known_number_of_patches_and_no_photograph_straddles(tmp_path) -> None:
+def test_neu_patch_count_and_splits_by_source(tmp_path) -> None:
     summary = ingest_masks(
         str(NEU / "images"),
         str(NEU / "masks"),

@@ -74,7 +74,7 @@ def test_any_text_is_a_mask_or_a_named_error(text) -> None:
         assert "run" in str(error) or "EncodedPixels" in str(error)
 
 
-def test_patches_of_256_overlap_by_half_and_are_defective_from_50_pixels(kaggle) -> None:
+def test_severstal_defaults_overlap_half_from_50_pixels(kaggle) -> None:
     summary = ingest(kaggle)
     table = find_dataset(str(kaggle / "out")).manifest
     large = table[table["source_id"] == "large"].set_index("x")

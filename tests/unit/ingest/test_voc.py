@@ -89,7 +89,7 @@ def test_whole_photographs_must_be_of_one_size(boxed, save, steel) -> None:
         ingest(boxed, whole=True)
 
 
-def test_a_photograph_without_annotation_is_an_error_unless_said_to_be_clean(boxed) -> None:
+def test_missing_annotation_is_an_error_unless_clean(boxed) -> None:
     (boxed / "annotations" / "clean_1.xml").unlink()
     with pytest.raises(AnnotationMissing, match=r"1 of 3 images .* clean_1\. .*--missing clean"):
         ingest(boxed)
@@ -98,12 +98,12 @@ def test_a_photograph_without_annotation_is_an_error_unless_said_to_be_clean(box
     assert (table[table["source_id"] == "clean_1"]["label"] == 0).all()
 
 
-def test_a_folder_without_any_annotation_does_not_make_all_photographs_clean(boxed) -> None:
+def test_no_annotations_at_all_are_refused(boxed) -> None:
     with pytest.raises(AnnotationMissing, match="3 of 3"):
         ingest_voc(str(boxed / "images"), str(boxed / "images"), str(boxed / "out"), missing="clean")
 
 
-def test_both_edges_of_a_box_belong_to_it_and_pixels_count_from_one() -> None:
+def test_box_edges_are_inclusive_and_one_based() -> None:
     (box,) = read_boxes(annotation(("pit", 1, 2, 1, 3)).encode(), (200, 200), "a.xml")
     assert box == Box("pit", left=0, top=1, right=1, bottom=3)
 

@@ -60,7 +60,7 @@ def models(registry: Registry, capsys: pytest.CaptureFixture[str]):
     return call
 
 
-def test_the_list_has_a_line_a_verdict_newest_last_and_marks_the_champion_and_what_is_gone(models, registry) -> None:
+def test_list_marks_champion_and_pruned_newest_last(models, registry) -> None:
     registry.store.remove_folder("models/steel-defects/versions/v1", first=MARKER)
     head, *rows, end = models("list").splitlines()
     assert head.split() == ["version", "verdict", "recall", "precision", "F2", "AUC", "day", "dataset", "run"]
@@ -102,7 +102,7 @@ def test_show_is_for_a_person_and_json_for_a_program(models) -> None:
     assert models("show", "v0").startswith("v0\n"), "a version of which little is known is shown too"
 
 
-def test_a_comparison_warns_where_the_test_parts_differ_and_only_there(models) -> None:
+def test_compare_warns_only_if_test_splits_differ(models) -> None:
     same = models("compare", "v1", "v2")
     assert "+0.0100" in same
     assert "Warning" not in same

@@ -20,7 +20,7 @@ def run(tmp_path: Path) -> Run:
     return Run(open_storage(tmp_path), "r1")
 
 
-def test_a_stage_is_done_once_for_the_same_inputs_and_again_for_others(run: Run) -> None:
+def test_stage_runs_once_per_inputs(run: Run) -> None:
     done = []
 
     def work(folder: Path) -> StageResult:

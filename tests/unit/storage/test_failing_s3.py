@@ -87,9 +87,7 @@ def test_a_fault_that_passes_is_not_noticed_by_the_reader(
         assert (folder / "here").read_bytes() == b"0123456789" * 1000
 
 
-def test_a_lost_answer_is_not_taken_for_another_writer_and_another_writer_not_for_a_lost_answer(
-    storage: S3Storage, direct: S3Storage, road: Any
-) -> None:
+def test_lost_response_and_other_writer_are_distinguished(storage: S3Storage, direct: S3Storage, road: Any) -> None:
     road.choose = once("lost after", "PUT")
     storage.write("decided", b"mine", if_absent=True)
     assert direct.read("decided") == b"mine"
@@ -130,7 +128,7 @@ def test_a_large_file_is_read_back_and_compared(
         ("skewed", "clock is wrong .* Set the clock"),
     ],
 )
-def test_a_fault_that_stays_is_told_with_what_to_do_and_nothing_is_changed(
+def test_persistent_fault_is_reported_with_advice(
     fault: str, says: str, storage: S3Storage, direct: S3Storage, road: Any
 ) -> None:
     direct.write("pointer", b"v1")
@@ -161,7 +159,7 @@ def bundle(folder: Path, version: str) -> Path:
 
 
 @pytest.mark.slow
-def test_twenty_four_publications_over_a_failing_road_leave_each_version_whole_or_absent_and_one_champion(
+def test_publications_over_failing_s3_are_whole_or_absent(
     storage: S3Storage, direct: S3Storage, road: Any, tmp_path: Path
 ) -> None:
     """Mild faults that retries outlast, and such bad times that they do not."""
