@@ -19,7 +19,7 @@ LINE_EVERY = 512
 
 @contextmanager
 def counting(what: str, total: int, unit: str = "patches") -> Iterator[Callable[[int, int], None]]:
-    """Gives a callable (done, total) that shows how far a pass is: a bar, or a line every `LINE_EVERY` and at the end."""
+    """Yields a callable (done, total) that shows progress: a bar, or a line every `LINE_EVERY` and at the end."""
     if not sys.stderr.isatty():
         yield _lines(what, unit)
         return

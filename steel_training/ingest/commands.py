@@ -35,7 +35,7 @@ HalfStride = Annotated[
     typer.Option("--stride", help="step from patch to patch in pixels", show_default="half the patch's side"),
 ]
 CleanMax = Annotated[float, typer.Option(help="a patch is clean up to this share of defect pixels")]
-DefectiveMin = Annotated[float, typer.Option(help="and defective from this share; what lies between is dropped")]
+DefectiveMin = Annotated[float, typer.Option(help="and defective from this share; patches in between are dropped")]
 GroupRegex = Annotated[
     str | None,
     typer.Option(metavar="REGEX", help="finds the group in an image's name, such as '^(coil[0-9]+)_'"),

@@ -1,7 +1,7 @@
 """One pass of the pipeline: its folder in the store, one subfolder and one `result.json` per stage.
 
-A stage works in a scratch folder and is committed in one step, `result.json` last: whoever sees a result sees a complete
-stage. Every result carries `inputs`, a hash over what went into it (stage, configuration, dataset, code, and the
+A stage works in a scratch folder and is committed in one step, `result.json` last: a stage with a result is
+complete. Every result carries `inputs`, a hash over what went into it (stage, configuration, dataset, code, and the
 results of the stages before); a stage that finds its own result with the same hash returns it.
 """
 
