@@ -1,6 +1,6 @@
-"""A bar where a person looks on, lines where a log is kept: standard error is a terminal, or it is not.
+"""Shows progress on standard error: a bar on a terminal, lines in a log.
 
-While a bar stands, log lines go above it (`tqdm.contrib.logging`), so that neither tears the other.
+While a bar is shown, log lines go above it (`tqdm.contrib.logging`), so that they do not mix.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def counting(what: str, total: int, unit: str = "patches") -> Iterator[Callable[
 
 @contextmanager
 def bar(total: int, unit: str, **options: Any) -> Iterator[Any]:
-    """A bar on standard error that vanishes when it is done: what it came to is in the log line."""
+    """Shows a bar on standard error that is removed at the end; the result is in the log line."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 

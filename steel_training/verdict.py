@@ -80,7 +80,7 @@ class Reason:
         object.__setattr__(self, "message", message)
 
     def as_dict(self) -> dict[str, str]:
-        """Returns the reason as it stands in result files and on the last line of `run`."""
+        """Returns the reason as in result files and on the last line of `run`."""
         return asdict(self)
 
     @classmethod

@@ -151,7 +151,7 @@ def _only_manifest(storage: Storage, name: str) -> pd.DataFrame:
 
 
 def _as_csv(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of the contract as text, as a CSV file would hold them: Parquet has types of its own."""
+    """The columns of the contract as text, as in a CSV file, since Parquet has other types."""
     text = {
         name: table[name].astype("string").str.replace(r"\.0+$", "", regex=True).fillna("")
         for name in _CONTRACT_COLUMNS

@@ -1,4 +1,4 @@
-"""Words that stand where a kind of defect is expected, and say that there is none."""
+"""Words in the place of a defect type that mean "no defect"."""
 
 from __future__ import annotations
 
