@@ -35,7 +35,7 @@ ui: setup
 	@$(BIN)/python scripts/ui.py
 
 stack: setup
-	@$(BIN)/python scripts/stack.py
+	@PYTHONPATH=$(CURDIR)/tests/integration $(BIN)/python scripts/stack.py
 
 test: setup
 	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL)

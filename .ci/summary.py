@@ -1,4 +1,4 @@
-"""Prints the end of `.ci/run`: what failed and why, the slowest tests, and the seconds of each part.
+"""Prints the end of `.ci/run`: failures with their messages, the slowest tests, and the duration of each part.
 
 Usage: python3 .ci/summary.py FOLDER, with pytest's JUnit files `PART.xml`, and `parts` with a line `PART SECONDS STATUS` for each part.
 """

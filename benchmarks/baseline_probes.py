@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from leak_plants import Data, Photographs, drawn
+from leak_plants import Data, SourceImages, drawn
 from leak_probes import _measured
 
 from steel_training.config import Config
@@ -71,7 +71,7 @@ def probes_of(data: Data, seed: int) -> list[Probe]:
         for number, patch in enumerate(data):
             Path(scratch, f"p{number:05d}.png").write_bytes(patch.stored())
         storage = open_storage(scratch)
-        part = np.array([patch.part for patch in data])
+        part = np.array([patch.split for patch in data])
         labels = np.array([patch.label for patch in data])
         sets = {
             name: PatchSet(
@@ -90,7 +90,7 @@ def probes_of(data: Data, seed: int) -> list[Probe]:
     groups = np.array([str(patch.group or patch.source) for patch in data])
     profile = profile.assign(label=labels, part=part, group=groups)
     return [
-        baseline_check.too_good(trained.history, config.baseline, [Probe.unjudged("leak.two_cameras", "not asked")]),
+        baseline_check.too_good(trained.history, config.baseline, [Probe.unjudged("leak.two_cameras", "not run")]),
         baseline_check.loss_fell(trained.history, sets["train"].labels),
         *baseline_check.collapse(sets["val"].labels, scores, groups[part == "val"]),
         simple_cue(profile, scores),
@@ -123,7 +123,7 @@ def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float
 
 
 def main() -> None:
-    """Runs what was asked for."""
+    """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=600.0, help="begins no seed after so long")
@@ -133,7 +133,7 @@ def main() -> None:
     if options.strips:
         compare("synthetic strips", drawn, options.seeds, options.minutes)
     if options.photographs:
-        compare("real images", Photographs.read(*options.photographs).sample, options.seeds, options.minutes)
+        compare("real images", SourceImages.read(*options.photographs).sample, options.seeds, options.minutes)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from leak_plants import HONEST, PLANTED, Data, Photographs, drawn
+from leak_plants import HONEST, PLANTED, Data, SourceImages, drawn
 from leak_probes import verdicts
 from PIL import Image
 
@@ -40,7 +40,7 @@ def write(data: Data, folder: Path) -> None:
     for number, patch in enumerate(data):
         path = f"patches/p{number:05d}{_SUFFIX[patch.form]}"
         (folder / path).write_bytes(patch.stored())
-        rows.append({"path": path, "label": patch.label, "split": patch.part})
+        rows.append({"path": path, "label": patch.label, "split": patch.split})
     pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
     np.save(folder / "embeddings.npy", embeddings([patch.pixels for patch in data]))
 
@@ -77,11 +77,11 @@ def _network(made: list[Callable] = []) -> Callable:  # noqa: B006 - built once
 def found_by(python: str, tool: str, folders: list[Path]) -> tuple[Findings, float]:
     """Run a tool on sets; return its alarms, and the seconds for all of them."""
     script = Path(__file__).parent / "leak_tools" / f"{tool}_.py"
-    asked = subprocess.run([python, str(script), *map(str, folders)], capture_output=True, text=True, check=False)
-    if asked.returncode:
-        sys.exit(f"{tool} failed:\n{asked.stderr[-2000:]}")
-    told = [json.loads(line) for line in asked.stdout.splitlines() if line.startswith('{"set"')]
-    return {each["set"]: each["alarms"] for each in told}, sum(each["seconds"] for each in told)
+    done = subprocess.run([python, str(script), *map(str, folders)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{tool} failed:\n{done.stderr[-2000:]}")
+    results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"set"')]
+    return {each["set"]: each["alarms"] for each in results}, sum(each["seconds"] for each in results)
 
 
 def more_than(alarms: dict[str, int], clean: dict[str, int]) -> bool:
@@ -136,7 +136,7 @@ def compare(name: str, sample: Callable[[int], Data], seeds: int, tools: dict[st
 
 
 def main() -> None:
-    """Runs what was asked for."""
+    """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))
@@ -145,7 +145,7 @@ def main() -> None:
     tools = dict(each.split("=", 1) for each in options.tool)
     compare("synthetic strips", drawn, options.seeds, tools)
     if options.photographs:
-        compare("real images", Photographs.read(*options.photographs).sample, options.seeds, tools)
+        compare("real images", SourceImages.read(*options.photographs).sample, options.seeds, tools)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from leak_plants import Data, Photographs, drawn
+from leak_plants import Data, SourceImages, drawn
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -40,7 +40,7 @@ def profile_of(data: Data, change: Change = lambda pixels: pixels) -> pd.DataFra
     for patch in data:
         file = io.BytesIO()
         Image.fromarray(np.clip(change(patch.pixels), 0, 255).astype(np.uint8)).save(file, "PNG", compress_level=1)
-        about = {"label": patch.label, "part": patch.part, "group": patch.group or patch.source}
+        about = {"label": patch.label, "part": patch.split, "group": patch.group or patch.source}
         rows.append(about | measure(file.getvalue())._asdict())
     return pd.DataFrame(rows).drop(columns="anchors")
 
@@ -58,7 +58,7 @@ def line(name: str, found: list[list[Drift]]) -> str:
 
 
 def main() -> None:
-    """Runs what was asked for."""
+    """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=int, default=20)
     parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))
@@ -79,10 +79,10 @@ def main() -> None:
     more = [pd.concat([p[p["label"] == 1], p[p["label"] == 0].iloc[::3]]) for p in profiles]
     print(line("strips, other coils, three times the share of defects", [drifted(profiles[i - 1], more[i]) for i in range(len(sets))]))  # fmt: skip
     if options.photographs:
-        steel = Photographs.read(*options.photographs)
+        steel = SourceImages.read(*options.photographs)
         halves = []
         for seed in range(options.sets):
-            whole = profile_of(steel.sample(seed, photographs=240))
+            whole = profile_of(steel.sample(seed, images=240))
             groups = np.random.default_rng(seed).permutation(whole["group"].unique())
             first = whole["group"].isin(groups[: len(groups) // 2])
             halves.append((whole[first], whole[~first]))

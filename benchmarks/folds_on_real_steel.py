@@ -27,7 +27,7 @@ FOLDS, SEED = 5, 20
 
 
 def joined(dataset: Path, manifest: pd.DataFrame, groups: pd.Series) -> np.ndarray:
-    """Returns groups in which photographs that share a patch, byte by byte, are one: some show the same piece of strip."""
+    """Returns groups that join images sharing a patch, byte by byte: some show the same piece of strip."""
     from scipy.cluster.hierarchy import DisjointSet
 
     sets = DisjointSet(groups.unique())

@@ -21,7 +21,7 @@ from steel_training.evaluation.metrics import Counts, Estimate
 TARGET = 0.95
 RECALLS = (0.93, 0.94, 0.95, 0.97, 0.98)
 DEFECTS = (60, 100, 200, 300, 500, 1000, 3000)
-PER_PHOTOGRAPH, CORRELATION = 4, 0.2
+PER_SOURCE_IMAGE, CORRELATION = 4, 0.2
 
 
 def found_per_group(
@@ -85,7 +85,7 @@ def main() -> None:
     options = parser.parse_args()
     for title, size, correlation in (
         ("Independent defects", 1, 0.0),
-        (f"{PER_PHOTOGRAPH} defects a photograph, correlation {CORRELATION}", PER_PHOTOGRAPH, CORRELATION),
+        (f"{PER_SOURCE_IMAGE} defects per source image, correlation {CORRELATION}", PER_SOURCE_IMAGE, CORRELATION),
     ):
         shares = table(size, correlation, trials=options.trials, seed=options.seed)
         print(f"\n**{title}**: passes of recall ≥ {TARGET}, in per cent of {options.trials:,} test splits\n")

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 from steel_training.data.matching.symmetries import oriented
 from steel_training.data.splits import assign_splits
-from steel_training.ingest.overlap_groups import join_photographs
+from steel_training.ingest.overlap_groups import group_overlapping_images
 from steel_training.ingest.synthetic.sample import photograph_coil
 from steel_training.ingest.tiling import CutRule, cut
 
@@ -27,13 +27,13 @@ class Patch:
     """One patch: its pixels, where it was cut from, its file format, and its manifest values."""
 
     pixels: np.ndarray
-    photograph: np.ndarray
+    source_image: np.ndarray
     y: int
     x: int
     label: int
     source: str | None
     group: str | None
-    part: str = ""
+    split: str = ""
     form: str = "PNG"
     options: tuple[tuple[str, object], ...] = (("compress_level", 1),)
     folder: str = "patches"
@@ -52,11 +52,11 @@ Data = list[Patch]
 Random = np.random.Generator
 
 
-def drawn(seed: int, coils: int = 16, photographs: int = 2) -> Data:
+def drawn(seed: int, coils: int = 16, images: int = 2) -> Data:
     """Draws strips and cuts them."""
     found = []
     for number in range(coils):
-        for photo in photograph_coil(number, photographs=photographs, shape=(256, 448), seed=1000 + seed):
+        for photo in photograph_coil(number, photographs=images, shape=(256, 448), seed=1000 + seed):
             about = {
                 "source": photo.name,
                 "group": photo.coil,
@@ -68,23 +68,23 @@ def drawn(seed: int, coils: int = 16, photographs: int = 2) -> Data:
 
 
 @dataclass(frozen=True)
-class Photographs:
-    """Real photographs, their masks, and which of them show the same steel."""
+class SourceImages:
+    """Real source images, their masks, and which of them show the same steel."""
 
     images: dict[str, np.ndarray]
     masks: dict[str, np.ndarray]
     groups: dict[str, str]
 
     @classmethod
-    def read(cls, images: Path, masks: Path) -> Photographs:
+    def read(cls, images: Path, masks: Path) -> SourceImages:
         """Reads two folders of files of the same names, and joins what shows the same steel (`ingest groups`)."""
-        table = join_photographs(str(images))
+        table = group_overlapping_images(str(images))
         pictures = {path.stem: np.asarray(Image.open(path).convert("L")) for path in sorted(images.iterdir())}
         marked = {path.stem: np.asarray(Image.open(path)) for path in masks.iterdir()}
         marked = {name: mask if mask.ndim == 2 else mask[..., 0] for name, mask in marked.items()}
         return cls(pictures, marked, dict(zip(table["source_id"], table["group_id"], strict=True)))
 
-    def sample(self, seed: int, photographs: int = 160) -> Data:
+    def sample(self, seed: int, images: int = 160) -> Data:
         """Sample whole groups of source images and cut them into patches."""
         names = defaultdict(list)
         for name, group in self.groups.items():
@@ -92,7 +92,7 @@ class Photographs:
         found: Data = []
         taken = 0
         for group in np.random.default_rng(seed).permutation(sorted(names)):
-            if taken >= photographs or len(names[group]) > photographs // 6:
+            if taken >= images or len(names[group]) > images // 6:
                 continue
             taken += len(names[group])
             for name in names[group]:
@@ -119,8 +119,8 @@ def _split(data: Data, seed: int) -> Data:
     table = pd.DataFrame(
         {"label": [p.label for p in data], "source_id": [p.source for p in data], "group_id": [p.group for p in data]}
     )
-    parts = assign_splits(table, seed=seed, val_share=0.2, test_share=0.2)
-    return [replace(patch, part=part) for patch, part in zip(data, parts, strict=True)]
+    splits = assign_splits(table, seed=seed, val_share=0.2, test_share=0.2)
+    return [replace(patch, split=split) for patch, split in zip(data, splits, strict=True)]
 
 
 def as_jpeg(pixels: np.ndarray, quality: int = 90) -> np.ndarray:
@@ -138,11 +138,11 @@ def copied(
         wanted, copies, places = count or max(8, len(data) // 50), [], set()
         for row in random.permutation(len(data)):
             patch = data[row]
-            pixels = again(patch, random) if patch.part == "train" else None
+            pixels = again(patch, random) if patch.split == "train" else None
             if pixels is not None and pixels.tobytes() not in places:
                 places.add(pixels.tobytes())
                 name = f"other{len(copies)}"
-                copies.append(replace(patch, pixels=pixels, source=name, group=name, part="test", **changes))
+                copies.append(replace(patch, pixels=pixels, source=name, group=name, split="test", **changes))
             if len(copies) == wanted:
                 break
         return data + copies
@@ -158,8 +158,8 @@ def cut_again(dy: tuple[int, int], dx: tuple[int, int], then: Callable[[np.ndarr
             at + int(random.integers(*reach, endpoint=True)) * int(random.choice((-1, 1)))
             for at, reach in ((patch.y, dy), (patch.x, dx))
         )
-        inside = 0 <= y <= patch.photograph.shape[0] - SIDE and 0 <= x <= patch.photograph.shape[1] - SIDE
-        return then(patch.photograph[y : y + SIDE, x : x + SIDE]) if inside and (y, x) != (patch.y, patch.x) else None
+        inside = 0 <= y <= patch.source_image.shape[0] - SIDE and 0 <= x <= patch.source_image.shape[1] - SIDE
+        return then(patch.source_image[y : y + SIDE, x : x + SIDE]) if inside and (y, x) != (patch.y, patch.x) else None
 
     return again
 
@@ -195,9 +195,9 @@ def off_the_grid(patch: Patch) -> Patch:
     """Cuts a defect again a few pixels away, as one does who cuts around its middle."""
     y, x = (
         min(at + 3 + at // SIDE % 4, side - SIDE)
-        for at, side in zip((patch.y, patch.x), patch.photograph.shape, strict=True)
+        for at, side in zip((patch.y, patch.x), patch.source_image.shape, strict=True)
     )
-    return replace(patch, pixels=patch.photograph[y : y + SIDE, x : x + SIDE], y=y, x=x)
+    return replace(patch, pixels=patch.source_image[y : y + SIDE, x : x + SIDE], y=y, x=x)
 
 
 def overlapping_by_coordinates(data: Data, random: Random) -> Data:
@@ -206,9 +206,9 @@ def overlapping_by_coordinates(data: Data, random: Random) -> Data:
     for row in random.permutation(len(data)):
         patch = data[row]
         y, x = patch.y, patch.x + SIDE // 2
-        if patch.part == "train" and x + SIDE <= patch.photograph.shape[1]:
-            pixels = as_jpeg(patch.photograph[y : y + SIDE, x : x + SIDE])
-            copies.append(replace(patch, pixels=pixels, x=x, part="test"))
+        if patch.split == "train" and x + SIDE <= patch.source_image.shape[1]:
+            pixels = as_jpeg(patch.source_image[y : y + SIDE, x : x + SIDE])
+            copies.append(replace(patch, pixels=pixels, x=x, split="test"))
         if len(copies) == max(8, len(data) // 50):
             break
     return data + copies
@@ -222,15 +222,15 @@ def other_camera(pixels: np.ndarray) -> np.ndarray:
 
 
 def each_class_from_its_own(data: Data, seed: int) -> Data:
-    """Keeps clean patches of one half of the photographs and defective ones of the other: no leak, since they are from one camera."""
+    """Keeps clean patches of one half of the source images and defective ones of the other: not a leak, since they are from one camera."""
     sources = sorted({str(patch.source) for patch in data})
     half = set(np.random.default_rng(seed).permutation(sources)[: len(sources) // 2])
     return [patch for patch in data if (patch.source in half) == bool(patch.label)]
 
 
 def at_random(data: Data, random: Random) -> Data:
-    parts = random.choice(("train", "val", "test"), len(data), p=(0.6, 0.2, 0.2))
-    return [replace(patch, part=part) for patch, part in zip(data, parts, strict=True)]
+    splits = random.choice(("train", "val", "test"), len(data), p=(0.6, 0.2, 0.2))
+    return [replace(patch, split=split) for patch, split in zip(data, splits, strict=True)]
 
 
 def both_labels(data: Data, random: Random) -> Data:
@@ -257,15 +257,15 @@ JPEG = {quality: {"form": "JPEG", "options": (("quality", quality),)} for qualit
 
 PLANTED: dict[str, tuple[Callable[[Data, Random], Data], set[str]]] = {
     "patches split at random": (at_random, {"leak.group"}),
-    "5 patches without a photograph": (lambda d, _: [replace(p, source=None, group=None) if i < 5 else p for i, p in enumerate(d)], {"leak.group"}),
+    "5 patches without a source image": (lambda d, _: [replace(p, source=None, group=None) if i < 5 else p for i, p in enumerate(d)], {"leak.group"}),
     "the same image as BMP": (copied(lambda p, _: p.pixels, form="BMP", options=()), {"leak.duplicate"}),
     "the same image, both labels": (both_labels, {"leak.contradiction"}),
     "overlap by half, lossless": (copied(cut_again((0, 0), (32, 32))), {"leak.overlap"}),
     "overlap both ways, odd shifts": (copied(cut_again((9, 31), (9, 31))), {"leak.overlap"}),
     "overlap by half, JPEG 90": (copied(cut_again((0, 0), (32, 32), as_jpeg)), {"leak.overlap"}),
     "overlap by a quarter, JPEG 90": (copied(cut_again((0, 0), (48, 48), as_jpeg)), {"leak.overlap"}),
-    "turned or mirrored": (copied(lambda p, r: oriented(p.pixels, int(r.integers(1, 8)))), {"leak.rotation"}),
-    "turned or mirrored, JPEG 90": (copied(lambda p, r: as_jpeg(oriented(p.pixels, int(r.integers(1, 8))))), {"leak.rotation"}),
+    "rotated or mirrored": (copied(lambda p, r: oriented(p.pixels, int(r.integers(1, 8)))), {"leak.rotation"}),
+    "rotated or mirrored, JPEG 90": (copied(lambda p, r: as_jpeg(oriented(p.pixels, int(r.integers(1, 8))))), {"leak.rotation"}),
     "another exposure": (copied(lambda p, r: exposed(p.pixels, r)), {"leak.near_duplicate"}),
     "another exposure, JPEG 90": (copied(lambda p, r: as_jpeg(exposed(p.pixels, r))), {"leak.near_duplicate"}),
     "1 to 4 pixels away": (copied(cut_again((0, 4), (0, 4))), {"leak.near_duplicate", "leak.overlap"}),
@@ -284,7 +284,7 @@ PLANTED: dict[str, tuple[Callable[[Data, Random], Data], set[str]]] = {
     "defects written a day later": (defective(lambda p: replace(p, modified=1_767_700_000.0 + p.x)), {"leak.file_modified"}),
     "overlap by half, JPEG 90, with coordinates": (overlapping_by_coordinates, {"leak.coordinates"}),
     "defects cut around their middle": (defective(off_the_grid), {"leak.coordinates"}),
-    "defects at the upper edge of the photograph": (
+    "defects at the upper edge of the image": (
         lambda d, _: [replace(p, y=0 if p.label else max(p.y, SIDE)) for p in d],
         {"leak.coordinates"},
     ),
@@ -296,8 +296,8 @@ PLANTED: dict[str, tuple[Callable[[Data, Random], Data], set[str]]] = {
     "defects stretched to full range": (defective(with_pixels(stretched)), {"leak.pixel_property"}),
     "defects with dark corners": (defective(with_pixels(vignetted)), {"leak.pixel_property"}),
     "a camera for each class": (pure(with_pixels(other_camera)), {"leak.two_cameras", "leak.pixel_property"}),
-    "the test part from another camera": (
-        lambda d, _: [replace(p, pixels=other_camera(p.pixels)) if p.part == "test" else p for p in d],
+    "the test split from another camera": (
+        lambda d, _: [replace(p, pixels=other_camera(p.pixels)) if p.split == "test" else p for p in d],
         {"leak.parts_differ"},
     ),
 }  # fmt: skip
@@ -305,5 +305,5 @@ PLANTED: dict[str, tuple[Callable[[Data, Random], Data], set[str]]] = {
 HONEST: dict[str, Callable[[Data, int], Data]] = {
     "as it is": lambda data, _: data,
     "all as JPEG 90": lambda data, _: [replace(patch, **JPEG[90]) for patch in data],
-    "each photograph of one class": each_class_from_its_own,
+    "each source image of one class": each_class_from_its_own,
 }

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from leak_plants import HONEST, PLANTED, Data, Patch, Photographs, drawn
+from leak_plants import HONEST, PLANTED, Data, Patch, SourceImages, drawn
 from PIL import Image
 
 from steel_training.data.matching.keypoints import keypoints_of
@@ -72,7 +72,7 @@ def profiled(data: Data) -> tuple[pd.DataFrame, list[bytes]]:
             "label": [patch.label for patch in data],
             "source_id": pd.array([patch.source for patch in data], dtype="string"),
             "group": pd.array([patch.group or patch.source for patch in data], dtype="string"),
-            "part": [patch.part for patch in data],
+            "part": [patch.split for patch in data],
             "line": [patch.line for patch in data],
             "captured_at": [patch.captured_at for patch in data],
             "x": [patch.x for patch in data],
@@ -88,14 +88,14 @@ def profiled(data: Data) -> tuple[pd.DataFrame, list[bytes]]:
 
 def verdicts(data: Data, codes: set[str] | None = None) -> tuple[list[Probe], float]:
     """Profile a dataset, run the probes of these codes, or all, and return their results and durations."""
-    profile, anchors = profiled(data)
+    profile, keypoints = profiled(data)
     started = time.monotonic()
     if codes is None:
-        found = probe_dataset(profile, anchors, lambda row: grey_of(data[row]))
+        found = probe_dataset(profile, keypoints, lambda row: grey_of(data[row]))
     elif codes <= set(BY_CODE):
         found = [BY_CODE[code](profile) for code in sorted(codes)]
     else:
-        found = same_surface(profile, anchors, lambda row: grey_of(data[row]))
+        found = same_surface(profile, keypoints, lambda row: grey_of(data[row]))
     return found, time.monotonic() - started
 
 
@@ -106,7 +106,7 @@ def grey_of(patch: Patch) -> np.ndarray:
 
 def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float, codes: set[str]) -> None:
     """Prints both tables for one kind of steel and the probes of these codes, or all, over as many seeds as were begun in time."""
-    asked = {kind: (plant, wanted) for kind, (plant, wanted) in PLANTED.items() if not codes or wanted & codes}
+    chosen = {kind: (plant, wanted) for kind, (plant, wanted) in PLANTED.items() if not codes or wanted & codes}
     caught: Counter[str] = Counter()
     honest: dict[str, Counter[str]] = {kind: Counter() for kind in HONEST}
     took, sizes = defaultdict(list), []
@@ -121,14 +121,14 @@ def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float
             found, seconds = verdicts(change(data, seed), codes or None)
             took[kind].append(seconds)
             honest[kind].update(_alarms(found))
-        for kind, (plant, expected) in asked.items():
+        for kind, (plant, expected) in chosen.items():
             found, seconds = verdicts(plant(data, np.random.default_rng(seed)), expected)
             took[kind].append(seconds)
             caught[kind] += any(not probe.passed and probe.code in expected for probe in found)
         print(f"{name}: seed {seed} done", file=sys.stderr, flush=True)
     print(f"\n**{name}**, {seeds} seeds, {min(sizes):,} to {max(sizes):,} patches\n")
     print("| planted | found by | found | seconds |\n|---|---|---|---|")
-    for kind, (_, expected) in asked.items():
+    for kind, (_, expected) in chosen.items():
         print(f"| {kind} | {' or '.join(sorted(expected))} | {caught[kind]} of {seeds} | {np.median(took[kind]):.1f} |")
     print("\n| without leaks | false alarms | warnings | seconds |\n|---|---|---|---|")
     for kind in HONEST:
@@ -151,12 +151,12 @@ def published(folder: Path) -> None:
     data = []
     for _, row in table.iterrows():
         image = np.asarray(Image.open(next((folder / "images").glob(f"{row['image']}.*"))).convert("L"))
-        data.append(Patch(image, image, 0, 0, len(data) % 2, row["image"], row["image"], part=row["split"]))
+        data.append(Patch(image, image, 0, 0, len(data) % 2, row["image"], row["image"], split=row["split"]))
     if "leak_group" in table:
         known = table.groupby("leak_group")["split"].transform("nunique") > 1
         images = [patch.pixels for patch in data]
-        anchors = [keypoints_of(image).tobytes() for image in images]
-        pairs = same_surface_pairs(anchors, pd.factorize(table["split"])[0], images.__getitem__)
+        keypoints = [keypoints_of(image).tobytes() for image in images]
+        pairs = same_surface_pairs(keypoints, pd.factorize(table["split"])[0], images.__getitem__)
         named = table.index.isin([row for pair in pairs for row in (pair.first, pair.second)])
         test = table["split"] != "train"
         print(
@@ -170,7 +170,7 @@ def published(folder: Path) -> None:
 
 
 def main() -> None:
-    """Runs what was asked for."""
+    """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))
@@ -184,7 +184,7 @@ def main() -> None:
     if options.photographs:
         compare(
             "real images",
-            Photographs.read(*options.photographs).sample,
+            SourceImages.read(*options.photographs).sample,
             options.seeds,
             options.minutes,
             set(options.codes),

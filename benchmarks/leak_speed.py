@@ -31,7 +31,7 @@ from steel_training.leakage.baseline_check import probe_dataset
 def planted(data: Data, count: int) -> tuple[Data, dict[str, range]]:
     """Return the dataset with copies, and the rows of each kind."""
     kinds = {
-        "turned": copied(lambda patch, random: as_jpeg(oriented(patch.pixels, int(random.integers(1, 8)))), count),
+        "rotated": copied(lambda patch, random: as_jpeg(oriented(patch.pixels, int(random.integers(1, 8)))), count),
         "half": copied(cut_again((0, 0), (32, 32), as_jpeg), count),
     }
     rows = {}
@@ -52,20 +52,20 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
 
 def speed(size: int, count: int) -> str:
     """Returns the row of the table for so many patches."""
-    data, rows = planted(drawn(0, coils=max(8, size // 107), photographs=4)[:size], count)
-    (profile, anchors), measuring = timed(lambda: profiled(data))
+    data, rows = planted(drawn(0, coils=max(8, size // 107), images=4)[:size], count)
+    (profile, keypoints), measuring = timed(lambda: profiled(data))
     part = np.unique(profile["part"], return_inverse=True)[1]
-    held = np.frombuffer(b"".join(anchors), KEYPOINT)
-    owner = np.repeat(np.arange(len(anchors)), [len(each) // KEYPOINT.itemsize for each in anchors])
+    held = np.frombuffer(b"".join(keypoints), KEYPOINT)
+    owner = np.repeat(np.arange(len(keypoints)), [len(each) // KEYPOINT.itemsize for each in keypoints])
     _, search = timed(lambda: candidates(held, owner, part))
-    pairs, looked = timed(lambda: list(same_surface_pairs(anchors, part, lambda row: grey_of(data[row]))))
-    _, probes = timed(lambda: probe_dataset(profile, anchors, lambda row: grey_of(data[row])))
+    pairs, compared = timed(lambda: list(same_surface_pairs(keypoints, part, lambda row: grey_of(data[row]))))
+    _, probes = timed(lambda: probe_dataset(profile, keypoints, lambda row: grey_of(data[row])))
     named = {pair.second for pair in pairs}
-    strange = sum(pair.second < rows["turned"].start for pair in pairs)
+    strange = sum(pair.second < rows["rotated"].start for pair in pairs)
     found = " | ".join(f"{len(named & set(of_kind))} of {len(of_kind)}" for of_kind in rows.values())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     return (
-        f"| {len(data):,} | {measuring:.1f} | {search:.1f} | {looked - search:.1f} | {probes:.1f} | {peak:.1f} "
+        f"| {len(data):,} | {measuring:.1f} | {search:.1f} | {compared - search:.1f} | {probes:.1f} | {peak:.1f} "
         f"| {found} | {strange} |"
     )
 

@@ -47,13 +47,13 @@ def main() -> None:
                     text=True,
                     check=True,
                 )
-                told = json.loads(done.stdout.splitlines()[-1])
-                assert told["images"] == len(rows)
-                theirs.append(told["seconds"])
-                checks = told["checks"]
+                reported = json.loads(done.stdout.splitlines()[-1])
+                assert reported["images"] == len(rows)
+                theirs.append(reported["seconds"])
+                checks = reported["checks"]
         print(f"| {len(rows):,} patches | seconds | patches/s | values a patch |\n|---|---|---|---|")
         print(
-            f"| profile | {min(ours):.1f} | {len(rows) / min(ours):,.0f} | {profile.shape[1] - rows.shape[1]}, and anchors |"
+            f"| profile | {min(ours):.1f} | {len(rows) / min(ours):,.0f} | {profile.shape[1] - rows.shape[1]}, and keypoints |"
         )
         if theirs:
             print(f"| CleanVision | {min(theirs):.1f} | {len(rows) / min(theirs):,.0f} | {checks} checks |")

@@ -2,7 +2,7 @@
 
     python benchmarks/real_steel.py IMAGES MASKS WEIGHTS OUT [--airflow]
 
-IMAGES and MASKS are the folders of the NEU surface-defect photographs with pixel masks (0 is clean), WEIGHTS a file of
+IMAGES and MASKS are the folders of the NEU surface-defect images with pixel masks (0 is clean), WEIGHTS a file of
 EfficientNetB0 without its top. OUT is a new folder for dataset and store. With --airflow the DAG does the same run, under
 `airflow dags test`. Prints Markdown.
 """
@@ -59,20 +59,22 @@ def main() -> int:
     out: Path = options.out.absolute()
     data, store, groups = str(out / "neu64"), str(out / "store"), str(out / "groups.csv")
     os.environ["STEEL_TRAINING_SCRATCH"] = str(out / "scratch")  # nothing cached from before counts
-    # Many of these photographs overlap; split by photograph, a model is tested on steel that it has learned.
+    # Many of these images overlap; split by source image, a model is tested on steel that it was trained on.
     out.mkdir(parents=True, exist_ok=True)
     code, joined, seconds = steel_training("ingest", "groups", str(options.images.absolute()), groups)
     if code:
         return code
-    print(f"\n{joined['photographs']:,} photographs show {joined['found']:,} pieces of steel, found in {seconds:.0f} s")
-    # The published figures are those of a grid without patches at the edge.
+    print(
+        f"\n{joined['photographs']:,} source images show {joined['found']:,} pieces of steel, found in {seconds:.0f} s"
+    )
+    # The published metrics are for a grid without patches at the edge.
     cut = ("--patch", "64", "--stride", "64", "--edges", "leave", "--keep-defective", "0.33", "--groups", groups)
     code, made, seconds = steel_training(
         "ingest", "masks", str(options.images.absolute()), str(options.masks.absolute()), data, *cut
     )
     if code:
         return code
-    print(f"\n{made['patches']:,} patches of {made['sources']} photographs, cut in {seconds:.0f} s\n")
+    print(f"\n{made['patches']:,} patches of {made['sources']} source images, cut in {seconds:.0f} s\n")
     weights = str(options.weights.absolute())
     if options.airflow:
         code, answer, seconds = through_airflow(data, out, weights)

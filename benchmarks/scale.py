@@ -23,7 +23,7 @@ import pandas as pd
 from PIL import Image
 
 PHOTOGRAPH, COIL = 8, 40
-# The scratches are drawn so plainly that a few numbers tell them.
+# The scratches are so clear that a few image statistics separate them.
 LET_PASS = [word for code in ("leak.pixel_property", "leak.too_good") for word in ("--allow", code)]
 STAGES = ("profile_patches", "validate_patches", "check_baseline", "train_head", "fine_tune", "evaluate")
 
@@ -86,7 +86,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--views", type=int, default=1)
     parser.add_argument("--stages", nargs="+", default=list(STAGES))
-    parser.add_argument("--scratch", help="a folder with room: 50 KB a patch of 256 pixels, and the feature cache")
+    parser.add_argument(
+        "--scratch", help="folder on a large disk: 50 KB per patch of 256 pixels, and the feature cache"
+    )
     options = parser.parse_args()
     print(
         f"| patches of {options.side} pixels | stage | exit code | seconds | ms a patch | highest memory, GB |\n|---|---|---|---|---|---|"

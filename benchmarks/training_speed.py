@@ -31,21 +31,21 @@ from steel_training.training.feature_cache import FeatureCache
 from steel_training.training.preprocessing import resize
 
 
-def parts_of(uri: str) -> dict[str, PatchSet]:
+def splits_of(uri: str) -> dict[str, PatchSet]:
     """Read the splits of a dataset, grouped by steel if its manifest has none."""
     dataset = find_dataset(uri)
     manifest = dataset.manifest
     if "split" not in manifest:
         manifest = manifest.assign(split=assign_splits(manifest, seed=20, val_share=0.2, test_share=0.2))
     return {
-        part: PatchSet(dataset.storage, tuple(rows["path"]), rows["label"].to_numpy(int), uri)
-        for part, rows in manifest.groupby("split")
+        split: PatchSet(dataset.storage, tuple(rows["path"]), rows["label"].to_numpy(int), uri)
+        for split, rows in manifest.groupby("split")
     }
 
 
-def pixels_of(part: PatchSet) -> pixel_recipe.Pixels:
+def pixels_of(patches: PatchSet) -> pixel_recipe.Pixels:
     """Decode a split into memory."""
-    return pixel_recipe.Pixels(np.concatenate(list(read_batches(part.storage, part.paths, 64))), part.labels)
+    return pixel_recipe.Pixels(np.concatenate(list(read_batches(patches.storage, patches.paths, 64))), patches.labels)
 
 
 def area(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -70,8 +70,8 @@ def main() -> None:
         uri = options.data or f"{scratch}/strips"
         if options.data is None:
             make_sample(uri, coils=options.coils, photographs_per_coil=2)
-        parts = parts_of(uri)
-        counts = {part: len(patches) for part, patches in parts.items()}
+        splits = splits_of(uri)
+        counts = {split: len(patches) for split, patches in splits.items()}
         print(
             f"{counts[TRAIN]} patches to train, {counts[VAL]} to validate, {counts[TEST]} to test; {options.size} pixels, "
             f"{options.epochs} + {options.epochs} epochs; {platform.processor() or platform.machine()}, {date.today()}\n"
@@ -81,7 +81,9 @@ def main() -> None:
         )
         print("|---|---|---|---|---|---|---|---|---|---|")
         for views in options.views:
-            rows = [one(parts, options, views, seed, Path(scratch, f"{views}-{seed}")) for seed in range(options.seeds)]
+            rows = [
+                one(splits, options, views, seed, Path(scratch, f"{views}-{seed}")) for seed in range(options.seeds)
+            ]
             recipe, empty, full, theirs, ours = (list(each) for each in zip(*rows, strict=True))
             apart = [abs(a - b) for a, b in zip(theirs, ours, strict=True)]
             mean = statistics.mean
@@ -93,7 +95,7 @@ def main() -> None:
 
 
 def one(
-    parts: dict[str, PatchSet], options: argparse.Namespace, views: int, seed: int, scratch: Path
+    splits: dict[str, PatchSet], options: argparse.Namespace, views: int, seed: int, scratch: Path
 ) -> tuple[float, float, float, float, float]:
     """Trains both; returns seconds of the recipe, of ours with an empty and a full cache, and both areas."""
     import keras
@@ -112,7 +114,7 @@ def one(
             },
         }
     )
-    test = pixels_of(parts[TEST])
+    test = pixels_of(splits[TEST])
 
     def scored(network: object) -> float:
         scores = [
@@ -125,7 +127,7 @@ def one(
     for _ in ("empty", "full"):
         keras.utils.clear_session()
         started = time.monotonic()
-        trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], cache=FeatureCache(scratch))
+        trainer = ModelTrainer(config, splits[TRAIN], splits[VAL], cache=FeatureCache(scratch))
         model = TransferLearningModel.build(config.model, options.size)
         trainer.train_head(model)
         trainer.fine_tune(model)
@@ -134,7 +136,7 @@ def one(
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     model = TransferLearningModel.build(config.model, options.size)
-    train, val = pixels_of(parts[TRAIN]), pixels_of(parts[VAL])
+    train, val = pixels_of(splits[TRAIN]), pixels_of(splits[VAL])
     recipe = pixel_recipe.train(model.keras_model, model.spec.from_layer, config, train, val, options.size)
     theirs = scored(model.keras_model)
     print(

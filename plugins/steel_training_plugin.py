@@ -1,4 +1,4 @@
-"""What Airflow is told of this project; the work is in the packages beside it."""
+"""Registers the plugins with Airflow; the code is in the packages beside it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _ICON = (
 
 
 class SteelTrainingPlugin(AirflowPlugin):
-    """The links on the pages of the tasks, and the page of models with its tab on every run."""
+    """The links on task pages, and the models page with its tab on every run."""
 
     name = "steel_training"
     operator_extra_links = list(ALL)  # noqa: RUF012 - Airflow reads a list
     fastapi_apps = [{"app": ModelsPage(), "url_prefix": PREFIX, "name": "Steel models"}]  # noqa: RUF012
-    # Addresses without a slash in front stand below wherever Airflow itself is served.
+    # Addresses without a leading slash are relative to Airflow's base URL.
     external_views = [  # noqa: RUF012
         {
             "name": "Models",

@@ -1,6 +1,6 @@
 """Kinds of defects: the sample dataset's, and those that it does not have.
 
-Each takes the grain's standard deviation, so that what is called a defect can be seen.
+Each takes the grain's standard deviation, so that every defect is visible against it.
 """
 
 from __future__ import annotations

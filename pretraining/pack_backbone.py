@@ -1,4 +1,4 @@
-"""Makes the file that the package ships from what `train_backbone.py` left: float16, with its checksum.
+"""Packs the weights of `train_backbone.py` into the file that the package ships: float16, with its checksum.
 
     python pretraining/pack_backbone.py OUT/backbone.weights.h5
 
@@ -31,7 +31,7 @@ def halve(source: h5py.Group, target: h5py.Group) -> None:
                 np.abs(values).max(initial=0.0), 1e-12
             )
             if not lost < 1e-3:
-                sys.exit(f"{item.name} does not fit into float16: {lost:.2%} lost")
+                sys.exit(f"{item.name} does not fit into float16: {lost:.2%} of the range lost")
             packed = {"compression": "gzip", "compression_opts": 9, "shuffle": True} if half.ndim else {}
             target.create_dataset(name, data=half, **packed)
         else:

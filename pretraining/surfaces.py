@@ -1,8 +1,8 @@
-"""Synthetic steel for pretraining: surfaces, defects, lighting and cameras, varied far beyond any one mill.
+"""Synthetic steel for pretraining: surfaces, defects, lighting and cameras, varied far beyond any single mill.
 
-The sample dataset shows a mill; this shows what no mill shows all of. A network that has learned to tell defects from
-texture on all of it has learned the difference, and not a mill's habits. The more it varies, the less a real surface is
-something new.
+The sample dataset imitates one mill; this covers more surfaces and cameras than any mill has. A network that separates
+defects from texture on all of them has learned the difference rather than the look of one mill, so that a real surface is
+less likely to be out of distribution.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from steel_training.ingest.synthetic.surfaces import (
 
 SIDE = 224
 GRID = 8
-PATCHES_A_STRIP = 12
+PATCHES_PER_STRIP = 12
 PATCH_SIZES = (32, 40, 48, 64, 64, 64, 80, 96, 128)
 FINISHES = (MILL_SCALE, PICKLED, BRIGHT, MATT)
 
 
 @dataclass(frozen=True)
 class Patches:
-    """What one strip gives.
+    """The patches of one strip.
 
     Attributes:
         pixels: uint8, (n, size, size), grey.
-        kinds: float32, (n, len(KINDS)): 1 where the kind is in the patch, 0 where it is not, NaN where hardly.
+        kinds: float32, (n, len(KINDS)): 1 where the patch holds the kind, 0 where not, NaN where barely.
         where: float32, (n, GRID, GRID, len(KINDS)): the same for every cell of the patch.
     """
 
@@ -90,7 +90,7 @@ def _finish(rng: np.random.Generator) -> Finish:
 def _camera(rng: np.random.Generator) -> Camera:
     return Camera(
         along_axis=0,
-        lamp=(rng.uniform(-0.3, 1.3), rng.uniform(-0.3, 1.3)),
+        light=(rng.uniform(-0.3, 1.3), rng.uniform(-0.3, 1.3)),
         falloff=rng.uniform(0.0, 1.3),
         vignetting=rng.uniform(0.0, 0.4),
         blur=rng.uniform(0.3, 1.5),
@@ -100,7 +100,7 @@ def _camera(rng: np.random.Generator) -> Camera:
 
 
 def _developed(rng: np.random.Generator, grey: np.ndarray) -> np.ndarray:
-    """What happens to a photograph afterwards: contrast, brightness, JPEG."""
+    """Returns a photograph after post-processing: contrast, brightness, JPEG."""
     values = grey.astype(np.float32)
     mean = values.mean()
     contrast = np.exp(rng.uniform(np.log(0.6), np.log(2.5)))
@@ -116,7 +116,7 @@ def _developed(rng: np.random.Generator, grey: np.ndarray) -> np.ndarray:
 def _cut(rng: np.random.Generator, photograph: np.ndarray, masks: np.ndarray, size: int) -> Patches:
     pixels, kinds, where = [], [], []
     marked = np.argwhere(masks.any(0))
-    for _ in range(PATCHES_A_STRIP):
+    for _ in range(PATCHES_PER_STRIP):
         side = int(rng.choice(PATCH_SIZES))
         top, left = rng.integers(0, SIDE - side + 1, 2)
         if len(marked) and rng.random() < 0.4:  # near a defect, not centred on it
@@ -126,11 +126,11 @@ def _cut(rng: np.random.Generator, photograph: np.ndarray, masks: np.ndarray, si
         image = Image.fromarray(photograph[cut]).resize((size, size), Image.Resampling.BILINEAR)
         pixels.append(np.asarray(image))
         inside = masks[:, cut[0], cut[1]]
-        kinds.append(_told(inside.mean((1, 2)), least=0.01))
+        kinds.append(_labels(inside.mean((1, 2)), least=0.01))
         cells = inside.reshape(len(KINDS), GRID, side // GRID, GRID, side // GRID).mean((2, 4))
-        where.append(_told(cells, least=0.08).transpose(1, 2, 0))
+        where.append(_labels(cells, least=0.08).transpose(1, 2, 0))
     return Patches(np.stack(pixels), np.stack(kinds), np.stack(where))
 
 
-def _told(share: np.ndarray, *, least: float) -> np.ndarray:
+def _labels(share: np.ndarray, *, least: float) -> np.ndarray:
     return np.where(share >= least, 1.0, np.where(share == 0, 0.0, np.nan)).astype(np.float32)

@@ -1,9 +1,9 @@
-"""Trains the EfficientNetB0 that the package ships: from ImageNet-like weights, on drawn steel, to any number of steps.
+"""Trains the EfficientNetB0 that the package ships: from ImageNet-like weights, on synthetic steel, for any number of steps.
 
     python pretraining/train_backbone.py START OUT [--steps N] [--minutes M]
 
-START is a weights file of EfficientNetB0 without its top, OUT a folder. What stands in OUT is continued, step by step as
-if nothing had happened: every batch is drawn from its own number. Every few minutes, and at the end, OUT gets
+START is a weights file of EfficientNetB0 without its top, OUT a folder. A training in OUT is continued
+exactly, since every batch is drawn from its step number. Every few minutes, and at the end, OUT gets
 `backbone.weights.h5` (the running mean of the weights), from which `pack_backbone.py` makes the file that is shipped.
 """
 
@@ -32,10 +32,10 @@ PAINTERS = 2
 def batch_of(step: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws the batch of a step: pixels uint8 (n, size, size), kinds (n, k), where (n, grid, grid, k)."""
     sys.path.insert(0, str(Path(__file__).resolve().parent))
-    from surfaces import PATCHES_A_STRIP, patches_of_strip
+    from surfaces import PATCHES_PER_STRIP, patches_of_strip
 
     rng = np.random.default_rng([seed, step])
-    strips = [patches_of_strip(rng, SIZE) for _ in range(BATCH // PATCHES_A_STRIP)]
+    strips = [patches_of_strip(rng, SIZE) for _ in range(BATCH // PATCHES_PER_STRIP)]
     return (
         np.concatenate([strip.pixels for strip in strips]),
         np.concatenate([strip.kinds for strip in strips]),
@@ -44,7 +44,7 @@ def batch_of(step: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def batches(first: int, last: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yields the batches of the steps first … last - 1, drawn by other processes a few ahead."""
+    """Yields the batches of the steps first … last - 1, drawn a few ahead by other processes."""
     with multiprocessing.get_context("spawn").Pool(PAINTERS) as pool:
         numbers = iter(range(first, last))
         waiting = deque(pool.apply_async(batch_of, (step, seed)) for step in islice(numbers, 2 * PAINTERS + 2))
@@ -54,7 +54,7 @@ def batches(first: int, last: int, seed: int) -> Iterator[tuple[np.ndarray, np.n
 
 
 def build(start: str) -> tuple[Any, Any]:
-    """Returns the backbone with START's weights, and the network that trains it: kinds, and where they are."""
+    """Returns the backbone with START's weights, and the network that trains it to predict kinds and their places."""
     import keras
     from kinds import KINDS
     from surfaces import GRID
@@ -67,8 +67,8 @@ def build(start: str) -> tuple[Any, Any]:
     load_weights(backbone, spec, start)
     outputs = {}
     moments = []
-    for tap in (*spec.feature_layers, "top_activation"):
-        features = backbone.get_layer(tap).output
+    for layer in (*spec.feature_layers, "top_activation"):
+        features = backbone.get_layer(layer).output
         mean = keras.layers.GlobalAveragePooling2D(keepdims=True)(features)
         variance = keras.layers.GlobalAveragePooling2D()(keras.ops.square(features - mean))
         moments += [keras.layers.Flatten()(mean), keras.ops.sqrt(variance + 1e-5)]
@@ -77,7 +77,7 @@ def build(start: str) -> tuple[Any, Any]:
             features = keras.layers.MaxPooling2D(side // GRID)(features)
         if side < GRID:
             features = keras.layers.UpSampling2D(GRID // side, interpolation="bilinear")(features)
-        outputs[f"where_{tap}"] = keras.layers.Conv2D(len(KINDS), 1, name=f"where_{tap}")(features)
+        outputs[f"where_{layer}"] = keras.layers.Conv2D(len(KINDS), 1, name=f"where_{layer}")(features)
     x = keras.layers.BatchNormalization()(keras.layers.Concatenate()(moments))
     x = keras.layers.Dropout(0.2)(keras.layers.Dense(256, activation="relu")(x))
     outputs["kinds"] = keras.layers.Dense(len(KINDS), name="kinds")(x)
@@ -85,14 +85,17 @@ def build(start: str) -> tuple[Any, Any]:
 
 
 def main() -> int:
-    """Trains until the steps or the minutes are over."""
+    """Trains for the given steps or minutes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("start")
     parser.add_argument("out", type=Path)
     parser.add_argument(
-        "--steps", type=int, default=6000, help="of 48 patches; the rate falls to nothing over them (6000)"
+        "--steps",
+        type=int,
+        default=6000,
+        help="steps of 48 patches, over which the learning rate decays to zero (6000)",
     )
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so long; continue later")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time; continue later")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     sys.path.insert(0, str(Path(__file__).resolve().parent))

@@ -1,6 +1,6 @@
-"""An Airflow installation below `var/` of the checkout: what `make demo` and `make ui` share.
+"""An Airflow installation below `var/` of the checkout, for `make demo` and `make ui`.
 
-Nothing of the caller's Airflow is read or written: every AIRFLOW variable is dropped, and the home, the SQLite
+The caller's own Airflow is neither read nor written: every AIRFLOW variable is dropped, and the home, the SQLite
 database and the store are folders of the checkout.
 """
 
@@ -26,7 +26,7 @@ DAG_ID = "steel_training"
 
 
 def conf_of(configuration: Path, **further: Any) -> dict[str, Any]:
-    """Returns a configuration file as the `--conf` of a run: dotted keys, as the params form has them."""
+    """Returns a configuration file as the `--conf` of a run: dotted keys, as in the params form."""
     return {**dict(_dotted(yaml.safe_load(configuration.read_text(encoding="utf-8")))), **further}
 
 
@@ -80,10 +80,10 @@ class AirflowHome:
         }
 
     def prepare(self) -> None:
-        """Makes the database and the pool, once for each version of Airflow.
+        """Creates the database and the pool, once per version of Airflow.
 
         Raises:
-            PreparationFailed: Airflow could not do it.
+            PreparationFailed: a command of Airflow failed.
         """
         version = importlib.metadata.version("apache-airflow")
         done = self.folder / "airflow" / f".prepared-{version}"
@@ -102,12 +102,12 @@ class AirflowHome:
         shutil.rmtree(partial, ignore_errors=True)
         command = [sys.executable, "-m", "steel_training", "sample", str(partial)]
         if subprocess.run(command, env=self.environment(), stdout=sys.stderr, check=False).returncode != 0:
-            raise PreparationFailed("The sample dataset could not be made; the reason stands above.")
+            raise PreparationFailed("The sample dataset could not be made; see the messages above.")
         partial.rename(SAMPLE)
         return True
 
     def stop(self, process: subprocess.Popen[str]) -> None:
-        """Ends an Airflow that was started in its own process group, with all that it started."""
+        """Ends an Airflow that was started in its own process group, with its child processes."""
         for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, None)):
             with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
                 os.killpg(process.pid, number)

@@ -2,11 +2,11 @@
 
 Changed is what differs from the commit where this branch left `main` (or `origin/main`), uncommitted and untracked files included;
 without either branch, what is uncommitted. A changed test file is its own test. For a module it is the `test_MODULE.py` in the folder that
-mirrors its own; where there is none, the tests that import or name the module; where none does, the tests of the mirrored folder, else
+mirrors its own; otherwise the tests that import or name the module, else the tests of the mirrored folder, else
 those that import its package. For any other file, such as a page of the documentation, it is the tests that name it.
 
-`tests/e2e` and `tests/integration` are chosen only when they changed themselves. Nothing changed: prints nothing, says so on standard
-error, and exits with 0.
+`tests/e2e` and `tests/integration` are chosen only when they changed themselves. Without changes it prints nothing to standard output
+and exits with 0.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ MIRRORS = {
     "plugins/models_page": "tests/dags/models_page",
     "dags": "tests/dags",
 }
+TOPS = ("plugins", "scripts", "dags", "tests/integration")
 QUICK = ("tests/unit", "tests/dags")
 MANY = 20
 
@@ -74,7 +75,7 @@ def changed_files(root: Path, since: str | None) -> list[str]:
             since = git(root, "rev-parse", "--verify", "HEAD").strip()
         except GitFailed:
             return sorted({*untracked.split("\0"), *git(root, "ls-files", "-z").split("\0")} - {""})
-    # Both names of a renamed file count: its tests may still stand under the old one.
+    # Both names of a renamed file count: its tests may still have the old one.
     differing = git(root, "diff", "-z", "--name-only", "--no-renames", since, "--")
     return sorted({*untracked.split("\0"), *differing.split("\0")} - {""})
 
@@ -85,13 +86,13 @@ def tests_of(root: Path, path: str) -> set[str]:
     if path.startswith("tests/"):
         if file.name.startswith("test_") and file.suffix == ".py":
             return {path} if (root / path).exists() else set()
-        return _tests_in(root, file.parent)
+        return _tests_in(root, file.parent) or _tests_importing(root, lambda imported: imported == _dotted(file))
     if file.suffix != ".py":
         return _tests_naming(root, file) or _tests_around(root, _mirror(file))
     if (mirror := _mirror(file)) and (root / (own := mirror / f"test_{file.name}")).exists():
         return {own.as_posix()}
     name = _dotted(file)
-    if file.stem == "__init__":  # what it gathers is imported everywhere
+    if file.stem == "__init__":  # its names are imported everywhere
         return _tests_around(root, mirror)
     return (
         _tests_importing(root, lambda imported: imported == name)
@@ -122,7 +123,7 @@ def _tests_around(root: Path, mirror: PurePosixPath | None) -> set[str]:
 
 
 def _tests_naming(root: Path, file: PurePosixPath) -> set[str]:
-    # A name without a suffix, such as "run", is a word like any other.
+    # A name without a suffix, such as "run", would match any text.
     name = file.name if file.suffix else file.as_posix()
     return {test for test, text in _quick_tests(root).items() if name in text}
 
@@ -139,9 +140,9 @@ def _tests_importing(root: Path, match: Callable[[str], bool]) -> set[str]:
 
 
 def _dotted(file: PurePosixPath) -> str:
-    """The name that a test imports a module by: scripts, plugins and DAG files are imported from their folder."""
-    parts = file.with_suffix("").parts
-    return ".".join(parts[1:] if parts[0] in {"plugins", "scripts", "dags"} else parts)
+    """The name that a test imports a module by: scripts, plugins, DAG files and test helpers are imported from their folder."""
+    bare = file.with_suffix("")
+    return ".".join(next((bare.relative_to(top).parts for top in TOPS if bare.is_relative_to(top)), bare.parts))
 
 
 @cache
@@ -159,7 +160,7 @@ def _imported(text: str) -> frozenset[str]:
     names: set[str] = set()
     try:
         nodes = list(ast.walk(ast.parse(text)))
-    except SyntaxError:  # pytest names it
+    except SyntaxError:  # reported by pytest
         return frozenset()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -176,27 +177,27 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument(
         "--files", action="store_true", help="print the changed files that still exist, not their tests"
     )
-    asked = parser.parse_args(words)
+    options = parser.parse_args(words)
     try:
         root = Path(git(Path.cwd(), "rev-parse", "--show-toplevel").strip())
-        since = asked.since or branch_point(root)
+        since = options.since or branch_point(root)
         changed = changed_files(root, since)
     except GitFailed as error:
         print(f"changed_tests: {error}", file=sys.stderr)
         return 2
     if since is None:
-        print("changed_tests: no branch main: looking at uncommitted changes only", file=sys.stderr)
-    if asked.files:
+        print("changed_tests: no branch main: using uncommitted changes only", file=sys.stderr)
+    if options.files:
         print("".join(f"{path}\n" for path in changed if (root / path).is_file()), end="")
         return 0
     tests = sorted(set().union(*(tests_of(root, path) for path in changed)))
     print("".join(f"{test}\n" for test in tests), end="")
     if len(tests) > MANY:
         print(
-            "changed_tests: many tests for a quick check; --since HEAD takes uncommitted changes only", file=sys.stderr
+            "changed_tests: many tests for a quick check; --since HEAD uses uncommitted changes only", file=sys.stderr
         )
-    said = f"{len(tests)} test files for {len(changed)} changed files" if changed else "nothing changed"
-    print(f"changed_tests: {said}", file=sys.stderr)
+    summary = f"{len(tests)} test files for {len(changed)} changed files" if changed else "nothing changed"
+    print(f"changed_tests: {summary}", file=sys.stderr)
     return 0
 
 

@@ -1,8 +1,8 @@
 """`make demo`: one run of the DAG over a sample dataset, from patches to a verdict.
 
-Makes the dataset and an Airflow below `var/` (once), runs the DAG with `airflow dags test`, shows what the stages say
-while they work, and ends with the verdict, its reasons, the metrics against their targets and the report.
-What Airflow itself says goes to `var/demo/airflow.log`.
+Creates the dataset and an Airflow below `var/` (once), runs the DAG with `airflow dags test`, shows the output of the stages,
+and ends with the verdict, its reasons, the metrics and targets, and the report. Airflow's own log goes to
+`var/demo/airflow.log`.
 
 Exit code: 0 for a verdict (published or rejected), 1 where the run failed or was blocked.
 """
@@ -36,7 +36,7 @@ class Show:
         self.failed = False
         self._stage_started = 0.0
 
-    def take(self, raw: str) -> None:
+    def show_line(self, raw: str) -> None:
         """Shows one line of Airflow's log (JSON), or keeps it for the log file only."""
         try:
             entry = json.loads(raw)
@@ -46,7 +46,7 @@ class Show:
         if NOISE.match(event):
             return
         if str(entry.get("logger", "")).startswith(OPERATOR_LOGGER):
-            self._stage_says(event, str(entry.get("level", "")))
+            self._show_stage_line(event, str(entry.get("level", "")))
         elif entry.get("new_state") in FAILED_STATES:
             self.failed = True
         elif event == "Task failed with exception":
@@ -59,7 +59,7 @@ class Show:
         minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
         print(f"{minutes:2d}:{seconds:02d}  {text}", flush=True)
 
-    def _stage_says(self, event: str, level: str) -> None:
+    def _show_stage_line(self, event: str, level: str) -> None:
         if event.startswith("Running: "):
             words = shlex.split(event.removeprefix("Running: "))
             self.run_id = words[words.index("--run-id") + 1]
@@ -101,7 +101,7 @@ def main() -> int:
 
 
 def _follow(command: list[str], show: Show) -> int:
-    """Runs Airflow and shows what it says; ends it at the first failed task instead of waiting for its retries."""
+    """Runs Airflow and shows its output; ends it at the first failed task instead of waiting for its retries."""
     environment = HOME.environment(logging__json_logs="True")
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
@@ -110,7 +110,7 @@ def _follow(command: list[str], show: Show) -> int:
         with open(HOME.log, "a", encoding="utf-8") as log:
             for line in process.stdout or ():
                 log.write(line)
-                show.take(line)
+                show.show_line(line)
                 if show.failed:
                     break
     finally:

@@ -1,6 +1,6 @@
-"""Makes the buckets that STEEL_TRAINING_DATASET and STEEL_TRAINING_STORE name, where there are none yet.
+"""Creates the buckets of STEEL_TRAINING_DATASET and STEEL_TRAINING_STORE if they are missing.
 
-Folders need no preparation. A bucket that exists is left as it is, so that keys which may not make buckets will do.
+Folders need no preparation. An existing bucket is not changed, so credentials without permission to create buckets suffice.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def make_bucket(storage: S3Storage) -> bool:
 
 
 def main() -> int:
-    """Looks at every address; the first that cannot be prepared ends it."""
+    """Prepares every address; stops at the first that fails."""
     environment = Environment.read()
     for name, address in (("STEEL_TRAINING_DATASET", environment.dataset), ("STEEL_TRAINING_STORE", environment.store)):
         if not address:
@@ -53,7 +53,7 @@ def main() -> int:
         except (BotoCoreError, ClientError) as error:
             print(f"{name}={storage.uri}: {error}. Check the AWS_ variables and the bucket's name.", file=sys.stderr)
             return 1
-        print(f"bucket {storage.bucket}: {'made' if made else 'there already'}")
+        print(f"bucket {storage.bucket}: {'created' if made else 'exists'}")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""`make env`: writes `.env` for docker-compose.yaml from `.env.example`, with secrets of this installation's own.
+"""`make env`: writes `.env` for docker-compose.yaml from `.env.example`, with new secrets for this installation.
 
-An existing `.env` is left alone: new secrets would lock out the database and every stored connection.
+An existing `.env` is not changed: new secrets would lock out the database and every stored connection.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main(root: Path = ROOT) -> int:
         return 1
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
-    print(f"{target} written. Look at it, then: docker compose --profile cpu (or gpu) up --detach")
+    print(f"{target} written. Check it, then: docker compose --profile cpu (or gpu) up --detach")
     return 0
 
 

@@ -1,9 +1,8 @@
-"""Ports for servers that are started a moment later: nobody else who asks here gets the same one.
+"""Reserves ports for servers that are started later: no other caller gets the same one.
 
-A port that is only looked up may be taken before the server listens: by another test run, by a connection that the system gives
-a port to, or by the next look-up. These are locked for the life of the process that asked, and lie below the range (from 32768)
-that the system gives out. A lock ends with its process, however it ends; a server that outlived its tests keeps its port, and is
-passed over.
+A free port may be taken before the server listens: by another test run, by an outgoing connection, or by the next search. These
+ports are locked for the life of the calling process, and are below the system's ephemeral range (from 32768). A lock ends with its
+process, however it ends; a port on which a server still listens is skipped.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class NoPortLeft(Exception):
 
 
 def own_port() -> int:
-    """Returns a port that is this process's own until it ends.
+    """Returns a port that is reserved for this process until it ends.
 
     Raises:
         NoPortLeft: every port of the range is taken.

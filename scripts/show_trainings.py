@@ -1,8 +1,8 @@
 """TensorBoard over all trainings of a store: `python scripts/show_trainings.py --to FOLDER`.
 
-TensorBoard cannot read our store on S3, so the event files are copied to a folder, again and again, and what the store no
-longer has goes there too. A stage's event files are in the store once the stage has ended. The folder is laid out as
-TensorBoard names things: RUN/STAGE/train and RUN/STAGE/validation.
+TensorBoard cannot read the store on S3, so the event files are copied to a folder every 30 seconds, and files that the store no
+longer has are deleted there. A stage's event files are in the store once the stage has ended. TensorBoard shows the subfolders as
+runs: RUN/STAGE/train and RUN/STAGE/validation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from steel_training.environment import Environment
 from steel_training.runs.result import RUNS
 from steel_training.storage import Entry, Storage, StorageError, open_storage
 
-# What a stage keeps them in, and the stages that train.
+# The folder of the event files in a stage, and the stages that train.
 EVENTS = "tensorboard"
 TRAININGS = ("check_baseline", "train_head", "fine_tune")
 COPIED = ".copied"
@@ -27,18 +27,18 @@ EVERY_SECONDS = 30.0
 
 
 def copy_events(store: Storage, folder: Path, copied: dict[str, str]) -> int:
-    """Brings the folder up to date with the store.
+    """Synchronises the folder with the store.
 
     Args:
         store: of runs and models.
         folder: that TensorBoard reads.
-        copied: tag of every file that is in the folder, by its path there; brought up to date as well.
+        copied: tag of every file in the folder, by its path there; updated as well.
 
     Returns:
-        The number of files that were copied.
+        The number of copied files.
 
     Raises:
-        StorageError: the store cannot be read; what has been copied stays.
+        StorageError: the store cannot be read; copied files are kept.
     """
     found = {path: entry for run in store.folders(RUNS) for path, entry in _events(store, run)}
     new = {path: entry for path, entry in found.items() if copied.get(path) != entry.etag}
@@ -69,26 +69,28 @@ def _events(store: Storage, run: str) -> list[tuple[str, Entry]]:
 
 
 def main() -> int:
-    """Copies once, starts TensorBoard, and copies on until TensorBoard ends or the process is told to stop."""
+    """Copies once, starts TensorBoard, and keeps copying until TensorBoard ends or the process is stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="copies go here; its own, and emptied")
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="FOLDER", help="folder for the copies; it is emptied first"
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=6006)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     if not (uri := Environment.read().store):
         print("STEEL_TRAINING_STORE is not set; expected the folder or s3:// URI of the store.", file=sys.stderr)
         return 2
     store = open_storage(uri)
-    shutil.rmtree(asked.to, ignore_errors=True)
-    asked.to.mkdir(parents=True)
+    shutil.rmtree(options.to, ignore_errors=True)
+    options.to.mkdir(parents=True)
     copied: dict[str, str] = {}
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(asked.to)]
-    board = subprocess.Popen([*command, "--host", asked.host, "--port", str(asked.port)])
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(options.to)]
+    board = subprocess.Popen([*command, "--host", options.host, "--port", str(options.port)])
     try:
         while board.poll() is None:
-            _copy_and_tell(store, asked.to, copied)
+            _copy_and_report(store, options.to, copied)
             _wait(board, EVERY_SECONDS)
     except KeyboardInterrupt:
         return 0
@@ -98,11 +100,11 @@ def main() -> int:
     return board.returncode
 
 
-def _copy_and_tell(store: Storage, folder: Path, copied: dict[str, str]) -> None:
+def _copy_and_report(store: Storage, folder: Path, copied: dict[str, str]) -> None:
     try:
         number = copy_events(store, folder, copied)
     except StorageError as error:
-        print(f"{error} What has been copied stays.", file=sys.stderr, flush=True)
+        print(f"{error} Copied files are kept.", file=sys.stderr, flush=True)
     else:
         if number:
             print(f"{number} event files copied from {store.uri}", flush=True)

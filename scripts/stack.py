@@ -1,7 +1,7 @@
-"""`make stack`: the whole installation of docker-compose.yaml on this machine without Docker, until Ctrl-C.
+"""`make stack`: all services of docker-compose.yaml on this machine without Docker, until Ctrl-C.
 
-For trying it out: Postgres of this machine (libpq's variables say which), Redis, an S3 server in memory, Airflow with Celery
-and one worker a queue, TensorBoard. Everything is bound to 127.0.0.1, and nothing of it is left at the end.
+For trying it out: a local Postgres (selected by libpq's variables), Redis, an S3 server in memory, Airflow with Celery
+and one worker per queue, TensorBoard. Everything is bound to 127.0.0.1, and is removed at the end.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ FOLDER = ROOT / "var" / "stack"
 
 
 def main() -> int:
-    """Starts the services and stays until it is told to stop, or one of them ends."""
+    """Starts the services and runs until it is stopped, or one of them ends."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if lacks := missing():
-        print(f"make stack: {lacks}.", file=sys.stderr)
+    if problem := missing():
+        print(f"make stack: {problem}.", file=sys.stderr)
         return 1
     shutil.rmtree(FOLDER, ignore_errors=True)
     stack = Stack(FOLDER)
@@ -31,7 +31,7 @@ def main() -> int:
     try:
         with stack.running():
             put_sample(stack)
-            print(told(stack), flush=True)
+            print(addresses(stack), flush=True)
             return stay(stack)
     except KeyboardInterrupt:
         return 0
@@ -47,7 +47,7 @@ def put_sample(stack: Stack) -> None:
     subprocess.run(command, env={**os.environ, **stack.environment("worker")}, stdout=subprocess.DEVNULL, check=True)
 
 
-def told(stack: Stack) -> str:
+def addresses(stack: Stack) -> str:
     """Returns addresses and logins, to print."""
     logins = "\n".join(
         f"  {login + ':':<12} {stack.env[f'AIRFLOW_{login.upper()}_PASSWORD']}" for login in ("admin", "viewer")
@@ -56,16 +56,16 @@ def told(stack: Stack) -> str:
   Airflow:     {stack.address}/dags/steel_training
 {logins}
   TensorBoard: http://localhost:{stack.ports["tensorboard"]}
-  S3:          http://127.0.0.1:{stack.ports["s3"]} (in memory; it takes any key)
+  S3:          http://127.0.0.1:{stack.ports["s3"]} (in memory; any key works)
   dataset:     {stack.env["STEEL_TRAINING_DATASET"]}
   store:       {stack.env["STEEL_TRAINING_STORE"]}
   logs:        {stack.folder / "said"}
 
-Switch the DAG on and trigger it. Ctrl-C ends everything, and what was trained goes with it."""
+Switch the DAG on and trigger it. Ctrl-C ends everything and deletes its results."""
 
 
 def stay(stack: Stack) -> int:
-    """Waits; a service that ends by itself ends the stack."""
+    """Waits until a service ends, which ends the stack."""
     while True:
         for name, process in stack.processes.items():
             if name != "init" and process.code is not None:

@@ -1,4 +1,4 @@
-"""`airflow standalone` in a home of its own, on 127.0.0.1 and a free port: what `make ui` and the end-to-end tests start."""
+"""`airflow standalone` in its own home, on 127.0.0.1 and a free port; for `make ui` and the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ READY_WITHIN_SECONDS = 300
 
 
 class NotReady(Exception):
-    """Airflow did not come up."""
+    """Airflow did not start."""
 
 
 class Standalone:
     """A running Airflow: scheduler, DAG processor, triggerer and API server.
 
     Args:
-        home: where it lives; prepared already.
+        home: its folder, already prepared.
         port: the first one to try.
         environment: variables beside those of the home.
     """
@@ -54,7 +54,7 @@ class Standalone:
 
     @property
     def passwords(self) -> dict[str, str]:
-        """By user; Airflow makes them at its first start."""
+        """Passwords by user; Airflow creates them at its first start."""
         found: dict[str, str] = {}
         for line in self._passwords().read_text(encoding="utf-8").splitlines():
             found |= json.loads(line)
@@ -83,7 +83,7 @@ class Standalone:
         raise NotReady(f"Airflow was not ready after {READY_WITHIN_SECONDS} s; see {self.home.log}.")
 
     def ask(self, path: str, token: str = "", *, method: str = "GET", body: Any = None) -> Any:
-        """Asks the API and returns its answer."""
+        """Sends a request to the API and returns the response."""
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self.address}{path}", data=data, headers=headers, method=method)
@@ -92,7 +92,7 @@ class Standalone:
             return json.loads(answer.read())
 
     def stop(self) -> None:
-        """Ends it, with all that it started."""
+        """Ends it, with its child processes."""
         if self.process.poll() is None:
             self.home.stop(self.process)
 
@@ -101,7 +101,7 @@ class Standalone:
 
 
 def free_port(first: int) -> int:
-    """Returns the first port from `first` on that nobody listens on."""
+    """Returns the first free port from `first` on."""
     for port in range(first, first + 100):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

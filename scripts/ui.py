@@ -1,6 +1,6 @@
 """`make ui`: Airflow in the browser, with the sample dataset and the DAG ready to be triggered. Ctrl-C ends it.
 
-`airflow standalone` with a home of its own below `var/ui`, bound to 127.0.0.1, on port 8080 or the next free one.
+`airflow standalone` with its own home below `var/ui`, bound to 127.0.0.1, on port 8080 or the next free one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HOME = AirflowHome(ROOT / "var" / "ui")
 
 
 def main() -> int:
-    """Starts Airflow and stays until it is told to stop."""
+    """Starts Airflow and runs until it is stopped."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     airflow = board = None
     try:

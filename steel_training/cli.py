@@ -86,7 +86,7 @@ _MACHINE_ERRORS = {
 
 
 class _OneLine(logging.Formatter):
-    """Writes each message on one line: a name in a dataset must not write lines of its own."""
+    """Writes each message on one line: a name in a dataset must not forge log lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
         record.message = printable(record.message)

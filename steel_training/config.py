@@ -327,7 +327,7 @@ class Config(Section):
 def load_config(
     path: str | os.PathLike[str] | None = None,
     *,
-    overrides: Sequence[str] | Mapping[str, Any] = (),
+    overrides: Sequence[str] | Mapping[str, object] = (),
 ) -> Config:
     """Reads a configuration: defaults, then the YAML file, then the overrides.
 
@@ -347,7 +347,7 @@ def load_config(
         raise ConfigError(_explain(error, source=str(path) if path is not None else "--set")) from None
 
 
-def as_yaml(value: Any) -> str:
+def as_yaml(value: object) -> str:
     """Returns the value of a setting in YAML, such that `--set key=VALUE` reads the same value back.
 
     Args:
@@ -418,7 +418,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _parse_overrides(overrides: Sequence[str] | Mapping[str, object]) -> Iterator[tuple[str, object]]:
     if isinstance(overrides, Mapping):
         yield from overrides.items()
         return
@@ -434,7 +434,7 @@ def _parse_overrides(overrides: Sequence[str] | Mapping[str, Any]) -> Iterator[t
             raise ConfigError(f"--set {text!r}: the value is not valid YAML: {error}") from None
 
 
-def _scalar(text: str) -> Any:
+def _scalar(text: str) -> object:
     value = yaml.safe_load(text)
     if isinstance(value, str) and not text.lstrip().startswith(("'", '"')):
         # YAML 1.1 reads 1e-4 (no dot) as a string, but learning rates are written so. Quoted values stay strings.
@@ -445,7 +445,7 @@ def _scalar(text: str) -> Any:
     return value
 
 
-def _put(values: dict[str, Any], dotted: str, value: Any) -> None:
+def _put(values: dict[str, object], dotted: str, value: object) -> None:
     *sections, name = dotted.split(".")
     for section in sections:
         inner = values.setdefault(section, {})

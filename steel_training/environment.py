@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic.config import JsonDict
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from steel_training.errors import UsageError
@@ -26,11 +28,11 @@ class VariableInvalid(UsageError):
     """An environment variable has an invalid value."""
 
 
-def _words(value: Any) -> Any:
+def _words(value: object) -> object:
     return value.split() if isinstance(value, str) else value
 
 
-def _from_json(value: Any) -> Any:
+def _from_json(value: object) -> object:
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError as error:
@@ -55,7 +57,7 @@ def _variable(
         shown: the default in words, where the value itself is not informative.
         range_: limits, as `pydantic.Field` takes them.
     """
-    details: dict[str, Any] = {"on": on, "expected": expected, "shown": shown}
+    details: JsonDict = {"on": on, "expected": expected, "shown": shown}
     return Field(default, description=description, json_schema_extra=details, **range_)
 
 
@@ -214,7 +216,7 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def _explain(field: str, problem: Any) -> str:
+def _explain(field: str, problem: ErrorDetails) -> str:
     details: Any = Environment.model_fields[field].json_schema_extra
     name = variable(field)
     why = f", which is {problem['ctx']['error']}" if problem["type"] == "value_error" else ""

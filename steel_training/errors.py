@@ -1,6 +1,6 @@
 """Errors with the exit code that the command line answers with.
 
-Each module derives its own classes from these, so that a caller can tell "you typed something wrong" (2) from
+Each module derives its own classes from these, so that a caller can distinguish "you typed something wrong" (2) from
 "something failed" (1) without reading the message.
 """
 

@@ -1,6 +1,6 @@
-"""A bar where a person looks on, lines where a log is kept: standard error is a terminal, or it is not.
+"""Shows progress on standard error: a bar on a terminal, lines in a log.
 
-While a bar stands, log lines go above it (`tqdm.contrib.logging`), so that neither tears the other.
+While a bar is shown, log lines go above it (`tqdm.contrib.logging`), so that they do not mix.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +22,7 @@ LINE_EVERY = 512
 
 @contextmanager
 def counting(what: str, total: int, unit: str = "patches") -> Iterator[Callable[[int, int], None]]:
-    """Gives a callable (done, total) that shows how far a pass is: a bar, or a line every `LINE_EVERY` and at the end."""
+    """Yields a callable (done, total) that shows progress: a bar, or a line every `LINE_EVERY` and at the end."""
     if not sys.stderr.isatty():
         yield _lines(what, unit)
         return
@@ -29,8 +32,8 @@ def counting(what: str, total: int, unit: str = "patches") -> Iterator[Callable[
 
 
 @contextmanager
-def bar(total: int, unit: str, **options: Any) -> Iterator[Any]:
-    """A bar on standard error that vanishes when it is done: what it came to is in the log line."""
+def bar(total: int, unit: str, **options: str | float) -> Iterator[tqdm]:
+    """Shows a bar on standard error that is removed at the end; the result is in the log line."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
 
 LONGEST_MESSAGE = 4_000
 """Characters of a reason's message; what a dataset calls its patches may be longer than anybody reads."""
@@ -59,7 +58,7 @@ OVERRIDABLE = (
 """Codes of leak probes that block. Whether a model learned anything, and the targets, cannot be overridden."""
 
 ALLOWED = "ALARM, allowed by name: "
-"""Before the message of an alarm that a person let pass."""
+"""Prefix of the message of an alarm that a person allowed."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,11 @@ class Reason:
         object.__setattr__(self, "message", message)
 
     def as_dict(self) -> dict[str, str]:
-        """Returns the reason as it stands in result files and on the last line of `run`."""
+        """Returns the reason as in result files and on the last line of `run`."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Reason:
+    def from_dict(cls, values: Mapping[str, object]) -> Reason:
         """Reads a reason back."""
         return cls(code=str(values["code"]), message=str(values["message"]))
 
@@ -93,7 +92,7 @@ def refuse_unknown(codes: Iterable[str]) -> None:
     """Checks the names in `baseline.allow`.
 
     Raises:
-        ValueError: one of them is no probe that blocks.
+        ValueError: one of them is not a probe that blocks.
     """
     for code in codes:
         if code not in OVERRIDABLE:

@@ -1,4 +1,4 @@
-"""CleanVision 0.3.7 on sets of patches: an alarm where a set of exact or near duplicates stands in two parts.
+"""CleanVision 0.3.7 on sets of patches: an alarm where a set of exact or near duplicates is in two splits.
 
 python cleanvision_.py SET… > findings.jsonl
 """

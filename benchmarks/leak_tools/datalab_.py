@@ -1,4 +1,4 @@
-"""cleanlab Datalab 2.9 on sets of patches: an alarm for near duplicates in two parts, and for image properties correlated with the label.
+"""cleanlab Datalab 2.9 on sets of patches: an alarm for near duplicates in two splits, and for image properties correlated with the label.
 
     python datalab_.py SET… > findings.jsonl
 
@@ -39,9 +39,9 @@ def judge(folder: Path) -> dict[str, object]:
             if found[0] and (part[found[1]] != part[row]).any():
                 alarms["near_duplicate"] = alarms.get("near_duplicate", 0) + 1
     with contextlib.suppress(ValueError):
-        told = lab.get_info("spurious_correlations")
-        scores = told["correlations_df"]
-        low = scores[scores["score"] < told["threshold"]]
+        result = lab.get_info("spurious_correlations")
+        scores = result["correlations_df"]
+        low = scores[scores["score"] < result["threshold"]]
         for name in low["property"]:
             alarms[f"spurious: {name}"] = 1
     return {"set": folder.name, "seconds": seconds, "alarms": alarms}

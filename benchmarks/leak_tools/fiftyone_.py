@@ -1,4 +1,4 @@
-"""FiftyOne Brain's leaky splits on sets of patches, with its default threshold: an alarm for each patch that has a neighbour in another part.
+"""FiftyOne Brain's leaky splits on sets of patches, with its default threshold: an alarm for each patch that has a neighbour in another split.
 
     python fiftyone_.py SET… > findings.jsonl
 

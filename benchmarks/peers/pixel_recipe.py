@@ -28,7 +28,7 @@ class Pixels:
 def train(network: Any, from_layer: str, config: Config, train: Pixels, val: Pixels, size: int) -> float:
     """Trains a network of ours by the recipe; returns the seconds that its two `fit`s took.
 
-    The layer that standardises features is told mean and spread before, and that pass is not counted: the recipe has none.
+    The standardisation layer gets mean and spread beforehand, and that pass is not timed: the recipe has none.
     """
     import keras
     import tensorflow as tf
@@ -43,10 +43,10 @@ def train(network: Any, from_layer: str, config: Config, train: Pixels, val: Pix
             which, [lambda name=name: augment(batch, name) for name in AUGMENTATIONS[: training.views]]
         )[0]
 
-    def batches(part: Pixels, *, shuffled: bool) -> Any:
-        data = tf.data.Dataset.from_tensor_slices((part.images, part.labels))
+    def batches(pixels: Pixels, *, shuffled: bool) -> Any:
+        data = tf.data.Dataset.from_tensor_slices((pixels.images, pixels.labels))
         if shuffled:
-            data = data.shuffle(len(part.labels), seed=seed)
+            data = data.shuffle(len(pixels.labels), seed=seed)
         data = data.map(
             lambda image, label: (
                 changed(image) if shuffled else resize(image[None], size)[0],

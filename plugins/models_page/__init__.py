@@ -1,1 +1,1 @@
-"""The page of models in the Airflow UI: versions, verdicts and files of the store, behind Airflow's own login."""
+"""The models page in the Airflow UI: versions, verdicts and files of the store, behind Airflow's login."""

@@ -1,8 +1,8 @@
 """Who may read the page, and who may move the champion: Airflow's own login and its permissions on the DAG.
 
-Airflow puts plugins behind no login, so every route asks here. Reading takes what reading the DAG takes. Moving the champion
-takes what triggering it takes: whoever may start a run may have it publish and promote a model, so asking for more here would
-protect nothing.
+Airflow does not put plugins behind its login, so every route checks here. Reading requires permission to read the DAG. Moving the
+champion requires permission to trigger it: whoever may start a run may have it publish and promote a model, so requiring more here
+would protect nothing.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ DAG_ID = "steel_training"
 
 
 class NotLoggedIn(SteelTrainingError):
-    """Nobody is logged in, or no longer."""
+    """Nobody is logged in, or the login has expired."""
 
 
 class NotAllowed(SteelTrainingError):
-    """Who is logged in may not do this."""
+    """The user may not do this."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Who looks at the page.
+    """The user of the page.
 
     Attributes:
         user_id: in Airflow, unique.
-        name: as Airflow's audit log has it.
+        name: as in Airflow's audit log.
         may_move: whether promote and rollback are allowed.
     """
 
@@ -49,7 +49,7 @@ class Person:
 async def _user(request: Request) -> BaseUser:
     try:
         return await get_user(request, None, await bearer_scheme(request))
-    except HTTPException as error:  # no token, an expired or revoked one, or none of Airflow's
+    except HTTPException as error:  # no token, or an expired, revoked or foreign one
         raise NotLoggedIn(f"Log in to Airflow to see this ({error.detail}).") from None
 
 
@@ -57,7 +57,7 @@ def _reader(user: Annotated[BaseUser, Depends(_user)]) -> Person:
     details = DagDetails(id=DAG_ID, team_name=DagModel.get_team_name(DAG_ID))
     manager = get_auth_manager()
     if not manager.is_authorized_dag(method="GET", details=details, user=user):
-        raise NotAllowed(f"You may not see this page: it takes the permission to read the DAG {DAG_ID}.")
+        raise NotAllowed(f"You may not see this page: it requires permission to read the DAG {DAG_ID}.")
     may_move = manager.is_authorized_dag(method="POST", access_entity=DagAccessEntity.RUN, details=details, user=user)
     return Person(str(user.get_id()), user.get_name(), may_move)
 
@@ -66,7 +66,7 @@ Reader = Annotated[Person, Depends(_reader)]
 
 
 def login_address(request: Request) -> str:
-    """Returns where to log in, and come back from to where the request was for; from a form, to the first page."""
+    """Returns the address of the login, which leads back to the requested page; after a form, to the first page."""
     wanted = quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else "")
     if request.method != "GET":
         wanted = f"{request.scope.get('root_path', '')}/"

@@ -1,4 +1,4 @@
-"""Signed addresses: how the links of a page of the store are followed without a login.
+"""Signed addresses, so that links within a page of the store work without a login cookie.
 
 A page of the store is shown without this server's origin, so a browser sends no cookie where its links lead. The address that it
 is shown at carries a signed token instead: for the files of one run or one version, for reading, for an hour.

@@ -1,4 +1,4 @@
-"""Promote and rollback, by who may, with who did it in Airflow's audit log."""
+"""Promotion and rollback: permission, confirmation, and an entry in Airflow's audit log."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ Field = Annotated[str, Form()]
 def promote(
     request: Request, person: Reader, version: str, confirmation: Field = "", confirmed: Field = ""
 ) -> HTMLResponse:
-    """Makes a version the champion, where the champion is still the one that the person saw."""
+    """Makes a version the champion, if the champion is still the one that the person saw."""
     move = _allowed(request, person, "promote", confirmation, confirmed)
     if move.version != version:
         raise NotAllowed("This form was made for another version; nothing was changed.")
     found = model_store(move.name)
 
     def moved() -> tuple[str | None, str]:
-        # Who saw no champion may have seen a damaged pointer, and promotes to mend it.
-        mending = move.champion is None and found.pointer()[1] is not None
-        return found.registry.promote(version, expected=... if mending else move.champion), version
+        # A person who saw no champion may have seen a damaged pointer; promoting then repairs it.
+        repairing = move.champion is None and found.pointer()[1] is not None
+        return found.registry.promote(version, expected=... if repairing else move.champion), version
 
     return _do(request, person, move, moved)
 
 
 @router.post("/rollback", response_class=HTMLResponse)
 def rollback(request: Request, person: Reader, confirmation: Field = "", confirmed: Field = "") -> HTMLResponse:
-    """Goes back to the champion before, where the champion is still the one that the person saw."""
+    """Goes back to the previous champion, if the champion is still the one that the person saw."""
     move = _allowed(request, person, "rollback", confirmation, confirmed)
     registry = model_store(move.name).registry
     return _do(request, person, move, lambda: registry.rollback(expected=move.champion))
@@ -51,12 +51,12 @@ def rollback(request: Request, person: Reader, confirmation: Field = "", confirm
 
 def _allowed(request: Request, person: Person, action: str, confirmation: str, confirmed: str) -> Move:
     if not person.may_move:
-        raise NotAllowed(f"You may look and not change: it takes the permission to trigger the DAG {DAG_ID}.")
+        raise NotAllowed(f"You may read but not change: that requires permission to trigger the DAG {DAG_ID}.")
     return given(request, person, action, confirmation, confirmed)
 
 
 def _do(request: Request, person: Person, move: Move, work: Callable[[], tuple[str | None, str]]) -> HTMLResponse:
-    """Moves the pointer. The log has the attempt before it is made, so that no move can go unrecorded."""
+    """Moves the pointer. The attempt is logged before it is made, so that no move can go unrecorded."""
     entry = _note(person, move)
     try:
         before, now = work()
@@ -64,7 +64,7 @@ def _do(request: Request, person: Person, move: Move, work: Callable[[], tuple[s
         _complete(entry, move, "refused: the champion had moved")
         raise ChampionMoved(
             f"The champion of {move.name} is no longer {move.champion or 'none'}, which you saw when you decided. "
-            "Nothing was changed; look at the models again."
+            "Nothing was changed; reload the models page."
         ) from None
     except SteelTrainingError as error:
         _complete(entry, move, f"refused: {error}")
@@ -80,7 +80,7 @@ def _note(person: Person, move: Move) -> int:
             dag_id=DAG_ID,
             owner=person.name,
             owner_display_name=person.name,
-            extra=_extra(move, "asked for"),
+            extra=_extra(move, "requested"),
         )
         session.add(entry)
         session.flush()
@@ -93,5 +93,5 @@ def _complete(entry: int, move: Move, outcome: str, **further: str | None) -> No
 
 
 def _extra(move: Move, outcome: str, **further: str | None) -> str:
-    told = {"model": move.name, "from": move.champion, "to": move.version, "outcome": outcome}
-    return json.dumps(told | ({"from": further["came_from"], "to": further["now"]} if further else {}))
+    details = {"model": move.name, "from": move.champion, "to": move.version, "outcome": outcome}
+    return json.dumps(details | ({"from": further["came_from"], "to": further["now"]} if further else {}))

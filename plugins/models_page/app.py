@@ -1,4 +1,4 @@
-"""The FastAPI application of the page: its routes, and what is said when something is not there."""
+"""The FastAPI application of the page: its routes and error pages."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ log = logging.getLogger(__name__)
 
 _STATUS: tuple[tuple[type[SteelTrainingError], int, str], ...] = (
     (NotAllowed, 403, "Not allowed"),
-    (VersionNotFound, 404, "Not there"),
-    (ObjectNotFound, 404, "Not there"),
-    (PathEscapes, 404, "Not there"),
-    (files.NotServed, 404, "Not there"),
+    (VersionNotFound, 404, "Not found"),
+    (ObjectNotFound, 404, "Not found"),
+    (PathEscapes, 404, "Not found"),
+    (files.NotServed, 404, "Not found"),
     (files.TooLarge, 413, "Too large"),
-    (ChampionMoved, 409, "Somebody was faster"),
+    (ChampionMoved, 409, "The champion has changed"),
     (VersionDamaged, 409, "Damaged"),
     (PointerDamaged, 409, "Damaged"),
     (StoreNotSet, 503, "No store"),
     (StorageError, 503, "The store cannot be read"),
-    (UsageError, 400, "This cannot work"),
+    (UsageError, 400, "Bad request"),
 )
 
 
 def create_app() -> FastAPI:
     """Returns the application that Airflow mounts; it has no documentation pages of its own."""
     app = FastAPI(title="Steel models", docs_url=None, redoc_url=None, openapi_url=None)
-    for part in (views, versions, runs, files, actions):
-        app.include_router(part.router)
+    for module in (views, versions, runs, files, actions):
+        app.include_router(module.router)
     app.add_exception_handler(NotLoggedIn, _log_in)
     app.add_exception_handler(access_tokens.TokenRefused, _open_again)
     app.add_exception_handler(SteelTrainingError, _explain)
@@ -59,28 +59,28 @@ def _log_in(request: Request, error: Exception) -> Response:
 
 def _open_again(request: Request, error: Exception) -> Response:
     address = f"{request.scope.get('root_path', '')}/files/{quote(request.path_params['key'])}"
-    return _message(request, 401, "Open it again", str(error), ("Open it again", address))
+    return _message(request, 401, "Expired link", str(error), ("Expired link", address))
 
 
 def _explain(request: Request, error: Exception) -> Response:
     for kind, status, title in _STATUS:
         if isinstance(error, kind):
             return _message(request, status, title, str(error))
-    return _message(request, 500, "This failed", str(error))
+    return _message(request, 500, "Internal error", str(error))
 
 
 def _explain_http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException | StarletteHTTPException) else 500
-    return _message(request, status, "Not there", "There is no such page here.")
+    return _message(request, status, "Not found", "There is no such page.")
 
 
 def _explain_request(request: Request, _: Exception) -> Response:
-    return _message(request, 400, "This cannot work", "The address or the form is not as this page makes it.")
+    return _message(request, 400, "Bad request", "The address or form was not made by this page.")
 
 
 def _explain_failure(request: Request, error: Exception) -> Response:
     log.error("%s failed", request.url.path, exc_info=error)
-    return _message(request, 500, "This failed", "The log of the API server has the reason.")
+    return _message(request, 500, "Internal error", "See the log of the API server for the reason.")
 
 
 def _message(

@@ -1,8 +1,8 @@
-"""The confirmation that a move of the champion needs: what a person saw, signed, so that no other page can speak in their name.
+"""The signed confirmation that a move of the champion needs, so that no other page can act in a person's name (CSRF).
 
 A form carries it, made for this person and this move: from which champion, to which version. Another site can make a browser
-send a form, but it cannot read this page to learn the confirmation. What lies in the store is served without this page's origin
-(see `files`), so it cannot either.
+send a form, but it cannot read this page to learn the confirmation. Files of the store are served without this page's origin
+(see `files`), so they cannot either.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _SALT = "steel-training champion"
 
 
 class ConsentMissing(NotAllowed):
-    """A move was asked for that this person has not agreed to on this page."""
+    """The person has not confirmed this move on this page."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """What is agreed to.
+    """The move that is confirmed.
 
     Attributes:
         action: `promote` or `rollback`.
         name: of the model.
-        version: that is to serve.
-        champion: that served when the person looked; None before the first.
+        version: the new champion.
+        champion: the champion when the page was shown; None before the first.
     """
 
     action: str
@@ -41,19 +41,19 @@ class Move:
 
 
 def ask(person: Person, move: Move) -> str:
-    """Returns what the form has to send back."""
+    """Returns the confirmation that the form has to send back."""
     return _signer().dumps([person.user_id, *astuple(move)])
 
 
 def given(request: Request, person: Person, action: str, confirmation: str, confirmed: str) -> Move:
-    """Returns the move that a person agreed to.
+    """Returns the move that a person confirmed.
 
     Args:
-        request: that asks for it.
+        request: of the move.
         person: who sends it.
         action: of the route.
         confirmation: of the form.
-        confirmed: the box that was ticked.
+        confirmed: `yes` if the box is ticked.
 
     Raises:
         ConsentMissing: the form comes from elsewhere, is another person's, too old, or its box is not ticked.
@@ -64,13 +64,13 @@ def given(request: Request, person: Person, action: str, confirmation: str, conf
         user_id, *move = _signer().loads(confirmation, max_age=GOOD_FOR_SECONDS)
     except SignatureExpired:
         raise ConsentMissing(
-            "The page was open for more than an hour; load it again and look before you decide."
+            "The page was open for more than an hour; reload it and check before you decide."
         ) from None
     except (BadSignature, TypeError, ValueError):
         raise ConsentMissing("This form was not made by this page; nothing was changed.") from None
     agreed = Move(*move)
     if user_id != person.user_id or agreed.action != action:
-        raise ConsentMissing("This form was made for somebody else, or for something else; nothing was changed.")
+        raise ConsentMissing("This form was made for another person or action; nothing was changed.")
     if confirmed != "yes":
         raise ConsentMissing("Tick the box to confirm; nothing was changed.")
     return agreed

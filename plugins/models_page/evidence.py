@@ -1,4 +1,4 @@
-"""What a run left that shows how its model was judged: curves and pictures of its mistakes. A run may be gone: then there is none."""
+"""Curves and heat maps from the run of a version; empty where the run has been deleted."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _KINDS = {"missed": "Missed defect", "false_alarm": "False alarm"}
 
 @dataclass(frozen=True)
 class Mistake:
-    """One patch that was judged wrongly.
+    """One misclassified patch.
 
     Attributes:
-        said: what it is.
-        pictures: keys in the store: the patch, and what raised its score.
+        title: missed defect or false alarm.
+        pictures: keys in the store: the patch and its heat map.
         lines: score, kind of defect, name of the patch.
     """
 
-    said: str
+    title: str
     pictures: Sequence[str]
     lines: Sequence[str]
 
 
 def report_key(store: Storage, run_id: str | None, fallback: str | None = None) -> str | None:
-    """Returns the key of a run's report, else the copy in the bundle; None where neither is there."""
+    """Returns the key of a run's report, else the copy in the bundle; None where neither exists."""
     if run_id:
         key = f"{RUNS}/{run_id}/{REPORT}"
         if store.exists(key):
@@ -46,11 +46,11 @@ def report_key(store: Storage, run_id: str | None, fallback: str | None = None) 
 def mistakes(store: Storage, run_id: str) -> tuple[list[Mistake], list[Mistake]]:
     """Returns the missed defects and the false alarms of a run, worst first."""
     found = _json(store, f"{RUNS}/{run_id}/evaluate/attention/index.json")
-    told: dict[str, list[Mistake]] = {"missed": [], "false_alarm": []}
-    for looked in found if isinstance(found, list) else ():
-        if isinstance(looked, Mapping) and (kind := str(looked.get("kind"))) in told:
-            told[kind].append(_mistake(run_id, looked))
-    return told["missed"], told["false_alarm"]
+    by_kind: dict[str, list[Mistake]] = {"missed": [], "false_alarm": []}
+    for entry in found if isinstance(found, list) else ():
+        if isinstance(entry, Mapping) and (kind := str(entry.get("kind"))) in by_kind:
+            by_kind[kind].append(_mistake(run_id, entry))
+    return by_kind["missed"], by_kind["false_alarm"]
 
 
 def precision_recall(
@@ -60,8 +60,8 @@ def precision_recall(
 
     Args:
         store: holds the runs.
-        models: (name, what `gate.json` or a decision says of it), up to three.
-        targets: to be drawn as lines.
+        models: (name, its `gate.json` or decision), up to three.
+        targets: drawn as lines.
 
     Returns:
         An SVG element; `None` where no run has curves.
@@ -81,7 +81,7 @@ def precision_recall(
 
 
 def against_targets(metrics: Mapping[str, Any], targets: Mapping[str, Any], evidence: Any) -> str | None:
-    """Draws the judged figures as dots with bounds and targets."""
+    """Draws the judged metrics as dots with bounds and targets."""
     rows = []
     for name in ("recall", "f2", "precision", "auc"):
         estimate, target = metrics.get(name), targets.get(name)
@@ -93,18 +93,18 @@ def against_targets(metrics: Mapping[str, Any], targets: Mapping[str, Any], evid
 
 
 def drawing(svg: str | None) -> Markup | None:
-    """Marks a drawing of ours as such; what is written in it was escaped where it was drawn."""
+    """Marks an SVG of this package as safe; its texts were escaped when it was drawn."""
     return Markup(svg) if svg is not None else None  # noqa: S704  # nosec B704
 
 
-def _mistake(run_id: str, looked: Mapping[str, Any]) -> Mistake:
+def _mistake(run_id: str, entry: Mapping[str, Any]) -> Mistake:
     top = f"{RUNS}/{run_id}/evaluate/attention"
-    score = f"score {number(looked.get('score'), 3)}"
-    if is_number(looked.get("probability")):
-        score += f" · probability {number(looked['probability'], 3)}"
-    lines = [score, *(str(looked[name]) for name in ("defect_type", "patch_id") if looked.get(name))]
+    score = f"score {number(entry.get('score'), 3)}"
+    if is_number(entry.get("probability")):
+        score += f" · probability {number(entry['probability'], 3)}"
+    lines = [score, *(str(entry[name]) for name in ("defect_type", "patch_id") if entry.get(name))]
     return Mistake(
-        _KINDS[looked["kind"]], [f"{top}/{looked[name]}" for name in ("patch", "overlay") if looked.get(name)], lines
+        _KINDS[entry["kind"]], [f"{top}/{entry[name]}" for name in ("patch", "overlay") if entry.get(name)], lines
     )
 
 

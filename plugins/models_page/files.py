@@ -1,8 +1,8 @@
-"""Files of the store, so that the report and Data Docs open from the UI without access to the store.
+"""Serves files of the store, so that the report and Data Docs open from the UI without access to the store.
 
-What lies in the store is not trusted: values of a dataset stand in it. A page of the store is shown in a sandbox without this
-server's origin, so it can neither read what the viewer may read nor act with the viewer's login; it runs no script and fetches
-nothing. What a browser would not show harmlessly is downloaded.
+Files of the store are not trusted: they contain values of a dataset. An HTML page of the store is shown in a sandbox without this
+server's origin, so it can neither read what the viewer may read nor act with the viewer's login; it runs no script and loads
+nothing. File types that a browser may not show safely are downloaded.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _HEADERS = {
 
 
 def is_file(request: Request) -> bool:
-    """Says whether a request is for a file: whoever fetches one wants a plain refusal, not a page to log in."""
+    """Returns whether a request is for a file, which gets an error instead of a redirect to the login."""
     return "/files/" in request.url.path
 
 
@@ -57,7 +57,7 @@ def is_file(request: Request) -> bool:
 def file(request: Request, _: Reader, key: str) -> Response:
     """Returns a file of the store, or the listing of a folder (a key that ends in a slash).
 
-    A page is shown at an address of its own, so that its links work (see `access_tokens`).
+    An HTML page is redirected to a signed address, so that its links work (see `access_tokens`).
     """
     store, clean = open_store(), checked(key)
     base = request.scope.get("root_path", "")
@@ -79,7 +79,7 @@ def file(request: Request, _: Reader, key: str) -> Response:
 
 @router.get("/open/{given}/{key:path}")
 def page(given: str, key: str) -> Response:
-    """Returns a page of the store, or what it links to, to whoever has a pass for it."""
+    """Returns a page of the store, or a file that it links to, for a valid access token."""
     clean = checked(key)
     access_tokens.check(given, clean)
     return _served(open_store(), clean)

@@ -1,6 +1,6 @@
-"""What Airflow mounts: the page of models, built when the first request comes.
+"""The application that Airflow mounts: the models page, built at the first request.
 
-Every part of Airflow reads the plugins, and only the API server answers requests: the others are spared the imports.
+Every component of Airflow loads the plugins, but only the API server answers requests; the others skip the imports.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Renders the page's templates, with the headers that keep a page to itself."""
+"""Renders the page's templates, with security headers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """Renders a template; whatever stands in its values is escaped."""
+    """Renders a template; its values are escaped."""
     environment, headers = _environment()
     base = request.scope.get("root_path", "")
 
-    def link(*parts: str, **query: Any) -> str:
-        """An address below the page: parts are quoted, a query without values is left out."""
-        asked = {name: value for name, value in query.items() if value is not None}
-        path = "/".join(quote(part, safe="") for part in parts)
-        return f"{base}/{path}" + (f"?{urlencode(asked)}" if asked else "")
+    def link(*segments: str, **query: Any) -> str:
+        """Returns an address below the page: path segments are quoted, empty query values are left out."""
+        given = {name: value for name, value in query.items() if value is not None}
+        path = "/".join(quote(segment, safe="") for segment in segments)
+        return f"{base}/{path}" + (f"?{urlencode(given)}" if given else "")
 
     def file(key: str) -> str:
-        """The address of a key of the store."""
+        """Returns the address of a key of the store."""
         return f"{base}/files/{quote(key)}"
 
     text = environment.get_template(template).render(link=link, file=file, **values)
@@ -48,11 +48,11 @@ def _environment() -> tuple[jinja2.Environment, dict[str, str]]:
     hashes = {}
     for name, file in (("style", "style.css"), ("theme", "theme.js")):
         text = (_TEMPLATES / file).read_text(encoding="utf-8").strip()
-        environment.globals[name] = Markup(text)  # noqa: S704 - ours, as it lies beside the templates  # nosec B704
+        environment.globals[name] = Markup(text)  # noqa: S704 - a file of this package  # nosec B704
         hashes[name] = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return environment, {
-        # Of scripts only the one runs that takes over Airflow's light or dark; forms go back to this server, and only its
-        # own pages may frame it.
+        # The only script follows Airflow's light or dark theme; forms are sent to this server, and only its own pages may
+        # frame it.
         "Content-Security-Policy": (
             f"default-src 'none'; style-src 'sha256-{hashes['style']}'; script-src 'sha256-{hashes['theme']}'; "
             "img-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'none'"

@@ -1,4 +1,4 @@
-"""The verdicts as the page lists them: one row each, newest first, with figures against targets. Pure."""
+"""The verdicts as the page lists them: one row each, newest first, with metrics and targets. Pure."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _STARTED = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One figure against its target.
+    """One metric and its target.
 
     Attributes:
-        name: as people say it.
-        value: written; a dash where there is none.
-        target: written; None where none was set or recorded.
-        met: whether what is judged reaches it; None without a target.
-        bound: written, where the bound is what is judged.
+        name: display name.
+        value: as text; a dash where there is none.
+        target: as text; None where none was set or recorded.
+        met: whether the judged value reaches it; None without a target.
+        bound: as text, where the bound is judged.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """One verdict; `allowed` where an alarm of the baseline check was let pass by name."""
+    """One verdict; `allowed` where an alarm of the baseline check was allowed by name."""
 
     verdict: str
     sign: str
@@ -65,9 +65,9 @@ class Listing:
 
     Attributes:
         rows: of the page.
-        counts: of all verdicts, by what they are filtered by.
+        counts: of all verdicts, by filter.
         page: number of the page, from 1.
-        pages: how many there are.
+        pages: number of pages.
         total: rows on all pages of this filter.
     """
 
@@ -80,10 +80,10 @@ class Listing:
 
 def listing(
     decisions: Sequence[Mapping[str, Any]],
-    there: Collection[str],
+    existing: Collection[str],
     champion: str | None,
     *,
-    whole: bool,
+    complete: bool,
     verdict: str | None,
     page: int,
 ) -> Listing:
@@ -91,15 +91,15 @@ def listing(
 
     Args:
         decisions: newest first.
-        there: versions that the registry holds. One without a verdict gets a row too, at the day its name begins with.
-        champion: is marked.
-        whole: whether these are all decisions; else nobody can say which versions have none.
+        existing: versions of the registry. One without a verdict gets a row too, at the date in its name.
+        champion: the version to mark.
+        complete: whether these are all decisions; otherwise versions without a verdict are not listed.
         verdict: only these; None for all.
-        page: wanted; the nearest there is.
+        page: number of the page; the nearest existing one is returned.
     """
     decided = {decision.get("version") for decision in decisions}
-    found = [(str(decision["decided_at"]), shown_verdict(decision, there), decision) for decision in decisions]
-    unrecorded = [version for version in there if version not in decided] if whole else []
+    found = [(str(decision["decided_at"]), shown_verdict(decision, existing), decision) for decision in decisions]
+    unrecorded = [version for version in existing if version not in decided] if complete else []
     if unrecorded:
         found += [(_day(version), "no record", {"version": version}) for version in unrecorded]
         found.sort(key=lambda each: each[0], reverse=True)
@@ -111,14 +111,14 @@ def listing(
     return Listing(rows, counts, page, pages, len(wanted))
 
 
-def shown_verdict(decision: Mapping[str, Any], there: Collection[str]) -> str:
-    """Returns the verdict, or `pruned` for a published version that is there no more."""
+def shown_verdict(decision: Mapping[str, Any], existing: Collection[str]) -> str:
+    """Returns the verdict, or `pruned` for a published version that no longer exists."""
     verdict = str(decision["verdict"])
-    return "pruned" if verdict == "published" and decision.get("version") not in there else verdict
+    return "pruned" if verdict == "published" and decision.get("version") not in existing else verdict
 
 
 def row(decision: Mapping[str, Any], verdict: str, champion: str | None) -> Row:
-    """Returns one verdict as it is shown."""
+    """Returns the row of a verdict."""
     version, run_id = decision.get("version"), decision.get("run_id")
     dataset = str(decision.get("dataset") or "")
     dated = decision.get("dataset_version")
@@ -140,23 +140,23 @@ def row(decision: Mapping[str, Any], verdict: str, champion: str | None) -> Row:
 
 
 def measured(metrics: Mapping[str, Any], targets: Mapping[str, Any], evidence: Any) -> list[Measured]:
-    """Returns the judged figures, each against its target."""
-    told = []
-    for name, said in SHOWN.items():
+    """Returns the judged metrics, each with its target."""
+    rows = []
+    for name, title in SHOWN.items():
         estimate = metrics.get(name)
         estimate = estimate if isinstance(estimate, Mapping) else {}
         target, value = targets.get(name), estimate.get("value")
         known = is_number(target)
-        told.append(
+        rows.append(
             Measured(
-                said[:1].upper() + said[1:],
+                title[:1].upper() + title[1:],
                 number(value) if is_number(value) else "–",
                 f"{target:g}" if known else None,
                 is_met(estimate, float(target), str(evidence)) if known and metrics else None,
                 number(bound_of(estimate)) if evidence == "bound" and is_number(bound_of(estimate)) else None,
             )
         )
-    return told
+    return rows
 
 
 def reasons_of(reasons: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -165,12 +165,12 @@ def reasons_of(reasons: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 
 def started(run_id: str) -> str:
-    """Returns what started a run, as its id tells."""
-    return next((said for prefix, said in _STARTED.items() if run_id.startswith(prefix)), "command line")
+    """Returns what started a run, according to its id."""
+    return next((trigger for prefix, trigger in _STARTED.items() if run_id.startswith(prefix)), "command line")
 
 
 def moment(text: Any) -> str:
-    """Writes a time of the store (UTC, ISO 8601) to the minute."""
+    """Formats a time of the store (UTC, ISO 8601) to the minute."""
     written = str(text or "")
     return f"{written[:10]} {written[11:16]}".strip() or "–"
 

@@ -1,4 +1,4 @@
-"""The verdict of a run, or how far it is: from what its stages left in the store, and from what Airflow knows of its tasks."""
+"""The verdict or the progress of a run: from the results of its stages in the store, and from the states of its tasks in Airflow."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _AT_WORK = {
     *("scheduled", "queued", "running", "restarting", "deferred"),
     *("up_for_retry", "up_for_reschedule", "awaiting_input"),
 }
-_SAID = {
-    "scheduled": "will begin",
-    "queued": "waits for a worker",
-    "running": "is running",
-    "restarting": "is restarting",
-    "deferred": "waits",
-    "up_for_retry": "failed, will be tried again",
-    "up_for_reschedule": "waits",
-    "awaiting_input": "waits for a person: Required actions, in Airflow",
+_STATE_TEXTS = {
+    "scheduled": "starts soon",
+    "queued": "waiting for a worker",
+    "running": "running",
+    "restarting": "restarting",
+    "deferred": "waiting",
+    "up_for_retry": "failed, will be retried",
+    "up_for_reschedule": "waiting",
+    "awaiting_input": "waiting for approval: see Required Actions in Airflow",
     "failed": "failed",
-    "upstream_failed": "not reached: a task before it failed",
+    "upstream_failed": "not reached: an upstream task failed",
     "skipped": "skipped",
     "removed": "removed",
 }
@@ -52,22 +52,22 @@ _SAID = {
 
 @dataclass(frozen=True)
 class Step:
-    """A stage as it stands.
+    """A stage and its state.
 
     Attributes:
         stage: its name.
         sign: ✓, …, ✗ or a dash.
-        said: in words.
+        text: its state.
     """
 
     stage: str
     sign: str
-    said: str
+    text: str
 
 
 @dataclass(frozen=True)
 class InAirflow:
-    """What Airflow knows of a run: its state, and the state of every task with when it began."""
+    """A run in Airflow: its state, and the state and start of every task."""
 
     state: str
     tasks: Mapping[str, tuple[str, str]]
@@ -75,24 +75,24 @@ class InAirflow:
 
 @router.get("/runs/{dag_run_id:path}", response_class=HTMLResponse)
 def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTMLResponse:
-    """The verdict with reasons, or the stages that have finished."""
+    """Shows the verdict with reasons, or the finished stages."""
     if dag not in (DAG_ID, ""):
         return render(
             request, "message.html.j2", title="No verdict", way_out=None,
             message=f"Runs of {dag} have none: only those of {DAG_ID} train a model.",
         )  # fmt: skip
     airflow = _in_airflow(dag_run_id)
-    # What Airflow does not know is a run by hand, or the folder of a run, which other pages name it by.
+    # An id unknown to Airflow is a run of the command line, or the folder of a run, by which other pages refer to it.
     store, run_id = open_store(), folder_of(dag_run_id) if airflow else safe_run_id(dag_run_id)
-    results, torn = _results(store, run_id)
+    results, unreadable = _results(store, run_id)
     last = _last(results, airflow)
     verdict = last.verdict if last else None
     active = airflow.state in ACTIVE if airflow else False
     judged = results.get("evaluate")
-    figures = dict(judged.outputs) if judged and judged.outputs.get("metrics") else {}
+    evaluated = dict(judged.outputs) if judged and judged.outputs.get("metrics") else {}
     previous = (last.outputs.get("previous") or {}) if last and verdict is Verdict.UNCHANGED else {}
     resolved = results["resolve_dataset"].outputs if "resolve_dataset" in results else {}
-    # Those of the baseline check hold the ones of validation, and the pairs of patches behind its alarms.
+    # The Data Docs of the baseline check include those of validation, and the pairs of patches of its alarms.
     docs = next(
         (f"runs/{run_id}/{stage}/{page}" for stage in ("check_baseline", "validate_patches")
          if stage in results and (page := results[stage].outputs.get("data_docs"))), None,
@@ -114,9 +114,11 @@ def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTML
         refresh=active or (not verdict and airflow is None and _may_be_at_work(results)),
         steps=_steps(results, airflow, ended=verdict is not None),
         finished=sum(stage in results for stage in STAGES),
-        torn=torn,
-        sentence=headline(figures["counts"]) if figures.get("counts") else None,
-        measured=measured(figures["metrics"], figures.get("targets") or {}, figures.get("evidence")) if figures else [],
+        unreadable=unreadable,
+        sentence=headline(evaluated["counts"]) if evaluated.get("counts") else None,
+        measured=measured(evaluated["metrics"], evaluated.get("targets") or {}, evaluated.get("evidence"))
+        if evaluated
+        else [],
         dataset=str(resolved.get("dataset") or ""),
         dataset_version=resolved.get("version"),
         started=started(dag_run_id),
@@ -128,22 +130,22 @@ def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTML
 
 def _results(store: Storage, run_id: str) -> tuple[dict[str, StageResult], list[str]]:
     """Returns the results of the finished stages, in order, and the stages whose result cannot be read."""
-    whole, torn = Run(store, run_id), []
+    run, unreadable = Run(store, run_id), []
 
     def find(stage: str) -> StageResult | None:
         try:
-            return whole.read_result(stage)
+            return run.read_result(stage)
         except ResultUnreadable:
-            torn.append(stage)
+            unreadable.append(stage)
             return None
 
     with ThreadPoolExecutor(len(STAGES)) as pool:
         found = dict(zip(STAGES, pool.map(find, STAGES), strict=True))
-    return {stage: result for stage, result in found.items() if result is not None}, torn
+    return {stage: result for stage, result in found.items() if result is not None}, unreadable
 
 
 def _last(results: Mapping[str, StageResult], airflow: InAirflow | None) -> StageResult | None:
-    """Returns the result that ends the run. One that Airflow is about to do again does not: it is of an earlier attempt."""
+    """Returns the result that ends the run, unless Airflow is about to repeat its stage: then it is of an earlier attempt."""
     for stage, result in reversed(list(results.items())):
         again = airflow and airflow.tasks.get(stage, ("", ""))[0] in ("", *_AT_WORK) and airflow.state in ACTIVE
         if result.verdict is not None and not again:
@@ -153,25 +155,25 @@ def _last(results: Mapping[str, StageResult], airflow: InAirflow | None) -> Stag
 
 def _steps(results: Mapping[str, StageResult], airflow: InAirflow | None, *, ended: bool) -> list[Step]:
     tasks = airflow.tasks if airflow else {}
-    told = []
+    steps = []
     for stage in [*STAGES, *(task for task in tasks if task not in STAGES)]:
         state, since = tasks.get(stage, ("", ""))
         result = results.get(stage)
         if state in _AT_WORK:
-            told.append(Step(stage, "…", f"{_SAID[state]}{f' since {since} UTC' if since else ''}"))
+            steps.append(Step(stage, "…", f"{_STATE_TEXTS[state]}{f' since {since} UTC' if since else ''}"))
         elif state in ("failed", "upstream_failed"):
-            told.append(Step(stage, "✗", _said(state, result)))
+            steps.append(Step(stage, "✗", _text(state, result)))
         elif result is not None:
-            told.append(Step(stage, "✓", _said("", result)))
+            steps.append(Step(stage, "✓", _text("", result)))
         elif state == "success":
-            told.append(Step(stage, "✓", "finished"))
+            steps.append(Step(stage, "✓", "finished"))
         elif state or not ended:
-            told.append(Step(stage, "–", _SAID.get(state, "not begun" if airflow else "not finished")))
-    return told
+            steps.append(Step(stage, "–", _STATE_TEXTS.get(state, "not started" if airflow else "not finished")))
+    return steps
 
 
 def _may_be_at_work(results: Mapping[str, StageResult]) -> bool:
-    """Says of a run that Airflow does not know, such as one by hand, whether its last result is younger than any stage is long."""
+    """Returns whether a run unknown to Airflow may still be running: its last result is younger than the longest stage takes."""
     if not results:
         return False
     try:
@@ -181,20 +183,20 @@ def _may_be_at_work(results: Mapping[str, StageResult]) -> bool:
         return False
 
 
-def _said(state: str, result: StageResult | None) -> str:
+def _text(state: str, result: StageResult | None) -> str:
     if result is None:
-        return _SAID[state]
+        return _STATE_TEXTS[state]
     ends = {
         "done": "finished",
-        "blocked": "blocks the run",
-        "refused": "refuses the model",
+        "blocked": "blocked the run",
+        "refused": "refused the model",
         "unchanged": "nothing to do",
     }
     return f"{ends[str(result.status)]} · {duration(result.seconds)} · {moment(result.finished_at)} UTC"
 
 
 def _in_airflow(dag_run_id: str) -> InAirflow | None:
-    """Returns what Airflow's database knows of a run of the DAG."""
+    """Returns the state of a run of the DAG in Airflow's database."""
     with create_session() as session:
         state = session.scalar(select(DagRun.state).where(DagRun.dag_id == DAG_ID, DagRun.run_id == dag_run_id))
         if state is None:

@@ -1,7 +1,7 @@
-"""Reads files of the store for people outside it: below `runs/` and `models/`, and never through a link.
+"""Reads files of the store for the models page: below `runs/` and `models/`, and never through a symbolic link.
 
-`confined` refuses what leads outside by its name. In a folder a symbolic link could do so too; every step of a path is therefore
-opened from the one before it, and a step that is a link is refused, so that nobody can slip one in between look and read.
+`confined` refuses names that lead outside. In a folder a symbolic link could do so too; every component of a path is therefore
+opened relative to the one before it, and links are refused, so that none can be swapped in between check and read.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _NOT_THERE = {errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG}
 
 
 class NotServed(SteelTrainingError):
-    """The key is none of those that this page shows."""
+    """The page does not serve this key."""
 
 
 class TooLarge(SteelTrainingError):
-    """The file is too large to be passed on by the API server."""
+    """The file is too large for the API server."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """What lies directly below a key.
+    """The content directly below a key.
 
     Attributes:
         key: of the folder.
         folders: names, sorted.
-        files: (name, bytes), sorted, first pages first.
+        files: (name, bytes), sorted, index pages first.
     """
 
     key: str
@@ -49,12 +49,12 @@ def checked(key: str) -> str:
 
     Raises:
         PathEscapes: it leads outside the store.
-        NotServed: it is not below `runs/` or `models/`, or names what storage keeps for itself.
+        NotServed: it is not below `runs/` or `models/`, or is an internal file of the storage.
     """
     clean = confined(key)
-    parts = clean.split("/")
-    if parts[0] not in SHOWN or any(part.startswith(".") for part in parts):
-        raise NotServed(f"{key!r} is not shown here; expected a file below {' or '.join(f'{top}/' for top in SHOWN)}.")
+    names = clean.split("/")
+    if names[0] not in SHOWN or any(name.startswith(".") for name in names):
+        raise NotServed(f"{key!r} is not served here; expected a file below {' or '.join(f'{top}/' for top in SHOWN)}.")
     return clean
 
 
@@ -91,13 +91,13 @@ def size(store: Storage, key: str) -> int:
 
 
 def is_folder(store: Storage, key: str) -> bool:
-    """Says whether there is anything below a key."""
+    """Returns whether there is anything below a key."""
     found = listed(store, key)
     return bool(found.folders or found.files)
 
 
 def listed(store: Storage, key: str) -> Folder:
-    """Returns what lies directly below a key; nothing where there is no folder."""
+    """Returns the content directly below a key; empty where there is no folder."""
     clean = checked(key)
     if isinstance(store, FolderStorage):
         return _of_folder(store, clean)
@@ -123,13 +123,13 @@ def _of_folder(store: FolderStorage, key: str) -> Folder:
 
 @contextlib.contextmanager
 def _opened(store: FolderStorage, key: str) -> Iterator[int]:
-    """Opens a file or folder step by step, refusing links; gives its descriptor."""
+    """Opens a file or folder component by component, refusing links; yields its descriptor."""
     handles = []
     try:
         handles.append(os.open(store.root, os.O_RDONLY | os.O_DIRECTORY))
-        for part in key.split("/"):
+        for name in key.split("/"):
             # Without O_NONBLOCK the open of a named pipe would wait for its writer.
-            handles.append(os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handles[-1]))
+            handles.append(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handles[-1]))
         yield handles[-1]
     except FileNotFoundError:
         raise ObjectNotFound(f"{key} does not exist in the store.") from None
@@ -145,14 +145,14 @@ def _opened(store: FolderStorage, key: str) -> Iterator[int]:
 def _size_of(handle: int, key: str) -> int:
     status = os.fstat(handle)
     if not stat.S_ISREG(status.st_mode):
-        raise ObjectNotFound(f"{key} is no file.")
+        raise ObjectNotFound(f"{key} is not a file.")
     return status.st_size
 
 
 def _must_fit(key: str, size: int) -> None:
     if size > LARGEST:
         raise TooLarge(
-            f"{key} has {size / 1e6:,.0f} MB; at most {LARGEST / 1e6:,.0f} MB are shown here. Take it from the store."
+            f"{key} has {size / 1e6:,.0f} MB; at most {LARGEST / 1e6:,.0f} MB are served here. Read it from the store."
         )
 
 

@@ -1,4 +1,4 @@
-"""The store that the page shows, and its registries, kept open from one request to the next."""
+"""The store that the page shows, and its registries, cached between requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from steel_training.storage import Storage, open_storage
 
 
 class StoreNotSet(SteelTrainingError):
-    """The API server was not told where the store is."""
+    """The API server has no store configured."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ModelStore:
     decisions: Decisions
 
     def pointer(self) -> tuple[Pointer | None, str | None]:
-        """Returns the champion pointer, and what is wrong with it where it cannot be read."""
+        """Returns the champion pointer, or the problem if it cannot be read."""
         try:
             return self.registry.pointer()[0], None
         except PointerDamaged as error:
@@ -40,7 +40,7 @@ def open_store() -> Storage:
     """Opens the store.
 
     Raises:
-        StoreNotSet: the environment does not say where it is.
+        StoreNotSet: the environment does not name one.
     """
     uri = Environment.read().store
     if not uri:
@@ -62,7 +62,7 @@ def _models(uri: str, name: str) -> ModelStore:
 
 
 def default_name() -> str:
-    """Returns the model name of a run that was asked for no other."""
+    """Returns the default model name of a run."""
     return Config().model.name
 
 
@@ -75,13 +75,13 @@ def model_store(name: str | None) -> ModelStore:
     """Return the store of a model name, or of the default one.
 
     Raises:
-        ModelNameRefused: it is no model name.
+        ModelNameRefused: it is not a valid model name.
     """
     return _models(open_store().uri, name or default_name())
 
 
 def store_of(version: str, name: str | None) -> ModelStore:
-    """Return the store that holds a version, where no name is given; the default one where none does."""
+    """Return the store of a name; without a name, the one that holds the version, or the default one."""
     if name is None:
         for known in sorted(known_names(), key=lambda each: each != default_name()):
             if model_store(known).registry.holds(version):

@@ -1,4 +1,4 @@
-"""One version: what it reached, what it missed, and where it comes from."""
+"""One version: metrics, mistakes and lineage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CARD = "model_card.md"
 
 @router.get("/versions/{version}", response_class=HTMLResponse)
 def version(request: Request, person: Reader, version: str, model: str | None = None) -> HTMLResponse:
-    """One version, or that it is gone and what its verdict was."""
+    """Shows a version, or its verdict if it was pruned."""
     found = store_of(version, model)
     registry, store = found.registry, found.registry.store
     pointer, problem = found.pointer()
@@ -74,7 +74,7 @@ def version(request: Request, person: Reader, version: str, model: str | None = 
 
 
 def _gone(request: Request, found: ModelStore, version: str, error: VersionNotFound) -> HTMLResponse:
-    """Says that a version is not there; where its verdict is recorded, that it was pruned, and what the verdict was."""
+    """Returns the page of a pruned version, with its verdict; raises the error where no verdict is recorded."""
     decision = next((d for d in found.decisions.read().found if d.get("version") == version), None)
     if decision is None:
         raise error
@@ -115,20 +115,20 @@ def _further(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def _facts(known: Mapping[str, Any], run_id: str | None) -> list[tuple[str, str]]:
     config, machine = known.get("config") or {}, known.get("machine") or {}
     model, data = config.get("model") or {}, config.get("data") or {}
-    told = [
+    facts = [
         ("Judged", moment(known.get("judged_at")) + " UTC"),
         ("Started by", started(run_id) if run_id else None),
         ("Dataset", known.get("dataset")),
         ("Dataset version", known.get("dataset_version") or "undated"),
         ("Fingerprint", known.get("fingerprint")),
-        ("Seed of the split", known.get("split_seed")),
-        ("Network", f"{model['backbone']}, {data.get('input_size')} pixels" if model.get("backbone") else None),
+        ("Split seed", known.get("split_seed")),
+        ("Backbone", f"{model['backbone']}, {data.get('input_size')} pixels" if model.get("backbone") else None),
         ("Weights", (known.get("weights") or {}).get("detail")),
-        ("Champion it met", known.get("parent_champion") or "none"),
+        ("Compared with champion", known.get("parent_champion") or "none"),
         ("Configuration", known.get("configuration")),
         ("Code", known.get("code")),
         ("Machine", f"{machine.get('cores')} cores, {machine.get('platform')}" if machine else None),
     ]
-    for part, sizes in (known.get("parts") or {}).items():
-        told.append((f"Patches, {part}", f"{sizes['clean']:,} clean, {sizes['defective']:,} defective"))
-    return [(name, str(value)) for name, value in told if value is not None]
+    for split, sizes in (known.get("parts") or {}).items():
+        facts.append((f"Patches, {split}", f"{sizes['clean']:,} clean, {sizes['defective']:,} defective"))
+    return [(name, str(value)) for name, value in facts if value is not None]

@@ -1,4 +1,4 @@
-"""The list of verdicts, and two versions side by side."""
+"""The list of verdicts, and the comparison of two versions."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from steel_training.registry.text import compared, incomparable
 
 router = APIRouter()
 
-# A page that has waited so long for old records shows the newest, and looks again.
+# After waiting this long for old records, the page shows the newest and reloads.
 WITHIN_SECONDS = 0.4
-_DIGITS = 9  # of the number of a page
+_DIGITS = 9  # of a page number
 
 
 @router.get("/", response_class=HTMLResponse)
 def models(
     request: Request, person: Reader, model: str | None = None, verdict: str | None = None, page: str = "1"
 ) -> HTMLResponse:
-    """Every verdict, newest first, with the champion above."""
+    """Shows every verdict, newest first, with the champion at the top."""
     found = model_store(model)
     pointer, problem = found.pointer()
     started = found.registry.started()
-    there = set(started) - set(pointer.retired if pointer else ())
+    existing = set(started) - set(pointer.retired if pointer else ())
     champion = pointer.version if pointer else None
     verdicts = found.decisions.read(WITHIN_SECONDS)
     decisions = verdicts.found
     shown = listing(
         decisions,
-        there,
+        existing,
         champion,
-        whole=not verdicts.missing,
+        complete=not verdicts.missing,
         verdict=verdict if verdict in FILTERS else None,
         page=int(page) if page.isdecimal() and len(page) <= _DIGITS else 1,
     )
@@ -54,9 +54,9 @@ def models(
         verdict=verdict if verdict in FILTERS else None,
         pointer=pointer,
         champion=row(of_champion, "published", champion) if of_champion else None,
-        champion_gone=champion is not None and champion not in there,
+        champion_gone=champion is not None and champion not in existing,
         since=moment(pointer.moved_at) if pointer else None,
-        back=_way_back(person, found.registry.name, pointer, there),
+        back=_way_back(person, found.registry.name, pointer, existing),
         problem=problem,
         unreadable=verdicts.unreadable,
         missing=verdicts.missing,
@@ -71,7 +71,7 @@ def compare(
     b: Annotated[str, Query(min_length=1)],
     model: str | None = None,
 ) -> HTMLResponse:
-    """Two versions side by side, and a warning where their figures do not compare."""
+    """Shows two versions side by side, with a warning if their metrics are not comparable."""
     found = store_of(a, model)
     first, second = found.registry.metadata(a), found.registry.metadata(b)
     return render(
@@ -87,9 +87,9 @@ def compare(
     )
 
 
-def _way_back(person: Person, name: str, pointer: Pointer | None, there: set[str]) -> tuple[str, str] | None:
-    """Returns the version that a rollback would lead to, and the confirmation to be given for it."""
-    back = pointer.rolled_back(there, pointer.moved_at) if pointer else None
+def _way_back(person: Person, name: str, pointer: Pointer | None, existing: set[str]) -> tuple[str, str] | None:
+    """Returns the version that a rollback would lead to, and the confirmation for it."""
+    back = pointer.rolled_back(existing, pointer.moved_at) if pointer else None
     if pointer is None or back is None or not person.may_move:
         return None
     move = confirmation.Move("rollback", name, back.version, pointer.version)

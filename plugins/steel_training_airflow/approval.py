@@ -73,7 +73,7 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
 
 
 def alarms_allowed(reasons: Iterable[Mapping[str, str]]) -> list[str]:
-    """Returns, as Markdown, the alarms of the baseline check that `baseline.allow` let pass."""
+    """Returns, as Markdown, the alarms of the baseline check that `baseline.allow` allows."""
     return [f"**{each['code']}**: {each['message']}" for each in reasons if each["message"].startswith(ALLOWED)]
 
 

@@ -244,7 +244,7 @@ def _refuse_constant(name: str) -> Any:
 def _listed(result: Mapping[str, Any] | None) -> str:
     reasons, left_out = _first(result.get("reasons", ()) if result else ())
     lines = [f"  {reason['code']}: {reason['message']}" for reason in reasons]
-    return "\n".join([*lines, f"  and {left_out:,} reasons more, in the store"] if left_out else lines)
+    return "\n".join([*lines, f"  and {left_out:,} more reasons, in the store"] if left_out else lines)
 
 
 def _ending(code: int) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steel_training.bundle.layout import LITE, TOLERANCE
+from steel_training.leakage.probe import StoredProbe
+from steel_training.registry.stored import GateRecord
 
 _TITLES = {
     "recall": "recall",
@@ -18,7 +20,19 @@ _TITLES = {
 }
 
 
-def model_card(content: Mapping[str, Any], judged: Mapping[str, Any]) -> str:
+class CardContent(GateRecord):
+    """`gate.json` as a run writes it.
+
+    Attributes:
+        probes: what each probe of the baseline check found.
+        verification: of the exported model, see `verify`.
+    """
+
+    probes: Sequence[StoredProbe]
+    verification: Mapping[str, Any]
+
+
+def model_card(content: CardContent, judged: Mapping[str, Any]) -> str:
     """Returns the model card as Markdown.
 
     Args:
@@ -30,7 +44,7 @@ def model_card(content: Mapping[str, Any], judged: Mapping[str, Any]) -> str:
     parts = [
         f"# {name} {content['version']}\n\n"
         f"Classifies steel surface patches as clean (0) or defective (1). {config['model']['backbone']} on {size} × {size} pixels, "
-        f"initial weights: {content['weights']['detail']}. Trained by run `{content['run_id']}` on `{content['dataset']}` "
+        f"initial weights: {(content['weights'] or {})['detail']}. Trained by run `{content['run_id']}` on `{content['dataset']}` "
         f"(fingerprint `{content['fingerprint'][:16]}`).",
         *_alarms(content),
         _metrics(judged),
@@ -43,7 +57,7 @@ def model_card(content: Mapping[str, Any], judged: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _alarms(content: Mapping[str, Any]) -> list[str]:
+def _alarms(content: CardContent) -> list[str]:
     """Alarms of the baseline check that were allowed by name or downgraded to warnings; shown before the metrics."""
     probes = content.get("probes", ())
     allowed = [each for each in probes if each.get("allowed")]
@@ -65,7 +79,7 @@ def _alarms(content: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _state(probe: Mapping[str, Any]) -> str:
+def _state(probe: StoredProbe) -> str:
     if probe["passed"]:
         return "passed"
     if probe.get("allowed"):
@@ -163,7 +177,7 @@ def _limits() -> str:
     )
 
 
-def _origin(content: Mapping[str, Any]) -> str:
+def _origin(content: CardContent) -> str:
     code = content.get("code")
     lines = [
         "## Origin\n",

@@ -7,7 +7,7 @@ are read from the header first, in graph operations, and an unsuitable file is a
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import AbstractContextManager
 
 import tensorflow as tf
 
@@ -28,7 +28,7 @@ _ORIENTED = (
 )
 
 
-def decode(data: Any) -> Any:
+def decode(data: tf.Tensor) -> tf.Tensor:
     """Returns the pixels of an image file, uint8, (height, width, 3); grey is repeated over the channels.
 
     Args:
@@ -39,7 +39,7 @@ def decode(data: Any) -> Any:
             palette, an EXIF orientation, or more than `MAX_SIDE` pixels per side.
     """
 
-    def unknown() -> Any:
+    def unknown() -> tf.Tensor:
         with tf.control_dependencies([tf.debugging.Assert(False, [EXPECTED])]):
             return tf.zeros((1, 1, 3), tf.uint8)
 
@@ -55,14 +55,14 @@ def decode(data: Any) -> Any:
     return image
 
 
-def _jpeg(data: Any) -> Any:
+def _jpeg(data: tf.Tensor) -> tf.Tensor:
     shape = tf.io.extract_jpeg_shape(data)
     with _only_if(_fits(shape[0], shape[1]) & ((shape[2] == 1) | (shape[2] == 3)) & _is_upright(data)):
         # TensorFlow's default is the fast, inexact transform: up to 7 grey levels off the pixels that training read.
         return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
 
 
-def _png(data: Any) -> Any:
+def _png(data: tf.Tensor) -> tf.Tensor:
     header = _bytes(data, 0, _PNG_HEADER)
     width, height = _big_endian(header[16:20]), _big_endian(header[20:24])
     depth, colour = header[24], header[25]
@@ -72,7 +72,7 @@ def _png(data: Any) -> Any:
         return tf.io.decode_png(data, channels=3)
 
 
-def _bmp(data: Any) -> Any:
+def _bmp(data: tf.Tensor) -> tf.Tensor:
     header = _bytes(data, 0, _BMP_HEADER)
     start, size = _little_endian(header[10:14]), _little_endian(header[14:18])
     width, height = _little_endian(header[18:22]), tf.abs(_little_endian(header[22:26]))
@@ -85,7 +85,7 @@ def _bmp(data: Any) -> Any:
         return tf.cond(bits == 8, lambda: tf.repeat(pixels[..., :1], 3, axis=-1), lambda: pixels[..., :3])
 
 
-def _is_grey_palette(data: Any, begin: Any, end: Any) -> Any:
+def _is_grey_palette(data: tf.Tensor, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
     """Returns whether entry i of a BMP palette is grey value i, the only palette that TensorFlow decodes correctly."""
     length = tf.clip_by_value(end - begin, 0, 1024)
     palette = tf.cast(tf.io.decode_raw(tf.strings.substr(data, tf.maximum(begin, 0), length), tf.uint8), tf.int32)
@@ -93,33 +93,34 @@ def _is_grey_palette(data: Any, begin: Any, end: Any) -> Any:
     return (tf.shape(entries)[0] > 0) & tf.reduce_all(entries == tf.range(tf.shape(entries)[0])[:, None])
 
 
-def _is_upright(data: Any) -> Any:
-    """Whether no EXIF orientation asks for the pixels to be turned, as training does and TensorFlow does not."""
+def _is_upright(data: tf.Tensor) -> tf.Tensor:
+    """Returns whether the pixels are stored upright; training applies an EXIF orientation, TensorFlow does not."""
     return ~tf.strings.regex_full_match(data, _ORIENTED)
 
 
-def _fits(height: Any, width: Any) -> Any:
+def _fits(height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
     return (height > 0) & (width > 0) & (height <= MAX_SIDE) & (width <= MAX_SIDE)
 
 
-def _only_if(condition: Any) -> Any:
-    return tf.control_dependencies([tf.debugging.Assert(condition, [EXPECTED])])
+def _only_if(condition: tf.Tensor) -> AbstractContextManager[None]:
+    met: AbstractContextManager[None] = tf.control_dependencies([tf.debugging.Assert(condition, [EXPECTED])])
+    return met
 
 
-def _starts_with(data: Any, prefix: bytes) -> Any:
+def _starts_with(data: tf.Tensor, prefix: bytes) -> tf.Tensor:
     length = tf.minimum(len(prefix), tf.strings.length(data))
     return tf.strings.substr(data, 0, length) == tf.constant(prefix)
 
 
-def _bytes(data: Any, begin: int, length: int) -> Any:
+def _bytes(data: tf.Tensor, begin: int, length: int) -> tf.Tensor:
     """Returns bytes as int32 (length,); zeros, which fail every check, where the file is shorter."""
     held = tf.strings.substr(data, begin, tf.minimum(length, tf.strings.length(data) - begin))
     return tf.cast(tf.io.decode_raw(tf.strings.join([held, b"\0" * length]), tf.uint8), tf.int32)[:length]
 
 
-def _big_endian(four: Any) -> Any:
+def _big_endian(four: tf.Tensor) -> tf.Tensor:
     return ((four[0] * 256 + four[1]) * 256 + four[2]) * 256 + four[3]
 
 
-def _little_endian(four: Any) -> Any:
+def _little_endian(four: tf.Tensor) -> tf.Tensor:
     return _big_endian(four[::-1])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
+import keras
 import tensorflow as tf
 
 from steel_training.bundle.decoding import decode
@@ -16,7 +16,7 @@ _DECODED_AT_ONCE = 4
 """Images of a batch that are decoded in parallel: the largest allowed takes 75 MB until it is resized."""
 
 
-def export(model: Any, folder: Path, *, threshold: float, input_size: int, version: str) -> None:
+def export(model: keras.Model, folder: Path, *, threshold: float, input_size: int, version: str) -> None:
     """Writes `saved_model/`, `model.keras` and `threshold.json`.
 
     Args:
@@ -28,7 +28,7 @@ def export(model: Any, folder: Path, *, threshold: float, input_size: int, versi
     """
     model.save(folder / KERAS_MODEL)
 
-    def pixels(data: Any) -> Any:
+    def pixels(data: tf.Tensor) -> tf.Tensor:
         return resize(decode(data)[None], input_size)[0]
 
     class Detector(tf.Module):  # type: ignore[misc]
@@ -37,7 +37,7 @@ def export(model: Any, folder: Path, *, threshold: float, input_size: int, versi
             self.model = model
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])  # type: ignore[untyped-decorator]
-        def serve(self, image_bytes: Any) -> dict[str, Any]:
+        def serve(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
             batch = tf.map_fn(
                 pixels,
                 image_bytes,

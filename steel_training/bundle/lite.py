@@ -13,13 +13,14 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from absl import logging as absl_logging
+from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 
 from steel_training.bundle.layout import LITE, LITE_RECORD, LITE_TOLERANCE
+from steel_training.storage.json_types import Json
 from steel_training.training.inference import as_constants
 
 log = logging.getLogger(__name__)
@@ -117,14 +118,14 @@ def balanced(labels: np.ndarray, most: int) -> np.ndarray:
 
 
 def export_lite(
-    network: Any,
+    network: tf.keras.Model,
     folder: Path,
     *,
     threshold: float,
     representative: np.ndarray,
     validation: tuple[np.ndarray, np.ndarray, np.ndarray],
     golden: tuple[np.ndarray, np.ndarray],
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Writes the LiteRT files that pass their comparison, and `lite.json` with the reasons for leaving others out.
 
     For int8, dynamic range (int8 weights, float arithmetic) is tried first, then full int8. The record says which one it is.
@@ -143,10 +144,10 @@ def export_lite(
     started = time.monotonic()
     pixels, labels, expected = validation
     frozen = as_constants(network)
-    record: dict[str, Any] = {}
+    record: dict[str, Json] = {}
     for name, kinds in (("float", ("none",)), ("int8", _INT8_KINDS)):
         reasons: list[str] = []
-        entry: dict[str, Any] = {}
+        entry: dict[str, Json] = {}
         objection: str | None
         for kind in kinds:
             if reasons and time.monotonic() - started > SECONDS:
@@ -172,14 +173,15 @@ def export_lite(
                     break
             reasons.append(f"{kind}: {objection}" if name == "int8" else str(objection))
         included = (folder / LITE[name]).exists()
-        record[name] = {**_NOTHING_MEASURED, **entry, "included": included, "reason": "; ".join(reasons) or None}
-        log.info("LiteRT %s: %s", name, "included" if included else f"left out ({record[name]['reason']})")
+        reason = "; ".join(reasons) or None
+        record[name] = {**_NOTHING_MEASURED, **entry, "included": included, "reason": reason}
+        log.info("LiteRT %s: %s", name, "included" if included else f"left out ({reason})")
     record["seconds"] = round(time.monotonic() - started, 1)
     (folder / LITE_RECORD).write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
     return record
 
 
-_NOTHING_MEASURED: Mapping[str, Any] = {
+_NOTHING_MEASURED: Mapping[str, None] = {
     "bytes": None,
     "recall_drop": None,
     "specificity_drop": None,
@@ -206,7 +208,7 @@ def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
     return lambda pixels: np.array([one(patch) for patch in pixels])
 
 
-def _convert(frozen: Any, kind: str, representative: np.ndarray) -> bytes | str:
+def _convert(frozen: ConcreteFunction, kind: str, representative: np.ndarray) -> bytes | str:
     """Returns the LiteRT file, or the reason why conversion failed."""
     # The converter warns at every conversion that it is not given the object with the variables.
     absl_logging.set_verbosity(absl_logging.ERROR)

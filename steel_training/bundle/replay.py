@@ -4,6 +4,8 @@
 the bundle does not depend on the package. So this file must not import it.
 """
 
+from __future__ import annotations
+
 import io
 import json
 import struct
@@ -12,16 +14,52 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
 
 WARM_UP, CALLS, BATCH, BATCHES = 5, 40, 32, 4
 
 
-def main(folder: Path) -> dict[str, Any]:
-    """Returns the measurements of `verify_bundle`."""
-    import numpy as np
-    import tensorflow as tf
+class Differences(TypedDict):
+    """Golden samples: the largest difference of a score, and the number of labels that differ."""
 
+    max_difference: float
+    labels_differ: int
+
+
+class Latency(TypedDict):
+    """Milliseconds of single calls: median and 95th percentile."""
+
+    p50: float
+    p95: float
+
+
+class LiteMeasured(Differences):
+    """What is measured on a LiteRT file."""
+
+    latency_ms: Latency
+
+
+class Measured(Differences):
+    """What is measured on the SavedModel; an image is `refused`, `scored` or `not finite`."""
+
+    golden: int
+    threshold_difference: float
+    corrupt_image: str
+    no_image: str
+    odd_size_image: str
+    latency_ms: Latency
+    throughput_per_s: float
+    memory_mb: float
+    lite: dict[str, LiteMeasured]
+    foreign_modules: list[str]
+
+
+def main(folder: Path) -> Measured:
+    """Returns the measurements of `verify_bundle`."""
     serve = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     expected = json.loads((folder / "golden" / "scores.json").read_text(encoding="utf-8"))
     settings = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
@@ -29,32 +67,35 @@ def main(folder: Path) -> dict[str, Any]:
     files = [(folder / "golden" / name).read_bytes() for name in names]
     wanted = np.array([expected[name] for name in names])
     answer = serve(image_bytes=tf.constant(files))
-    measured: dict[str, Any] = {
-        "golden": len(names),
-        **differences(answer["score"].numpy(), wanted, threshold),
-        "threshold_difference": float(np.max(np.abs(answer["threshold"].numpy() - threshold))),
-        "corrupt_image": of_image(tf, serve, files[0][: len(files[0]) // 2]),
-        "no_image": of_image(tf, serve, b"no image"),
-        "odd_size_image": of_image(tf, serve, odd_png()),
-    }
-    measured["latency_ms"] = latency(lambda i: serve(image_bytes=tf.constant([files[i % len(files)]])))
+    handled = [of_image(serve, image) for image in (files[0][: len(files[0]) // 2], b"no image", odd_png())]
+    one_by_one = latency(lambda i: serve(image_bytes=tf.constant([files[i % len(files)]])))
     batch = tf.constant([files[i % len(files)] for i in range(BATCH)])
     serve(image_bytes=batch)
     started = time.monotonic()
     for _ in range(BATCHES):
         serve(image_bytes=batch)
-    measured["throughput_per_s"] = BATCH * BATCHES / (time.monotonic() - started)
-    measured["memory_mb"] = peak_memory()
-    measured["lite"] = {
-        name: of_lite(tf, np, folder / file, files, settings["input_size"], wanted, threshold)
+    throughput, memory = BATCH * BATCHES / (time.monotonic() - started), peak_memory()
+    lite = {
+        name: of_lite(folder / file, files, settings["input_size"], wanted, threshold)
         for name, file in (("float", "model.tflite"), ("int8", "model_int8.tflite"))
         if (folder / file).exists()
     }
-    measured["foreign_modules"] = sorted(m for m in sys.modules if m.split(".")[0] == "steel_training")
-    return measured
+    return {
+        "golden": len(names),
+        **differences(answer["score"].numpy(), wanted, threshold),
+        "threshold_difference": float(np.max(np.abs(answer["threshold"].numpy() - threshold))),
+        "corrupt_image": handled[0],
+        "no_image": handled[1],
+        "odd_size_image": handled[2],
+        "latency_ms": one_by_one,
+        "throughput_per_s": throughput,
+        "memory_mb": memory,
+        "lite": lite,
+        "foreign_modules": sorted(m for m in sys.modules if m.split(".")[0] == "steel_training"),
+    }
 
 
-def differences(scores: Any, wanted: Any, threshold: float) -> dict[str, Any]:
+def differences(scores: np.ndarray, wanted: np.ndarray, threshold: float) -> Differences:
     """Compares scores (n,) with the recorded ones."""
     return {
         "max_difference": float(abs(scores - wanted).max()),
@@ -62,7 +103,7 @@ def differences(scores: Any, wanted: Any, threshold: float) -> dict[str, Any]:
     }
 
 
-def latency(call: Callable[[int], object]) -> dict[str, float]:
+def latency(call: Callable[[int], object]) -> Latency:
     """Returns median and 95th percentile of single calls after warm-up, milliseconds."""
     for number in range(WARM_UP):
         call(number)
@@ -86,7 +127,7 @@ def peak_memory() -> float:
     raise RuntimeError("/proc/self/status has no VmHWM: the peak memory cannot be measured here")
 
 
-def of_image(tf: Any, serve: Any, data: bytes) -> str:
+def of_image(serve: Callable[..., dict[str, tf.Tensor]], data: bytes) -> str:
     """Returns how the SavedModel handles a file: `refused`, `scored`, or `not finite`."""
     try:
         score = float(serve(image_bytes=tf.constant([data]))["score"].numpy()[0])
@@ -95,21 +136,17 @@ def of_image(tf: Any, serve: Any, data: bytes) -> str:
     return "scored" if 0 <= score <= 1 else "not finite"
 
 
-def of_lite(
-    tf: Any, np: Any, path: Path, files: list[bytes], size: int, wanted: Any, threshold: float
-) -> dict[str, Any]:
+def of_lite(path: Path, files: list[bytes], size: int, wanted: np.ndarray, threshold: float) -> LiteMeasured:
     """Scores the golden samples with a LiteRT file; images are decoded as a caller would."""
-    from PIL import Image
-
     interpreter = tf.lite.Interpreter(model_path=str(path), num_threads=2)
     interpreter.allocate_tensors()
     taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
-    def pixels(data: bytes) -> Any:
+    def pixels(data: bytes) -> np.ndarray:
         image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float32)[None]
-        return tf.image.resize(image, (size, size), method="bilinear", antialias=True).numpy()
+        return np.asarray(tf.image.resize(image, (size, size), method="bilinear", antialias=True))
 
-    def score(patch: Any) -> float:
+    def score(patch: np.ndarray) -> float:
         interpreter.set_tensor(taken, patch)
         interpreter.invoke()
         return float(interpreter.get_tensor(given).ravel()[0])

@@ -65,7 +65,7 @@ def differences(measured: Mapping[str, Any]) -> list[str]:
     if measured["foreign_modules"]:
         found.append(f"it needs {', '.join(measured['foreign_modules'])}")
     if measured["corrupt_image"] != "refused" or measured["no_image"] != "refused":
-        found.append("it scores a file that is torn or no image")
+        found.append("it scores a truncated file or one that is not an image")
     if measured["odd_size_image"] != "scored":
         found.append(f"an image of another size is {measured['odd_size_image']}")
     for name, lite in measured["lite"].items():

@@ -12,21 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from steel_training.data.columns import CONTRACT_COLUMNS, REQUIRED_COLUMNS, TEXT_COLUMNS
 from steel_training.data.tables import read_table
 from steel_training.data.versions import MANIFESTS, is_date, manifest_name
 from steel_training.errors import UsageError
 from steel_training.storage import PathEscapes, Storage, StorageError, confined, object_of, open_dataset, open_storage
 
-REQUIRED_COLUMNS = ("patch_id", "path", "label", "source_id")
-TEXT_COLUMNS = ("patch_id", "path", "source_id", "group_id", "split", "defect_type", "line")
 CLEAN, DEFECTIVE = 0, 1
-_CONTRACT_COLUMNS = (*REQUIRED_COLUMNS, "group_id", "split", "x", "y", "defect_type")
 
 _READ_AT_ONCE = 16
 
@@ -151,10 +148,10 @@ def _only_manifest(storage: Storage, name: str) -> pd.DataFrame:
 
 
 def _as_csv(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of the contract as text, as a CSV file would hold them: Parquet has types of its own."""
+    """The columns of the contract as text, as in a CSV file, since Parquet has other types."""
     text = {
         name: table[name].astype("string").str.replace(r"\.0+$", "", regex=True).fillna("")
-        for name in _CONTRACT_COLUMNS
+        for name in CONTRACT_COLUMNS
         if name in table
     }
     return pd.DataFrame(text).reset_index(drop=True)
@@ -188,7 +185,7 @@ def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
             table = pd.DataFrame(columns=list(REQUIRED_COLUMNS))
         else:
             as_text = dict.fromkeys(TEXT_COLUMNS, "string")
-            table = read_table(data, _CONTRACT_COLUMNS, dtype=as_text, keep_default_na=False, na_values=[""])
+            table = read_table(data, CONTRACT_COLUMNS, dtype=as_text, keep_default_na=False, na_values=[""])
     except (ValueError, OSError, UnicodeDecodeError) as error:
         raise ManifestUnreadable(
             f"{storage.location(name)} cannot be read as a table: {error}. "
@@ -208,7 +205,7 @@ class DatasetWriter:
     """Collects the patches of a new dataset; `new_dataset` publishes them in one step at the end."""
 
     folder: Path
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, str | int]] = field(default_factory=list)
 
     def add(
         self,
@@ -218,7 +215,7 @@ class DatasetWriter:
         label: int,
         source_id: str,
         subfolder: str = "patches",
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, str | int] | None = None,
     ) -> None:
         """Write one patch as PNG and add its manifest row.
 

@@ -1,4 +1,4 @@
-"""Words that stand where a kind of defect is expected, and say that there is none."""
+"""Words in the place of a defect type that mean "no defect"."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ _NO_DEFECT = frozenset(
 
 
 def names_no_defect(word: str) -> bool:
-    """Says whether a word in a list of defects means that there is none: `ok`, `No_Defect`, `none`, `background`, or nothing at all."""
+    """Returns whether a word in a list of defects means that there is none: `ok`, `No_Defect`, `none`, `background`, or nothing at all."""
     plain = re.sub(r"[_\s-]+(?=\w)", " ", word.strip().lower()).strip()
     return not plain or plain in _NO_DEFECT

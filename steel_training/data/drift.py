@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 
 from steel_training.data.splits import SPLITS
+from steel_training.storage.json_types import Json
 
 SUMMARY = "profile_summary.json"
 STABLE_BELOW, DRIFTED_ABOVE = 0.1, 0.25
@@ -38,6 +39,22 @@ EDGES: Mapping[str, np.ndarray] = {
 """Edges of the fine bins of a summary, in grey values; sharpness in squared grey values. Outliers count in the outermost bins."""
 
 SHARES = ("class", "size", "format")
+
+
+class Summary(TypedDict, total=False):
+    """A profile as JSON holds it; those of earlier versions of the program lack `groups`.
+
+    Attributes:
+        patches: number of them.
+        groups: number of them.
+        histograms: by property, counts between `EDGES`.
+        shares: by class, size and format, number of patches of each value.
+    """
+
+    patches: int
+    groups: int
+    histograms: dict[str, list[int]]
+    shares: dict[str, dict[str, int]]
 
 
 class Reading(StrEnum):
@@ -72,7 +89,7 @@ class Drift:
         """`psi` if it exceeds sampling variation, else 0."""
         return 0.0 if self.chance is None or self.psi <= self.chance else self.psi
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""
         return {**asdict(self), "reading": str(self.reading)}
 
@@ -91,23 +108,21 @@ class Comparison:
     note: str
     properties: tuple[Drift, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""
         found = [each.as_dict() for each in self.properties]
         return {"champion": self.champion, "note": self.note, "properties": found}
 
 
-def summarise(profile: pd.DataFrame) -> dict[str, Any]:
+def summarise(profile: pd.DataFrame) -> Summary:
     """Summarise a profile as histograms and category counts: a few kilobytes, whatever the number of patches.
 
     Args:
         profile: one row per patch; columns brightness, contrast, sharpness, label, width, height, format and group, where known.
 
-    Returns:
-        JSON values: `patches`, `groups`, `histograms` {property: counts between `EDGES`}, `shares` {class|size|format:
-        {value: count}}.
     """
-    histograms, shares = {}, {name: {} for name in SHARES}  # type: tuple[dict[str, Any], dict[str, dict[str, int]]]
+    histograms: dict[str, list[int]] = {}
+    shares: dict[str, dict[str, int]] = {}
     for name, edges in EDGES.items():
         bins = _bins(profile, name, edges)
         histograms[name] = np.bincount(bins[bins >= 0], minlength=len(edges) - 1).tolist()
@@ -117,7 +132,7 @@ def summarise(profile: pd.DataFrame) -> dict[str, Any]:
     return {"patches": len(profile), "groups": _groups(profile).nunique(), "histograms": histograms, "shares": shares}
 
 
-def compare(champion: Mapping[str, Any], profile: pd.DataFrame) -> list[Drift]:
+def compare(champion: Summary, profile: pd.DataFrame) -> list[Drift]:
     """Compare a profile with the champion's summary, property by property, as a whole and by split.
 
     Properties that either side lacks are skipped, and so are splits without patches.
@@ -199,7 +214,7 @@ class _Groups:
         return float(np.quantile(population_stability(sides[0][filled], sides[1][filled]), _BY_CHANCE))
 
 
-def _comparable(champion: Mapping[str, Any], profile: pd.DataFrame) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _comparable(champion: Summary, profile: pd.DataFrame) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield each property known on both sides: name, the champion's counts (bins,), and the bin of every row (n,), −1 for unknown."""
     for name, edges in EDGES.items():
         before = np.asarray(champion.get("histograms", {}).get(name, ()), float)
@@ -217,7 +232,7 @@ def _comparable(champion: Mapping[str, Any], profile: pd.DataFrame) -> Iterator[
             yield name, np.array([known.get(value, 0) for value in every], float), codes
 
 
-def _champion_groups(champion: Mapping[str, Any], patches: int, groups: int) -> int:
+def _champion_groups(champion: Summary, patches: int, groups: int) -> int:
     """Number of groups in the summary; if it lacks that, estimated from its patches at the group size found here."""
     recorded = champion.get("groups")
     estimated = round(champion.get("patches", 0) * groups / max(1, patches))

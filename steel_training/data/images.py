@@ -17,7 +17,7 @@ from steel_training.storage import Storage
 MAX_SIDE = 2048
 GREY_AND_RGB = frozenset({"L", "RGB"})
 _THREADS = 8
-_TURNS = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -36,21 +36,21 @@ class ImageUnreadable(SteelTrainingError):
 def upright(image: Image.Image) -> Image.Image:
     """Applies the EXIF orientation of a decoded image, as every viewer does; format and JPEG tables stay with it.
 
-    Pillow has turned TIFF files already, and taken the orientation out of them. Returns the very image where there is nothing to turn.
+    Pillow has rotated TIFF files already, and removed their orientation. Returns the same object if there is nothing to rotate.
     """
     try:
-        method = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        method = _TRANSPOSES.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
-        # Pillow raises what it pleases on damaged EXIF data, which no viewer heeds either.
+        # Pillow raises various errors on damaged EXIF data, which viewers ignore.
         method = None
     if method is None:
         return image
-    turned = image.transpose(method)
-    turned.format = image.format
-    turned.info.pop("exif", None)
+    rotated = image.transpose(method)
+    rotated.format = image.format
+    rotated.info.pop("exif", None)
     if (tables := getattr(image, "quantization", None)) is not None:
-        turned.quantization = tables  # type: ignore[attr-defined]
-    return turned
+        rotated.quantization = tables  # type: ignore[attr-defined]
+    return rotated
 
 
 def open_image(data: bytes) -> Image.Image:

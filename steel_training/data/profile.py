@@ -58,7 +58,7 @@ def profile_patches(
     Args:
         dataset_storage: root of the paths. A path that points outside it is not opened.
         patches: one row per patch; `path` may be missing, null or wrong.
-        progress: called about once a second, and at the end, with the number of patches done and in total.
+        progress: called about once per second, and at the end, with the number of patches done and in total.
         workers: number of processes; `None` for one per core.
 
     Returns:

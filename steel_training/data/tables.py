@@ -23,18 +23,18 @@ def read_table(data: bytes, columns: Iterable[str], **options: Any) -> pd.DataFr
 
     Args:
         data: the file.
-        columns: that are expected; they tell the separator.
+        columns: expected ones; used to detect the separator.
         options: of `pandas.read_csv`.
 
     Raises:
-        ValueError: no such text, or no table. The message names the cause, and what to do where it is the encoding.
+        ValueError: not such text, or not a table. The message names the cause, and what to do if it is the encoding.
     """
     encoding = _encoding(data)
     text = _decode(data, encoding)
     separator = _separator(text, set(columns))
     if encoding.startswith("utf-16") and not _named(text, separator, set(columns)):
         raise ValueError(
-            "its first bytes are those of UTF-16, but its header names none of the columns: it is damaged, or no text"
+            "its first bytes are those of UTF-16, but its header names none of the columns: it is damaged, or not text"
         )
     table: pd.DataFrame = pd.read_csv(io.BytesIO(data), sep=separator, encoding=encoding, **options)
     return table
@@ -54,7 +54,7 @@ def _decode(data: bytes, encoding: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(
-            f"line {line} holds the byte 0x{data[error.start]:02X}, which is no {encoding.removesuffix('-sig').upper()}: the file seems to "
+            f"line {line} holds the byte 0x{data[error.start]:02X}, which is not {encoding.removesuffix('-sig').upper()}: the file seems to "
             "be in an encoding of an older spreadsheet, such as cp1252 or GBK, which does not say which it is. Save it as 'CSV UTF-8'"
         ) from None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import log
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +32,7 @@ class Calibration:
     ece: float
     bins: tuple[Bin, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, float | list[dict[str, float]]]:
         """Return the fields as JSON values."""
         return {"shift": self.shift, "ece": self.ece, "bins": [asdict(each) for each in self.bins]}
 

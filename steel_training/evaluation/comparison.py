@@ -43,7 +43,7 @@ class AucDifference:
     high: float
     confidence: float
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, float | None]:
         """Returns the fields as JSON values, None for what is not finite."""
         return {name: value if np.isfinite(value) else None for name, value in asdict(self).items()}
 
@@ -123,9 +123,9 @@ def compare(
     resamples: int,
     seed: int,
 ) -> Comparison:
-    """Compares two models on a part.
+    """Compares two models on a split.
 
-    Both are judged on the same resamples of groups, so what makes one photograph harder than another drops out.
+    Both are judged on the same resamples of groups, so differences in difficulty between source images cancel out.
 
     Args:
         labels: int (n,).
@@ -158,9 +158,9 @@ def _metrics(labels: np.ndarray, model: ScoredModel) -> dict[str, float]:
 
 
 def _samples(labels: np.ndarray, model: ScoredModel, drawn: Resamples) -> dict[str, np.ndarray]:
-    called, defective = model.scores >= model.threshold, labels == 1
-    tp, fn = drawn.totals(called & defective), drawn.totals(~called & defective)
-    fp = drawn.totals(called & ~defective)
+    predicted_positive, defective = model.scores >= model.threshold, labels == 1
+    tp, fn = drawn.totals(predicted_positive & defective), drawn.totals(~predicted_positive & defective)
+    fp = drawn.totals(predicted_positive & ~defective)
     areas, _ = resampled_areas(labels, model.scores, drawn)
     with np.errstate(invalid="ignore", divide="ignore"):
         return {"recall": tp / (tp + fn), "f2": 5 * tp / (5 * tp + 4 * fn + fp), "auc": areas}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,18 @@ from steel_training.evaluation.estimates import estimates, precision_at
 from steel_training.evaluation.images import by_source
 from steel_training.evaluation.metrics import Counts, Estimate, count, sweep
 from steel_training.evaluation.review_band import Reviewed, apply_band, choose_band
-from steel_training.evaluation.slices import Slice, slice_columns, slices_of, worst
+from steel_training.evaluation.slices import Slice, slices_of, worst
 from steel_training.evaluation.threshold import NoOperatingThreshold, OperatingThreshold, choose_threshold
 
 CURVE_POINTS = 400
+
+
+class _Bounds(TypedDict):
+    """How bounds are resampled."""
+
+    confidence: float
+    resamples: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ def judge(
     test: tuple[np.ndarray, np.ndarray],
     groups: np.ndarray,
     rows: pd.DataFrame,
+    slice_by: Sequence[str],
 ) -> Judgement:
     """Choose the threshold on validation and compute the metrics on the test split.
 
@@ -110,6 +120,7 @@ def judge(
         test: labels int (m,) and scores float (m,) of the test split.
         groups: of the test patches, (m,).
         rows: manifest rows of the test patches, in order: `source_id`, and the columns to slice by.
+        slice_by: names of the latter.
 
     Raises:
         NoOperatingThreshold: validation does not support a threshold, or a test score is not finite.
@@ -122,7 +133,7 @@ def judge(
             f"{int(np.sum(~np.isfinite(scores)))} of {len(scores)} test scores are not finite; expected numbers from 0 "
             "to 1. Check the pixels of those patches, and train again at a lower learning rate.",
         )
-    bounds: dict[str, Any] = {"confidence": gate.confidence, "resamples": gate.resamples, "seed": config.data.seed}
+    bounds = _Bounds(confidence=gate.confidence, resamples=gate.resamples, seed=config.data.seed)
     predicted_positive, drawn = scores >= threshold.value, Resamples.by_group(groups, gate.resamples, config.data.seed)
     defects = drawn.per_group(labels == 1)
     effect = float(design_effect(drawn.per_group(predicted_positive & (labels == 1)), defects)) if labels.any() else 1.0
@@ -138,7 +149,7 @@ def judge(
         calibration=calibration(labels, probabilities(config, scores), shift_of(config.training.class_weights)),
         slices=slices_of(
             rows,
-            slice_columns(rows, config.slices.columns),
+            slice_by,
             labels,
             predicted_positive,
             groups,
@@ -188,7 +199,9 @@ def _reviewed(
     return apply_band(band, *test)
 
 
-def curves(val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+def curves(
+    val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]
+) -> dict[str, dict[str, list[float]]]:
     """Return the curves of the report: precision-recall and ROC on test, threshold sweep on validation."""
     test_thresholds, recall, precision, _ = sweep(*test)
     labels, scores = test

@@ -1,4 +1,4 @@
-"""The gate: whether a model may be published. A pure function of numbers, so that every case can stand in a table."""
+"""The gate: whether a model may be published. A pure function of numbers, so that it can be tested case by case."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from steel_training.evaluation.slices import Slice
 from steel_training.verdict import Reason
 
 _ROUNDING = 1e-12
-# Figures are told as double-precision ratios of the same counts.
+# Metrics are reported as double-precision ratios of the same counts.
 _OF_COUNTS = 1e-9
-# Of either class; a model below it calls nearly all patches one.
+# Of either class; a model below it predicts one class for nearly all patches.
 _SOME = 0.05
 _WORDS = {
     "recall": "share of the defects found",
     "f2": "F2",
-    "precision": "share of the alarms that are defects",
+    "precision": "share of the predicted defects that are defects",
     "auc": "area under the ROC curve",
 }
 _ADVICE = {
-    "recall": "look at the missed defects in the report; add patches of that kind, or train longer.",
-    "f2": "look at the missed defects and false alarms in the report.",
-    "precision": "look at the false alarms in the report; some may be defects that nobody labelled.",
+    "recall": "see the missed defects in the report; add patches of that kind, or train longer.",
+    "f2": "see the missed defects and false alarms in the report.",
+    "precision": "see the false alarms in the report; some may be unlabelled defects.",
     "auc": "the model does not separate the classes; check labels, weights and learning rates.",
 }
 
 
 @dataclass(frozen=True)
 class Support:
-    """How much the test part can show: its defects, and how many of them are worth one independent one (≥ 1)."""
+    """Statistical power of the test split: its defects, and how many of them count as one independent defect (≥ 1)."""
 
     defects: int
     design_effect: float = 1.0
@@ -42,7 +42,7 @@ class Support:
 
 @dataclass(frozen=True)
 class Decision:
-    """Publish or not, with every reason against it, or the reasons that carried it."""
+    """Publish or not: with every reason against it, or the targets that are met."""
 
     publish: bool
     reasons: tuple[Reason, ...]
@@ -58,19 +58,18 @@ def decide(
     support: Support,
     slices: Sequence[Slice] = (),
 ) -> Decision:
-    """Judges a model on its test part.
+    """Judges a model on its test split.
 
-    A missing or non-finite metric fails its target. No target configured: nothing is published.
+    A missing or non-finite metric fails its target. Without any target nothing is published.
 
     Args:
-        metrics: `recall`, `f2`, `precision` and `auc` on the test part.
-        gate: targets, and whether the estimate or its bound is judged; the same goes for comparisons and slices.
+        metrics: `recall`, `f2`, `precision` and `auc` on the test split.
+        gate: targets, and whether the estimate or its bound is judged; the same applies to comparisons and slices.
         baseline: the baseline CNN; the model must separate the classes better.
         champion: version of the published model, and how the judged model compares with it, each at its own threshold; `None`
             for the first model.
-        counts: of the test part. Who tells the classes apart hardly better than by calling all of them one is refused,
-            whatever the targets.
-        support: how much the test part can show; with too few defects nothing is published, whatever the evidence.
+        counts: of the test split. A model that predicts nearly all patches as one class is refused, whatever the targets.
+        support: statistical power of the test split; with too few defects nothing is published, whatever the evidence.
         slices: judged where `gate.slice_recall` is configured.
     """
     against: list[Reason] = []
@@ -98,7 +97,7 @@ def decide(
 
 
 def unsound(metrics: Mapping[str, Estimate], counts: Counts) -> tuple[Reason, ...]:
-    """Returns why figures cannot be those of a model: they must come from its confusion matrix, not from means over batches.
+    """Returns why metrics are inconsistent: they must come from the model's confusion matrix, not from means over batches.
 
     Args:
         metrics: `recall`, `f2` and `precision`, where they were measured.
@@ -107,22 +106,22 @@ def unsound(metrics: Mapping[str, Estimate], counts: Counts) -> tuple[Reason, ..
     return tuple(
         Reason(
             "gate.not_of_counts",
-            f"{name} is told as {_shown(told)}, but {counts.tp:,} hits, {counts.fn:,} misses, {counts.fp:,} false alarms and "
-            f"{counts.tn:,} clean patches give {_shown(true)}. Compute it from the counts of the whole part, not as a mean over batches.",
+            f"{name} is reported as {_shown(reported)}, but {counts.tp:,} hits, {counts.fn:,} misses, {counts.fp:,} false alarms and "
+            f"{counts.tn:,} clean patches give {_shown(true)}. Compute it from the counts of the whole split, not as a mean over batches.",
         )
         for name in ("recall", "f2", "precision")
-        for told, true in [(metrics[name].value if name in metrics else math.nan, getattr(counts, name))]
+        for reported, true in [(metrics[name].value if name in metrics else math.nan, getattr(counts, name))]
         if name in metrics
-        and not (told == true or abs(told - true) <= _OF_COUNTS or (math.isnan(told) and math.isnan(true)))
+        and not (reported == true or abs(reported - true) <= _OF_COUNTS or (math.isnan(reported) and math.isnan(true)))
     )
 
 
 def _one_class(counts: Counts) -> list[Reason]:
-    """A model must get some of both classes right: TP 6053, FN 2, FP 8618, TN 1 has a recall of 99.97 %."""
-    for share, called, others in ((counts.specificity, "everything", "clean"), (counts.recall, "nothing", "defective")):
+    """A model must predict some of both classes correctly: TP 6053, FN 2, FP 8618, TN 1 has a recall of 99.97 %."""
+    for share, amount, others in ((counts.specificity, "everything", "clean"), (counts.recall, "nothing", "defective")):
         if not share >= _SOME:
             right = f"{share:.2%}" if math.isfinite(share) else "none"
-            message = f"The model calls nearly {called} defective: of the {others} test patches it gets {right} right, at least {_SOME:.0%} are needed"
+            message = f"The model predicts nearly {amount} as defective: {right} of the {others} test patches are correct, at least {_SOME:.0%} are needed"
             return [Reason("collapse.one_class", f"{message}: {_ADVICE['auc']}")]
     return []
 
@@ -161,7 +160,7 @@ def _too_few_defects(recall: Estimate | None, gate: GateConfig, support: Support
     needed = min_defects_zero_misses(gate.recall, gate.confidence)
     if needed is not None and support.defects < needed:
         message = (
-            f"The test part holds {support.defects} defects; a model that misses none needs {needed} to show {claim}. "
+            f"The test split has {support.defects} defects; even a model that misses none needs {needed} to show {claim}. "
             "Add defective patches, or raise data.test_share."
         )
         return [Reason("gate.not_enough_evidence", message)]
@@ -172,14 +171,14 @@ def _too_few_defects(recall: Estimate | None, gate: GateConfig, support: Support
     enough = defects_needed(recall.value, gate.recall, gate.confidence, support.design_effect)
     if enough is None:
         advice = (
-            f"so close to the target no number of defects shows {claim}. Train a model that misses fewer, or judge by "
+            f"so close to the target no number of defects shows {claim}. Train a model that misses fewer, or set "
             "gate.evidence: point."
         )
     else:
-        worth = f" ({support.design_effect:.1f} defects of these groups are worth one)"
+        effective = f" ({support.design_effect:.1f} defects of these groups count as one independent defect)"
         advice = (
-            f"too few to show {claim}. At this recall about {enough} would do"
-            + (worth if support.design_effect > 1.05 else "")
+            f"too few to show {claim}. At this recall about {enough} would be enough"
+            + (effective if support.design_effect > 1.05 else "")
             + ": add defective patches of further groups, or raise data.test_share."
         )
     return [Reason("gate.not_enough_evidence", found + advice)]
@@ -197,7 +196,7 @@ def _weak_slices(slices: Sequence[Slice], target: float, gate: GateConfig) -> li
         Reason(
             "gate.slice_recall",
             f"{_kind(gate)}recall where {each.column} is {each.value} is {_shown(value)} ({each.defects} defects); the "
-            f"target of every slice is {target:.2f}: add defective patches of that kind to the training part.",
+            f"target of every slice is {target:.2f}: add defective patches of that kind to the training split.",
         )
         for each in supported
         for value in [_judged(each.recall, gate)]
@@ -206,7 +205,7 @@ def _weak_slices(slices: Sequence[Slice], target: float, gate: GateConfig) -> li
 
 
 def _below_baseline(auc: Estimate | None, baseline: Comparison, gate: GateConfig) -> list[Reason]:
-    """The pretrained backbone must beat the small network on validation and on the test part; a tie is no win."""
+    """The pretrained backbone must beat the small network on the validation and test splits; a tie is not enough."""
     ahead, validation = _judged(baseline.difference.get("auc"), gate), baseline.on_validation
     against = []
     if not ahead > 0:
@@ -239,9 +238,9 @@ def _below_champion(
         against.append(
             Reason(
                 "gate.below_champion",
-                f"{name} {_shown(ours)} against the {_shown(theirs)} of champion {version} on the "
+                f"{name} is {_shown(ours)}, and {_shown(theirs)} for champion {version} on the "
                 f"same patches: the {_kind(gate)}difference is {_shown(ahead)}, at least {-gate.champion_tolerance:g} is "
-                "asked for (gate.champion_tolerance); the champion keeps serving.",
+                "required (gate.champion_tolerance); the champion keeps serving.",
             )
         )
     return against

@@ -73,7 +73,7 @@ class Estimate:
 
 
 def finite_or_nan(value: float | None) -> float:
-    """Returns a number as JSON holds it: None stands for one that was not finite."""
+    """Reads a number from JSON, where null stands for one that is not finite."""
     return float("nan") if value is None else float(value)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import ceil, nextafter
-from typing import Any
 
 import numpy as np
 
@@ -40,7 +39,7 @@ class Reviewed:
     false_above: int
     note: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, float | str]:
         """Return the fields as JSON values."""
         return asdict(self)
 

@@ -1,26 +1,32 @@
-"""The test part seen by line, kind of defect, or any other column of the manifest, where enough defects support it."""
+"""Metrics of the test split by line, defect type, or any other column of the manifest, where there are enough defects."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 
-from steel_training.errors import UsageError
 from steel_training.evaluation.confidence import Resamples
 from steel_training.evaluation.estimates import proportions
 from steel_training.evaluation.metrics import Estimate
 
-CONTRACT = {"patch_id", "path", "label", "source_id", "group_id", "split", "x", "y", "part", "group"}
-FEWEST_VALUES, MOST_VALUES = 2, 20
 _NONE = Estimate(float("nan"), float("nan"))
 
 
-class SliceColumnMissing(UsageError):
-    """`slices.columns` names a column that the manifest lacks."""
+class StoredSlice(TypedDict):
+    """A slice as JSON holds it."""
+
+    column: str
+    value: str
+    patches: int
+    defects: int
+    supported: bool
+    recall: dict[str, float | None]
+    precision: dict[str, float | None]
+    false_alarms_per_1000: dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -30,12 +36,12 @@ class Slice:
     Attributes:
         column: of the manifest.
         value: as text.
-        patches: of the test part.
+        patches: number in the test split.
         defects: among them.
         supported: whether there are enough defects to judge it.
         recall: NaN without defects.
-        precision: NaN where the slice holds one class only: there is nothing to raise a false alarm on, or to find.
-        false_alarms_per_1000: NaN without clean patches, as for a kind of defect.
+        precision: NaN where the slice holds one class only.
+        false_alarms_per_1000: NaN without clean patches, as for a defect type.
     """
 
     column: str
@@ -47,7 +53,7 @@ class Slice:
     precision: Estimate = _NONE
     false_alarms_per_1000: Estimate = _NONE
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> StoredSlice:
         """Returns the fields as JSON values."""
         return {
             "column": self.column,
@@ -61,7 +67,7 @@ class Slice:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Slice:
+    def from_dict(cls, values: StoredSlice) -> Slice:
         """Reads a slice back."""
         return cls(
             column=values["column"],
@@ -75,32 +81,11 @@ class Slice:
         )
 
 
-def slice_columns(patches: pd.DataFrame, named: Sequence[str]) -> list[str]:
-    """Returns the columns to slice by: those named, else every metadata column of 2 to 20 distinct values.
-
-    Raises:
-        SliceColumnMissing: a named one is not in the manifest.
-    """
-    missing = [column for column in named if column not in patches]
-    if missing:
-        raise SliceColumnMissing(
-            f"slices.columns names {', '.join(missing)}, but the manifest has only {', '.join(map(str, patches))}. "
-            "Name columns of the manifest."
-        )
-    if named:
-        return list(dict.fromkeys(named))
-    return [
-        column
-        for column in map(str, patches)
-        if column not in CONTRACT and FEWEST_VALUES <= _values(patches[column]).nunique() <= MOST_VALUES
-    ]
-
-
 def slices_of(
     patches: pd.DataFrame,
     columns: Sequence[str],
     labels: np.ndarray,
-    called: np.ndarray,
+    predicted_positive: np.ndarray,
     groups: np.ndarray,
     *,
     min_defects: int,
@@ -108,17 +93,17 @@ def slices_of(
     resamples: int,
     seed: int,
 ) -> list[Slice]:
-    """Judges every value of the columns on its own; patches without a value are in no slice.
+    """Judges every value of the columns separately; patches without a value are in no slice.
 
     Args:
-        patches: rows of the test part.
+        patches: rows of the test split.
         columns: to slice by.
         labels: int (n,).
-        called: bool (n,), called defective.
+        predicted_positive: bool (n,), predicted defective.
         groups: (n,).
-        min_defects: from which on a slice is supported.
+        min_defects: smallest number of defects of a supported slice.
         confidence: of the bounds.
-        resamples: behind the bounds.
+        resamples: number of them behind the bounds.
         seed: of the resampling.
     """
     found = []
@@ -126,19 +111,19 @@ def slices_of(
         values = _values(patches[column])
         for value in sorted(values.dropna().unique()):
             inside = (values == value).fillna(False).to_numpy(bool)
-            part, decided = labels[inside], called[inside]
+            truth, predicted = labels[inside], predicted_positive[inside]
             drawn = Resamples.by_group(groups[inside], resamples, seed)
-            shares = proportions(part, decided, drawn, confidence)
-            defects = int(part.sum())
+            shares = proportions(truth, predicted, drawn, confidence)
+            defects = int(truth.sum())
             found.append(
                 Slice(
                     column=column,
                     value=str(value),
-                    patches=len(part),
+                    patches=len(truth),
                     defects=defects,
                     supported=defects >= min_defects,
                     recall=shares["recall"],
-                    precision=shares["precision"] if 0 < defects < len(part) else _NONE,
+                    precision=shares["precision"] if 0 < defects < len(truth) else _NONE,
                     false_alarms_per_1000=shares["false_alarms_per_1000"],
                 )
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import ceil
-from typing import Any
 
 import numpy as np
 
@@ -44,7 +43,7 @@ class OperatingThreshold:
     room: float
     note: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, float | str]:
         """Return the fields as JSON values."""
         return asdict(self)
 

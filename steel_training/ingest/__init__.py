@@ -1,4 +1,4 @@
-"""From what mills have to the input contract: photographs with masks, run lengths or boxes, and procedural steel."""
+"""From source images with masks, run lengths or boxes to patches of the input contract; and procedural steel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV files that come with photographs."""
+"""CSV files that come with source images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from steel_training.storage import ObjectNotFound, open_storage
 
 
 class TableInvalid(UsageError):
-    """A CSV file is missing, is no table, or lacks a column."""
+    """A CSV file is missing, is not a table, or lacks a column."""
 
 
 def read_csv(address: str, columns: tuple[str, ...], *, known: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -18,11 +18,11 @@ def read_csv(address: str, columns: tuple[str, ...], *, known: tuple[str, ...] =
 
     Args:
         address: file or `s3://bucket/key`.
-        columns: which it must have.
-        known: further ones that it may have; they tell the separator too.
+        columns: required columns.
+        known: optional columns; used to detect the separator.
 
     Raises:
-        TableInvalid: it does not exist, is no table, or lacks a column.
+        TableInvalid: it does not exist, is not a table, or lacks a column.
     """
     folder, slash, name = address.rpartition("/")
     try:

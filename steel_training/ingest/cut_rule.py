@@ -1,6 +1,6 @@
-"""How photographs become labelled patches: the numbers of a rule, and those that suit the formats we read.
+"""How source images become labelled patches: the thresholds of a rule, and their defaults per format.
 
-Apart from the cutting itself because the command line shows them in `--help`, which is to answer before NumPy is loaded.
+Apart from the cutting itself because the command line shows them in `--help`, which should answer before NumPy is loaded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from steel_training.errors import UsageError
 
 
 class CutRuleInvalid(UsageError):
-    """The numbers that say how to cut and label contradict each other or are out of range."""
+    """The thresholds for cutting and labelling contradict each other or are out of range."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class CutRule:
 
     Attributes:
         patch: side of a patch, pixels.
-        stride: step from patch to patch, pixels. Below `patch`, patches of one photograph overlap; they share its
-            `source_id`, so that no split can tear them apart.
+        stride: step from patch to patch, pixels. Below `patch`, patches of one image overlap; they share its
+            `source_id`, so that no split can separate them.
         clean_max: largest share of defect pixels (0..1) in a clean patch.
         defective_min: smallest share of defect pixels in a defective patch.
         defective_pixels: number of defect pixels that makes a patch defective too; `None` leaves it to the share.
         min_contrast: standard deviation of grey below which a clean patch is dropped as blank (no strip on it).
-        cover_edges: lays a last column and row of patches at the right and bottom edge where the grid ends before it.
+        cover_edges: adds a last column and row of patches at the right and bottom edge where the grid ends before it.
     """
 
     patch: int = 64
@@ -67,22 +67,22 @@ class CutRule:
 
         Args:
             defect_pixels: in the patch.
-            ignored_pixels: of which nobody said what they are; a patch is clean only if it still were with all of them defective.
+            ignored_pixels: that were not annotated; a patch is clean only if it would be even with all of them defective.
         """
         if defect_pixels >= self.defective_from:
             return 1
         return 0 if defect_pixels + ignored_pixels <= self.clean_max * self.patch**2 else None
 
     def starts(self, side: int) -> list[int]:
-        """Returns where patches begin along a side of so many pixels; none where not one fits."""
+        """Returns where patches begin along a side of the image; empty where none fits."""
         starts = list(range(0, side - self.patch + 1, self.stride))
         if self.cover_edges and starts and starts[-1] + self.patch < side:
             starts.append(side - self.patch)
         return starts
 
 
-# A patch is defective from 50 defect pixels or 0.1 % of its area. Photographs end in black where the strip ends:
-# a patch without any strip is no example of clean steel.
+# A patch is defective from 50 defect pixels or 0.1 % of its area. Images end in black where the strip ends:
+# a patch without any strip is not an example of clean steel.
 SEVERSTAL_RULE = CutRule(patch=256, stride=128, defective_min=0.001, defective_pixels=50, min_contrast=1.0)
 
 # A box is larger than its defect: a patch that holds only a corner of it may well be clean, and is dropped.

@@ -1,4 +1,4 @@
-"""Which photographs belong together: coil, tile or strip, told by the file name or by a table."""
+"""Which source images belong together (coil, tile or strip), from the file name or from a table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from steel_training.data.dataset import REQUIRED_COLUMNS
+from steel_training.data.columns import REQUIRED_COLUMNS
 from steel_training.errors import UsageError
 from steel_training.ingest.csv_tables import read_csv
 from steel_training.ingest.problems import first_ten
@@ -16,12 +16,12 @@ _MADE_BY_INGEST = frozenset({*REQUIRED_COLUMNS, "x", "y", "defect_type"}) - {"so
 
 
 class GroupingInvalid(UsageError):
-    """The expression or the table does not tell the group of every photograph."""
+    """The expression or the table does not give the group of every image."""
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Metadata of every photograph, `group_id` among it; empty where a photograph is its own group.
+    """Metadata of every image, `group_id` among it; empty where an image is its own group.
 
     Example:
         >>> by_name = grouping(["coil7_01", "coil7_02"], regex="^(coil[0-9]+)_")
@@ -32,21 +32,21 @@ class Grouping:
     columns: Mapping[str, Mapping[str, str]]
 
     def metadata(self, source_id: str) -> Mapping[str, str]:
-        """Returns the columns that all patches of a photograph share."""
+        """Returns the columns that all patches of an image share."""
         return self.columns.get(source_id, {})
 
 
 def grouping(sources: Iterable[str], *, regex: str | None = None, table: str | None = None) -> Grouping:
-    """Tells the group of every photograph.
+    """Returns the group of every image.
 
     Args:
-        sources: names of the photographs (path below their folder, without suffix).
+        sources: names of the images (path below their folder, without suffix).
         regex: expression searched in the name; its first group in parentheses, or the whole match, is the group.
         table: CSV (a file or `s3://` URI) with the columns `source_id` and `group_id`. Further columns, such as
             `line` and `captured_at`, become columns of the manifest. Names may carry the file's suffix.
 
     Raises:
-        GroupingInvalid: both are given, the expression is none, or a photograph has no group.
+        GroupingInvalid: both are given, the expression is invalid, or an image has no group.
         TableInvalid: the table cannot be read or lacks a column.
     """
     if regex and table:
@@ -62,7 +62,7 @@ def _by_name(sources: Iterable[str], regex: str) -> Iterable[tuple[str, str]]:
     try:
         pattern = re.compile(regex)
     except re.error as error:
-        raise GroupingInvalid(f"--group-regex {regex!r} is no regular expression: {error}.") from None
+        raise GroupingInvalid(f"--group-regex {regex!r} is not a valid regular expression: {error}.") from None
     nameless = []
     for source in sources:
         found = pattern.search(source)
@@ -73,8 +73,8 @@ def _by_name(sources: Iterable[str], regex: str) -> Iterable[tuple[str, str]]:
             nameless.append(source)
     if nameless:
         raise GroupingInvalid(
-            f"--group-regex {regex!r} finds no group in {len(nameless):,} photographs: {first_ten(map(repr, nameless))}. "
-            "Every name must match, such as '^(coil[0-9]+)_' for 'coil7_0001'."
+            f"--group-regex {regex!r} finds no group in {len(nameless):,} images: {first_ten(map(repr, nameless))}. "
+            "Every name must match, as 'coil7_0001' matches '^(coil[0-9]+)_'."
         )
 
 
@@ -83,7 +83,7 @@ def _by_table(sources: list[str], address: str) -> dict[str, dict[str, str]]:
     forbidden = sorted(_MADE_BY_INGEST & set(table.columns))
     if forbidden:
         raise GroupingInvalid(
-            f"{address} has the column {', '.join(forbidden)}, which the ingest makes itself. Rename or drop it."
+            f"{address} has the column {', '.join(forbidden)}, which ingest writes itself. Rename or drop it."
         )
     known: dict[str, dict[str, str]] = {}
     twice = []
@@ -94,19 +94,19 @@ def _by_table(sources: list[str], address: str) -> dict[str, dict[str, str]]:
             twice.append(source)
     if twice:
         raise GroupingInvalid(
-            f"{address} says two things of {len(twice):,} photographs: {first_ten(map(repr, twice))}. Keep one row of each."
+            f"{address} has contradicting rows for {len(twice):,} images: {first_ten(map(repr, twice))}. Keep one row for each."
         )
     found, nameless = {}, []
     for source in sources:
-        alike = composed(source)
-        name = next((name for name in (alike, *(alike + suffix for suffix in SUFFIXES)) if name in known), None)
+        plain = composed(source)
+        name = next((name for name in (plain, *(plain + suffix for suffix in SUFFIXES)) if name in known), None)
         if name is None or not known[name]["group_id"].strip():
             nameless.append(source)
         else:
             found[source] = known[name]
     if nameless:
         raise GroupingInvalid(
-            f"{address} names no group for {len(nameless):,} of {len(sources):,} photographs: {first_ten(map(repr, nameless))}. "
-            "Expected a row 'source_id,group_id' for every photograph."
+            f"{address} has no group for {len(nameless):,} of {len(sources):,} images: {first_ten(map(repr, nameless))}. "
+            "Expected a row 'source_id,group_id' for every image."
         )
     return found

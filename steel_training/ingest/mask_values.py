@@ -1,4 +1,4 @@
-"""What the values of masks mean: named, clean, ignored, or a number that nobody defined."""
+"""What the values of masks mean: named, clean, ignored, or undefined."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _WHITE = 255
 
 
 class MaskInvalid(UsageError):
-    """A mask does not hold one class number a pixel, or a number that nobody defined."""
+    """A mask does not hold one class number per pixel, or holds an undefined value."""
 
 
 class MaskValuesInvalid(UsageError):
-    """The options that say what mask values mean contradict each other."""
+    """The options for the meaning of mask values contradict each other."""
 
 
 class MaskValues:
-    """Reads masks by what the user said of their values, and notes which there are.
+    """Reads masks by the user's meaning of their values, and records which values occur.
 
     Args:
-        names: name of a value that is a defect; where any is named, no other value is let pass.
+        names: names of the values that are defects; where any is named, other values are refused.
         clean: values that are clean; `None` is 0, as long as the masks do not look inverted.
         ignored: values that are neither.
 
@@ -57,16 +57,16 @@ class MaskValues:
         for value, name in self._names.items():
             if names_no_defect(name):
                 raise MaskValuesInvalid(
-                    f"--names {value}={name} names a defect that is none; say --clean-values {first_ten([*sorted(self._clean), value])} instead."
+                    f"--names {value}={name} names a value that is not a defect; use --clean-values {first_ten([*sorted(self._clean), value])} instead."
                 )
 
     @property
     def class_names(self) -> Mapping[int, str]:
-        """Names for the cutter."""
+        """Names of the values that `read` returns."""
         return {**self._names, _ZERO: "value 0"}
 
     def read(self, mask: np.ndarray, name: str) -> np.ndarray:
-        """Returns a mask as the cutter takes it: 0 clean, above 0 a class, `IGNORED` neither.
+        """Returns a mask in the cutter's values: 0 clean, above 0 a class, `IGNORED` neither.
 
         Args:
             mask: int32, (height, width), as stored.
@@ -91,7 +91,7 @@ class MaskValues:
         return np.take(meaning, mask)
 
     def judge(self, problems: Problems) -> None:
-        """Notes what is wrong with the values of all masks together."""
+        """Adds the problems that show only in the values of all masks together."""
         defects = sorted(set(self._pixels) - self._clean - self._ignored)
         if self._names:
             for value in defects:
@@ -99,7 +99,7 @@ class MaskValues:
                     problems.add(
                         MaskInvalid(
                             f"Mask value {value} is in {len(self._where[value]):,} masks and --names does not name it: "
-                            f"{first_ten(self._where[value])}. Name it, or say --ignore-values {value} (drops what may be either) or "
+                            f"{first_ten(self._where[value])}. Name it, or use --ignore-values {value} (drops patches that it leaves undecided) or "
                             f"--clean-values {first_ten([*sorted(self._clean), value]).replace(' ', '')}."
                         )
                     )
@@ -107,14 +107,14 @@ class MaskValues:
             problems.add(
                 MaskInvalid(
                     f"The masks hold {len(defects):,} values besides clean ones ({first_ten(defects)}): these look like shades of grey, not "
-                    "classes. Save one number a class, without smoothing; or name every class: --names 1=scratch,…."
+                    "classes. Save one number per class, without smoothing; or name every class: --names 1=scratch,…."
                 )
             )
         elif len(defects) > 1 and _WHITE in defects:
             problems.add(
                 MaskInvalid(
-                    f"Mask value {_WHITE} stands beside {first_ten(value for value in defects if value != _WHITE)}, in "
-                    f"{len(self._where[_WHITE]):,} masks: {first_ten(self._where[_WHITE])}. Is it a class, or what nobody judged? Say "
+                    f"Mask value {_WHITE} occurs beside {first_ten(value for value in defects if value != _WHITE)}, in "
+                    f"{len(self._where[_WHITE]):,} masks: {first_ten(self._where[_WHITE])}. Is it a class, or not annotated? Use "
                     f"--ignore-values {_WHITE}, or name every class: --names {','.join(f'{value}=NAME' for value in defects)}."
                 )
             )
@@ -124,11 +124,11 @@ class MaskValues:
             problems.add(
                 MaskInvalid(
                     f"The masks mark {marked / total:.0%} of all pixels as defects, value {most} alone {self._pixels[most] / total:.0%}: they look "
-                    f"inverted. Say --clean-values {most} if that is the steel, or --clean-values 0 if 0 is clean indeed."
+                    f"inverted. Use --clean-values {most} if that value is clean steel, or --clean-values 0 if the masks are correct."
                 )
             )
 
     def restore(self, record: IngestRecord) -> None:
-        """Gives a value of 0 that is a defect its number back."""
+        """Restores the number 0 of a defect class that `read` renumbered."""
         if _ZERO in record.by_value:
             record.by_value[0] = record.by_value.pop(_ZERO)

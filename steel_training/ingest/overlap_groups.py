@@ -1,7 +1,7 @@
-"""Which photographs show the same steel: the table that `--groups` takes, found from the pixels.
+"""Which source images show the same steel, found from their pixels: the table that `--groups` takes.
 
-A set of photographs may hold overlapping cuts, turned copies or second shots of one place under names of their own. Split by
-photograph, such a set leaks. Each photograph is looked at whole and in pieces the size of a patch.
+A set of images may hold overlapping crops, rotated copies or second shots of one place under different names. Split by
+image, such a set leaks. Each image is compared whole and in windows the size of a patch.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from steel_training.ingest.source_images import image_files
 from steel_training.ingest.tiling import Progress
 
 
-def join_photographs(images: str, *, piece: int = 64, progress: Progress | None = None) -> pd.DataFrame:
-    """Finds photographs that show the same steel, directly or through others.
+def group_overlapping_images(images: str, *, piece: int = 64, progress: Progress | None = None) -> pd.DataFrame:
+    """Finds images that show the same steel, directly or through others.
 
     Args:
-        images: folder or S3 prefix of photographs.
-        piece: side of the pieces looked at, pixels.
-        progress: called with photographs read and in all.
+        images: folder or S3 prefix of images.
+        piece: side of the windows that are compared, pixels.
+        progress: called with the images read so far and their total.
 
     Returns:
-        Columns `source_id` and `group_id`, a row a photograph; a group is named after its first photograph.
+        Columns `source_id` and `group_id`, one row per image; a group is named after its first image.
 
     Raises:
-        NoPhotographs: there is none.
-        PhotographUnreadable: one cannot be decoded.
+        NoSourceImages: there is none.
+        SourceImageUnreadable: one cannot be decoded.
     """
     files = image_files(images)
     names = list(files)
     places: list[tuple[int, int, int]] = []
-    anchors: list[bytes] = []
+    keypoints: list[bytes] = []
     read = lru_cache(maxsize=64)(lambda number: grey_of(files.image(names[number])))
     for number in range(len(names)):
         grey = read(number)
         for y, x in _places(grey.shape, piece):
             places.append((number, y, x))
-            anchors.append(keypoints_of(_piece(grey, y, x, piece)).tobytes())
+            keypoints.append(keypoints_of(_piece(grey, y, x, piece)).tobytes())
         if progress:
             progress(number + 1, len(names))
 
@@ -52,12 +52,12 @@ def join_photographs(images: str, *, piece: int = 64, progress: Progress | None 
         number, y, x = places[row]
         return _piece(read(number), y, x, piece)
 
-    groups = same_surface_groups(anchors, np.array([number for number, _, _ in places], int), pixels)
+    groups = same_surface_groups(keypoints, np.array([number for number, _, _ in places], int), pixels)
     return pd.DataFrame({"source_id": names, "group_id": [names[group] for group in groups]})
 
 
 def _places(shape: tuple[int, ...], piece: int) -> Iterator[tuple[int, int]]:
-    """Yields corners of pieces; those at the far edges reach it. The whole comes first, at (−1, −1)."""
+    """Yields the corners of the windows, the last ones flush with the edge; first (−1, −1) for the whole image."""
     if max(shape) <= MAX_SIDE:
         yield -1, -1
     starts = [sorted({*range(0, max(side - piece, 0) + 1, piece), max(side - piece, 0)}) for side in shape]

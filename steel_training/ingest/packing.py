@@ -1,4 +1,4 @@
-"""A dataset packed: the same patches and manifest, thousands of patches a ZIP file. What `steel-training pack` does."""
+"""Packs a dataset: the same patches and manifest, thousands of patches per ZIP file. What `steel-training pack` does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from steel_training.data.dataset import Dataset, find_dataset, new_folder, write
 from steel_training.errors import UsageError
 from steel_training.ingest.tiling import Progress
 from steel_training.storage import confined, object_of
-from steel_training.storage.packed import PATCHES_A_FILE, SUFFIX
+from steel_training.storage.packed import PATCHES_PER_FILE, SUFFIX
 
 _READ_AT_ONCE = 16
 _FIRST_YEAR = 1980  # of a ZIP file's dates
@@ -24,7 +24,7 @@ class Packed:
     """What was made.
 
     Attributes:
-        dataset: where it stands.
+        dataset: where it is.
         patches: how many.
         files: ZIP files that they are packed in.
     """
@@ -34,7 +34,7 @@ class Packed:
     files: int
 
 
-def pack(uri: str, out: str, *, patches_a_file: int = PATCHES_A_FILE, progress: Progress | None = None) -> Packed:
+def pack(uri: str, out: str, *, patches_a_file: int = PATCHES_PER_FILE, progress: Progress | None = None) -> Packed:
     """Writes a packed copy of a dataset: all of it, or nothing. File bytes, times and all columns but `path` stay as they are.
 
     Patches are packed in the order of the manifest, which is the order in which they are read.
@@ -43,11 +43,11 @@ def pack(uri: str, out: str, *, patches_a_file: int = PATCHES_A_FILE, progress: 
         uri: folder or S3 prefix; of dated versions the newest.
         out: folder or S3 prefix of the copy; must be empty.
         patches_a_file: at most.
-        progress: called with patches done and in all.
+        progress: called with the patches done so far and their total.
 
     Raises:
         UsageError: the dataset is packed already, or names no files.
-        OutputExists: there is something at `out` already.
+        OutputExists: `out` is not empty.
         StorageError: a file cannot be read, or written.
         PathEscapes: a path leaves the dataset.
     """

@@ -1,4 +1,4 @@
-"""All that is wrong with a dataset in one message: the first ten of each kind and the count, so that one correction suffices."""
+"""Collects all problems of a dataset into one message: the first ten of each kind and the count."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHOWN = 10
 
 
 class DatasetInvalid(UsageError):
-    """Photographs and annotations have problems of several kinds."""
+    """Images and annotations have problems of several kinds."""
 
 
 class Problems:
@@ -34,19 +34,19 @@ class Problems:
         return len(self._found)
 
     def add(self, problem: UsageError) -> None:
-        """Notes a problem, to be raised later."""
+        """Adds a problem, to be raised later."""
         self._found.append(problem)
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """Notes a problem that is raised inside, and goes on behind it. What is no `UsageError` is raised as ever."""
+        """Collects a `UsageError` that is raised inside, and continues after the block; other errors pass through."""
         try:
             yield
         except UsageError as problem:
             self.add(problem)
 
     def settle(self) -> None:
-        """Raises what was found, if anything: a single problem as it was, more of one kind as that kind, else `DatasetInvalid`."""
+        """Raises the collected problems, if any: a single one as it was, several of one kind as that kind, else `DatasetInvalid`."""
         if not self._found:
             return
         if len(self._found) == 1:
@@ -70,7 +70,7 @@ def first_ten(names: Iterable[object]) -> str:
 
 
 def in_folders(names: Iterable[str]) -> str:
-    """Says in which folders named files are, as ' (16 in test_images)'; nothing where there are no folders."""
+    """Returns in which folders the files are, as ' (16 in test_images)'; empty where there are no folders."""
     folders = Counter(name.rpartition("/")[0] or "the top folder" for name in names)
     if set(folders) <= {"the top folder"}:
         return ""

@@ -1,4 +1,4 @@
-"""What an ingest did with every photograph and annotation: the table that it ends with, and `ingest.json` beside the manifest."""
+"""What an ingest did with every source image and annotation: the table at its end, and `ingest.json` beside the manifest."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from steel_training.ingest.problems import first_ten
+from steel_training.storage.json_types import Json
 
 FILE = "ingest.json"
 
-# What is made of a photograph that no annotation names, and of an annotation that belongs to no photograph.
+# How to treat an image without annotation, and an annotation without image.
 Missing = Literal["error", "clean", "skip"]
 Unmatched = Literal["error", "skip"]
 
@@ -23,13 +24,13 @@ _GOOD, _BAD = frozenset({"ok", "good", "clean"}), frozenset({"ng", "nok", "bad",
 _DROPPED = {
     "undecided": "undecided: too few defect pixels to be sure, too many to be clean",
     "ignored": "undecided: pixels that --ignore-values leaves out",
-    "blank": "blank: no steel to be seen",
+    "blank": "blank: no steel visible",
     "thinned": "defective, not kept (--keep-defective)",
 }
 
 
 class Basis(StrEnum):
-    """What the label of a photograph rests on."""
+    """What the label of an image rests on."""
 
     DEFECTS = "with_defects"
     CLEAN = "clean_by_annotation"
@@ -42,16 +43,16 @@ class IngestRecord:
 
     Attributes:
         format: name of the format.
-        images: photographs by what their label rests on.
-        unnamed: photographs that are clean only because nothing names them.
-        left_out: photographs and annotations that were left out by an option, by reason.
-        misnamed: photographs whose name says the opposite of their annotation: clean ones named NG, defective ones named OK.
-        turned: photographs whose EXIF orientation was applied.
+        images: images by what their label rests on.
+        unnamed: images that are clean only because nothing names them.
+        left_out: images and annotations that were left out by an option, by reason.
+        misnamed: images whose name says the opposite of their annotation: clean ones named NG, defective ones named OK.
+        rotated: images whose EXIF orientation was applied.
         by_class: defective patches by class.
         by_value: patches in which a mask value (or class number) occurs.
         clean, defective: patches.
-        dropped: patches that were cut and not taken, by reason.
-        uncovered: share of a photograph that no patch covers, where there is any.
+        dropped: patches that were cut and not kept, by reason.
+        uncovered: share of an image that no patch covers, where there is any.
         in_no_patch: annotated defects without any defective patch.
     """
 
@@ -60,17 +61,17 @@ class IngestRecord:
     unnamed: list[str] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
     misnamed: list[str] = field(default_factory=list)
-    turned: list[str] = field(default_factory=list)
+    rotated: list[str] = field(default_factory=list)
     by_class: Counter[str] = field(default_factory=Counter)
     by_value: Counter[int] = field(default_factory=Counter)
     clean: int = 0
     defective: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     uncovered: dict[str, float] = field(default_factory=dict)
-    in_no_patch: list[dict[str, Any]] = field(default_factory=list)
+    in_no_patch: list[dict[str, Json]] = field(default_factory=list)
 
-    def photograph(self, name: str, basis: Basis) -> None:
-        """Counts a photograph."""
+    def count_image(self, name: str, basis: Basis) -> None:
+        """Counts an image."""
         self.images[basis] += 1
         if basis is Basis.UNNAMED:
             self.unnamed.append(name)
@@ -80,7 +81,7 @@ class IngestRecord:
         ):
             self.misnamed.append(name)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Returns the content of `ingest.json`. Its keys are read by others and keep their names."""
         return {
             "format": self.format,
@@ -88,7 +89,7 @@ class IngestRecord:
                 "taken": self.images.total(),
                 "annotated": self.images[Basis.DEFECTS] + self.images[Basis.CLEAN],
                 **{basis.value: self.images[basis] for basis in Basis},
-                "turned_by_exif": len(self.turned),
+                "turned_by_exif": len(self.rotated),
             },
             "clean_because_nothing_names_them": self.unnamed,
             "name_contradicts_annotation": self.misnamed,
@@ -111,17 +112,17 @@ class IngestRecord:
         (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
     def table(self) -> str:
-        """Returns the same as lines for people; what is zero and would surprise nobody is left out."""
+        """Returns the same as text for the terminal, without most lines that are zero."""
         rows = [
-            ("photographs", self.images.total(), ""),
+            ("source images", self.images.total(), ""),
             ("  with defects", self.images[Basis.DEFECTS], ""),
             ("  clean by annotation", self.images[Basis.CLEAN], ""),
-            ("  clean, nothing names them", self.images[Basis.UNNAMED], first_ten(self.unnamed)),
+            ("  clean, no annotation", self.images[Basis.UNNAMED], first_ten(self.unnamed)),
         ]
         if self.misnamed:
-            rows.append(("  whose name contradicts that", len(self.misnamed), first_ten(self.misnamed)))
-        if self.turned:
-            rows.append(("  turned as EXIF says", len(self.turned), first_ten(self.turned)))
+            rows.append(("  name contradicts annotation", len(self.misnamed), first_ten(self.misnamed)))
+        if self.rotated:
+            rows.append(("  rotated by EXIF orientation", len(self.rotated), first_ten(self.rotated)))
         rows += [(f"left out: {reason}", len(names), first_ten(names)) for reason, names in self.left_out.items()]
         rows += [("patches, clean", self.clean, ""), ("patches, defective", self.defective, _counts(self.by_class))]
         if self.by_value and set(map(str, self.by_value)) != set(self.by_class):
@@ -133,7 +134,7 @@ class IngestRecord:
             worst = max(self.uncovered, key=self.uncovered.__getitem__)
             rows.append(
                 (
-                    "photographs not covered",
+                    "images not fully covered",
                     len(self.uncovered),
                     f"up to {self.uncovered[worst]:.1%} ({worst}); see --edges, --stride",
                 )
@@ -147,5 +148,5 @@ class IngestRecord:
         return "\n".join(f"{what:<{width}} {count:>9,}  {note}".rstrip() for what, count, note in rows)
 
 
-def _counts(counts: Mapping[Any, int]) -> str:
+def _counts(counts: Mapping[str, int] | Mapping[int, int]) -> str:
     return ", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))

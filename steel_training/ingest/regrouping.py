@@ -1,6 +1,6 @@
-"""A dataset split anew, so that nothing that belongs together stands in two parts: what `steel-training split` does.
+"""Splits a dataset again, so that nothing that belongs together is in two splits: what `steel-training split` does.
 
-What must stay together is joined step by step: the photographs and groups that the manifest names, then those that share a
+What must stay together is joined step by step: the images and groups that the manifest names, then those that share a
 value of a column, or show one piece of steel.
 """
 
@@ -26,7 +26,7 @@ STEEL = "steel"
 
 
 class CannotRegroup(UsageError):
-    """The dataset cannot be grouped so, or the groups allow no parts."""
+    """The dataset cannot be grouped like this, or the groups do not allow three splits."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Regrouped:
     """What was made.
 
     Attributes:
-        dataset: where it stands.
+        dataset: where it is.
         patches: how many.
-        groups_before: what stood together before.
-        groups: what stands together now.
-        parts: patches by part.
+        groups_before: number of groups before.
+        groups: number of groups now.
+        parts: patches per split.
     """
 
     dataset: str
@@ -58,22 +58,22 @@ def regroup(
     test_share: float = 0.2,
     progress: Progress | None = None,
 ) -> Regrouped:
-    """Writes a copy of a dataset with new `group_id` and `split`; every other column stays as it is.
+    """Writes a copy of a dataset with new `group_id` and `split`; all other columns are unchanged.
 
     Args:
         uri: folder or S3 prefix; of dated versions the newest is taken.
         out: folder or S3 prefix of the new dataset; must be empty.
         group_by: column whose values must not straddle the split, or `steel`: what shows one piece of steel is found from the
-            pixels (overlaps, turned copies, other exposures).
-        seed: of the parts.
+            pixels (overlaps, rotated copies, other exposures).
+        seed: of the splits.
         val_share: share of the groups.
         test_share: share of the groups.
-        progress: called with patches done and in all.
+        progress: called with the patches done so far and their total.
 
     Raises:
         DatasetNotFound: there is none.
-        OutputExists: there is something at `out`.
-        CannotRegroup: the column is missing, a patch cannot be read, or there are too few groups for three parts.
+        OutputExists: `out` is not empty.
+        CannotRegroup: the column is missing, a patch cannot be read, or there are too few groups for three splits.
     """
     dataset = find_dataset(uri)
     manifest = dataset.manifest.reset_index(drop=True)
@@ -83,7 +83,7 @@ def regroup(
     source = manifest["source_id"].astype("string")
     if source.isna().any():
         raise CannotRegroup(
-            f"{int(source.isna().sum())} rows of {dataset.uri} name no photograph (source_id); name it, or remove the rows."
+            f"{int(source.isna().sum())} rows of {dataset.uri} have no source image (source_id); fill it in, or remove the rows."
         )
     known = _joined(np.arange(len(manifest)), groups_of(manifest), source)
     if group_by == STEEL:
@@ -95,29 +95,29 @@ def regroup(
         raise CannotRegroup(f"--group-by {group_by!r} is neither 'steel' nor one of the columns {', '.join(usable)}.")
     manifest["group_id"] = pd.Series([f"g{number:05d}" for number in groups], dtype="string")
     try:
-        parts = assign_splits(
+        splits = assign_splits(
             manifest.drop(columns="split", errors="ignore"), seed=seed, val_share=val_share, test_share=test_share
         )
     except CannotSplit as error:
         raise CannotRegroup(
-            f"Grouped by {group_by}, {dataset.uri} cannot be cut into train, val and test: {error}. It has "
-            f"{len(set(groups.tolist())):,} such groups. Add photographs of other steel."
+            f"Grouped by {group_by}, {dataset.uri} cannot be split into train, val and test: {error}. It has "
+            f"{len(set(groups.tolist())):,} such groups. Add source images of other steel."
         ) from None
-    manifest["split"] = parts
+    manifest["split"] = splits
     new_copy(dataset, manifest, out)
-    sizes = {part: int((parts == part).sum()) for part in SPLITS}
+    sizes = {split: int((splits == split).sum()) for split in SPLITS}
     return Regrouped(out, len(manifest), len(set(known.tolist())), len(set(groups.tolist())), sizes)
 
 
 def _joined(numbers: np.ndarray, *columns: pd.Series) -> np.ndarray:
-    """Joins rows (n,) of one number, and those that share a value of a column, directly or through others."""
+    """Joins rows (n,) of equal number, and rows that share a value of a column, directly or through others."""
     size = len(numbers)
     links: list[np.ndarray] = [numbers, *(pd.factorize(column)[0] for column in columns)]
     rows, ends, start = [], [], size
     for codes in links:
-        told = np.flatnonzero(codes >= 0)  # a missing value joins nothing
-        rows.append(told)
-        ends.append(start + codes[told])
+        known = np.flatnonzero(codes >= 0)  # a missing value joins nothing
+        rows.append(known)
+        ends.append(start + codes[known])
         start += int(codes.max(initial=-1)) + 1
     row, end = np.concatenate(rows), np.concatenate(ends)
     graph = coo_matrix((np.ones(len(row), bool), (row, end)), shape=(start, start))
@@ -138,6 +138,6 @@ def _by_steel(dataset: Dataset, manifest: pd.DataFrame, known: np.ndarray, progr
         )
     read = lru_cache(maxsize=512)(lambda row: grey_of(open_image(dataset.storage.read(str(paths[row])))))
     surfaces = same_surface_groups([each.anchors for each in measured], known, read)
-    # Blank patches are alike without being copies.
+    # Blank patches look alike without being copies.
     hashes = [each.pixel_hash if (each.contrast or 0.0) >= BLANK else None for each in measured]
     return _joined(surfaces[known], pd.Series(hashes, dtype="string"))

@@ -1,4 +1,4 @@
-"""The format of Kaggle's 'Severstal: Steel Defect Detection': photographs and a CSV of run lengths."""
+"""The format of Kaggle's 'Severstal: Steel Defect Detection': source images and a CSV of run lengths."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from steel_training.ingest.cut_rule import SEVERSTAL_RULE, CutRule
 from steel_training.ingest.grouping import grouping
 from steel_training.ingest.problems import Problems, first_ten, in_folders
 from steel_training.ingest.record import IngestRecord, Missing, Unmatched
-from steel_training.ingest.source_images import AmbiguousPhotograph, ImageFiles, composed, image_files
-from steel_training.ingest.tiling import Cutter, IngestSummary, PhotographTooSmall, Progress
+from steel_training.ingest.source_images import AmbiguousSourceImage, ImageFiles, composed, image_files
+from steel_training.ingest.tiling import Cutter, IngestSummary, Progress, SourceImageTooSmall
 
 _NO_RUNS = frozenset({"", "nan", "none", "null", "-1"})
 
 
 class RunLengthInvalid(UsageError):
-    """A row of the CSV does not describe defect pixels of its photograph."""
+    """A row of the CSV does not describe defect pixels of its image."""
 
 
 class RowMissing(UsageError):
-    """A photograph has no row in the CSV."""
+    """An image has no row in the CSV."""
 
 
 class RowUnmatched(UsageError):
-    """A row names no photograph."""
+    """A row belongs to no image."""
 
 
 def ingest_severstal(
@@ -46,55 +46,55 @@ def ingest_severstal(
     groups: str | None = None,
     progress: Progress | None = None,
 ) -> IngestSummary:
-    """Cuts photographs with run-length masks into a dataset.
+    """Cuts source images with run-length masks into a dataset.
 
     The CSV has the columns `ImageId,ClassId,EncodedPixels`, or the older `ImageId_ClassId,EncodedPixels`. A row without
-    run lengths (empty, `nan` or `-1`) says that there is no such defect. Kaggle's file names defective photographs only, so
-    that `missing` must say what the others are. `defect_type` is the ClassId that covers most of a patch.
+    run lengths (empty, `nan` or `-1`) means that there is no such defect. Kaggle's file lists defective images only;
+    `missing` decides what the others are. `defect_type` is the ClassId that covers most of a patch.
 
     Args:
-        images: folder or S3 prefix of photographs.
+        images: folder or S3 prefix of source images.
         train_csv: file or `s3://` URI.
         out: folder or S3 prefix of the new dataset; must be empty.
         rule: how to cut and label.
-        missing: what a photograph is that no row names: an error, clean, or left out.
-        unmatched: what a row is that names no photograph: an error, or left out.
-        group_regex: tells the group from a photograph's name, see `grouping`.
-        groups: CSV that tells it.
-        progress: called with photographs done and in all.
+        missing: whether an image without row is an error, clean, or left out.
+        unmatched: whether a row without image is an error, or left out.
+        group_regex: finds the group in an image's name, see `grouping`.
+        groups: CSV with the groups.
+        progress: called with images done and in all.
 
     Raises:
-        NoPhotographs: no image file in `images`.
-        AmbiguousPhotograph: two subfolders hold a file of the same name.
+        NoSourceImages: no image file in `images`.
+        AmbiguousSourceImage: two subfolders hold a file of the same name.
         TableInvalid: the CSV is missing or lacks its columns.
-        RunLengthInvalid: a row cannot be read, contradicts another, leaves its photograph, or no row names a photograph in `images`.
-        RowMissing: no row names a photograph.
-        RowUnmatched: a row names no photograph.
-        PhotographTooSmall: a patch is larger than a photograph.
+        RunLengthInvalid: a row cannot be read, contradicts another, leaves its image, or none belongs to an image in `images`.
+        RowMissing: an image has no row.
+        RowUnmatched: a row belongs to no image.
+        SourceImageTooSmall: a patch is larger than an image.
         DatasetInvalid: several of these.
-        OutputExists: there is something at `out` already.
+        OutputExists: `out` is not empty.
     """
     problems, record = Problems(), IngestRecord("severstal")
-    photographs = image_files(images)
-    by_file = _by_file(photographs, images, train_csv)
+    sources = image_files(images)
+    by_file = _by_file(sources, images, train_csv)
     runs = _read_runs(train_csv, problems)
     if runs and not set(runs) & set(by_file):
         raise RunLengthInvalid(
-            f"{train_csv} names no photograph in {images}: it has '{next(iter(runs))}', the folder '{min(by_file)}'. "
-            "The column ImageId must hold file names with their suffix."
+            f"{train_csv} lists no image of {images}: it has '{next(iter(runs))}', the folder '{min(by_file)}'. "
+            "The column ImageId must hold file names with suffix."
         )
     taken = _taken(by_file, runs, problems, record, missing=missing, unmatched=unmatched, where=train_csv)
-    coarser = grouping(photographs, regex=group_regex, table=groups)
+    coarser = grouping(sources, regex=group_regex, table=groups)
 
     with new_dataset(out) as writer:
         cutter = Cutter(writer, rule, record=record)
         for done, (image, name) in enumerate(taken.items(), start=1):
             with problems.collected():
-                photograph = photographs.photograph(name)
-                if photograph.turned:
-                    record.turned.append(name)
-                # Kaggle's photographs are grey, stored as RGB: a third of the bytes says the same.
-                grey = np.asarray(Image.fromarray(photograph.pixels).convert("L"))
+                source = sources.source_image(name)
+                if source.rotated:
+                    record.rotated.append(name)
+                # Kaggle's images are grey, stored as RGB: one channel holds the same in a third of the bytes.
+                grey = np.asarray(Image.fromarray(source.pixels).convert("L"))
                 mask = np.zeros(grey.shape, dtype=np.uint8)
                 for row, class_id, encoded in runs.get(image, ()):
                     try:
@@ -103,8 +103,8 @@ def ingest_severstal(
                         raise RunLengthInvalid(f"{train_csv}, row {row} ({image}, class {class_id}): {error}") from None
                 try:
                     cutter.add(name, grey, mask, annotated=image in runs, metadata=coarser.metadata(name))
-                except PhotographTooSmall as error:
-                    raise PhotographTooSmall(f"{photographs.address(name)}: {error}.") from None
+                except SourceImageTooSmall as error:
+                    raise SourceImageTooSmall(f"{sources.address(name)}: {error}.") from None
             if progress:
                 progress(done, len(taken))
         problems.settle()
@@ -112,15 +112,15 @@ def ingest_severstal(
     return cutter.summary(out)
 
 
-def _by_file(photographs: ImageFiles, images: str, train_csv: str) -> dict[str, str]:
-    """Returns photographs by file name, as the CSV names them."""
+def _by_file(sources: ImageFiles, images: str, train_csv: str) -> dict[str, str]:
+    """Returns images by file name, as the CSV names them."""
     by_file: dict[str, str] = {}
-    for name, key in photographs.keys.items():
+    for name, key in sources.keys.items():
         file = composed(PurePosixPath(key).name)
         if by_file.setdefault(file, name) != name:
-            raise AmbiguousPhotograph(
-                f"{images} holds two photographs '{PurePosixPath(key).name}' in different subfolders; "
-                f"{train_csv} cannot tell them apart. Rename or remove one."
+            raise AmbiguousSourceImage(
+                f"{images} holds two images '{PurePosixPath(key).name}' in different subfolders; "
+                f"{train_csv} cannot distinguish them. Rename or remove one."
             )
     return by_file
 
@@ -135,12 +135,12 @@ def _taken(
     unmatched: Unmatched,
     where: str,
 ) -> dict[str, str]:
-    """Returns the photographs that are to be cut, by file name."""
+    """Returns the images to cut, by file name."""
     absent = [image for image in runs if image not in by_file]
     if absent and unmatched == "error":
         problems.add(
             RowUnmatched(
-                f"{where} names {len(absent):,} photographs that are not there: {first_ten(absent)}. Add them, or say --unmatched skip "
+                f"{where} lists {len(absent):,} images that do not exist: {first_ten(absent)}. Add them, or use --unmatched skip "
                 "to leave their rows out."
             )
         )
@@ -150,8 +150,8 @@ def _taken(
     if unnamed and missing == "error":
         problems.add(
             RowMissing(
-                f"{where} has no row for {len(unnamed):,} of {len(by_file):,} photographs{in_folders(unnamed)}: {first_ten(unnamed)}. Kaggle's "
-                "file names defective photographs only: say --missing clean where no row means no defect (not for its test photographs), "
+                f"{where} has no row for {len(unnamed):,} of {len(by_file):,} images{in_folders(unnamed)}: {first_ten(unnamed)}. Kaggle's "
+                "file lists defective images only: use --missing clean where no row means no defect (not for its test images), "
                 "or --missing skip to leave them out."
             )
         )
@@ -161,17 +161,17 @@ def _taken(
 
 
 def decode_run_length(encoded: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the pixels that a run-length text marks.
+    """Returns the mask that a run-length text encodes.
 
     Args:
         encoded: pairs 'start length …'; pixels are counted from 1, down the columns, left to right.
-        shape: (height, width) of the photograph.
+        shape: (height, width) of the image.
 
     Returns:
         bool, (height, width).
 
     Raises:
-        RunLengthInvalid: no pairs of whole numbers, or a run that leaves the photograph.
+        RunLengthInvalid: not pairs of integers, or a run leaves the image.
     """
     words = encoded.split()
     height, width = shape
@@ -180,14 +180,14 @@ def decode_run_length(encoded: str, shape: tuple[int, ...]) -> np.ndarray:
     try:
         starts, lengths = np.array([int(word) for word in words], dtype=np.int64).reshape(-1, 2).T
     except (ValueError, OverflowError):
-        raise RunLengthInvalid(f"EncodedPixels is {encoded[:40]!r}; expected whole numbers 'start length …'.") from None
+        raise RunLengthInvalid(f"EncodedPixels is {encoded[:40]!r}; expected integers 'start length …'.") from None
     area = height * width
-    # Compared without adding, which could overflow on absurd numbers.
+    # Compared without adding, which could overflow.
     bad = np.flatnonzero((starts < 1) | (lengths < 1) | (starts > area) | (lengths > area - starts + 1))
     if bad.size:
         start, length = int(starts[bad[0]]), int(lengths[bad[0]])
         raise RunLengthInvalid(
-            f"the run '{start} {length}' leaves the photograph of {width}×{height} = {area} pixels; "
+            f"the run '{start} {length}' leaves the image of {width}×{height} = {area} pixels; "
             "runs start at 1 and are at least 1 long."
         )
     # +1 where a run begins, −1 behind its end; the running sum is positive inside, overlapping runs included.
@@ -198,16 +198,16 @@ def decode_run_length(encoded: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _read_runs(train_csv: str, problems: Problems) -> dict[str, list[tuple[int, int, str]]]:
-    """Returns (row, class, run lengths) of every photograph that the CSV names; row 2 is the first below the header.
+    """Returns (row, class, run lengths) of every image in the CSV; row 2 is the first below the header.
 
-    Rows that cannot be read are noted as problems.
+    Rows that cannot be read become problems.
     """
     table = read_csv(train_csv, ("EncodedPixels",), known=("ImageId", "ClassId", "ImageId_ClassId"))
     if "ImageId" in table and "ClassId" in table:
         images, classes = table["ImageId"], table["ClassId"]
     elif "ImageId_ClassId" in table:
-        parts = table["ImageId_ClassId"].str.rpartition("_")
-        images, classes = parts[0], parts[2]
+        columns = table["ImageId_ClassId"].str.rpartition("_")
+        images, classes = columns[0], columns[2]
     else:
         raise RunLengthInvalid(
             f"{train_csv} has the columns {', '.join(table.columns)}; expected ImageId, ClassId, EncodedPixels "
@@ -221,11 +221,11 @@ def _read_runs(train_csv: str, problems: Problems) -> dict[str, list[tuple[int, 
         if not name or (number is None and not (no_defect and class_id.strip().lower() in _NO_RUNS)):
             problems.add(
                 RunLengthInvalid(
-                    f"{train_csv}, row {row}: photograph {image!r}, class {class_id!r}; expected a file name and a class from 1 to 255."
+                    f"{train_csv}, row {row}: image {image!r}, class {class_id!r}; expected a file name and a class from 1 to 255."
                 )
             )
             continue
-        # The older form has a row for every class of every photograph; an empty one says that there is no such defect.
+        # The older form has a row for every class of every image; an empty one means that there is no such defect.
         entry = runs[name]
         if no_defect:
             clean[name, number] = row
@@ -236,8 +236,8 @@ def _read_runs(train_csv: str, problems: Problems) -> dict[str, list[tuple[int, 
         if other is not None:
             problems.add(
                 RunLengthInvalid(
-                    f"{train_csv}, row {row} says that {name} has no defect{f' of class {number}' if number else ''}, row {other} that it has. "
-                    "Remove the one that is wrong."
+                    f"{train_csv}, row {row} gives {name} no defect{f' of class {number}' if number else ''}, but row {other} gives it one. "
+                    "Remove the wrong one."
                 )
             )
     return dict(runs)

@@ -1,4 +1,4 @@
-"""Photographs as mills keep them: a folder or S3 prefix of image files, found and decoded."""
+"""Finds and decodes source images: the image files below a folder or S3 prefix."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from steel_training.errors import UsageError
 from steel_training.storage import Storage, open_storage
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
-# A line-scan photograph may be long; more than this is a mistake or an attack on memory.
+# A line-scan image may be long; a longer side is a mistake or an attack on memory.
 MAX_SIDE = 32_768
 
 
-class NoPhotographs(UsageError):
+class NoSourceImages(UsageError):
     """A folder holds no image file."""
 
 
-class PhotographUnreadable(UsageError):
+class SourceImageUnreadable(UsageError):
     """An image file cannot be decoded, or is neither 8-bit grey nor RGB."""
 
 
-class AmbiguousPhotograph(UsageError):
+class AmbiguousSourceImage(UsageError):
     """Two image files would get the same name in the dataset."""
 
 
 @dataclass(frozen=True)
-class Photograph:
-    """A photograph as viewers show it.
+class SourceImage:
+    """A source image with its EXIF orientation applied.
 
     Attributes:
         pixels: uint8, (height, width) for grey or (height, width, 3) for RGB.
-        turned: the file holds other pixels, and an EXIF orientation that says how to turn them.
+        rotated: whether the stored pixels had another orientation.
     """
 
     pixels: np.ndarray
-    turned: bool = False
+    rotated: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,25 +66,25 @@ class ImageFiles:
         """Returns the file's suffix in lower case, with the dot."""
         return PurePosixPath(self.keys[name]).suffix.lower()
 
-    def photograph(self, name: str) -> Photograph:
-        """Reads a photograph, turned as its EXIF orientation says.
+    def source_image(self, name: str) -> SourceImage:
+        """Reads a source image and applies its EXIF orientation.
 
         Raises:
-            PhotographUnreadable: truncated, no image, or another mode.
+            SourceImageUnreadable: truncated, not an image, or in another mode.
         """
         stored = self._stored(name)
         image = upright(stored)
         if image.mode not in GREY_AND_RGB:
-            raise PhotographUnreadable(
+            raise SourceImageUnreadable(
                 f"{self.address(name)} has mode {image.mode}; expected 8-bit grey (L) or RGB. Convert it first."
             )
-        return Photograph(np.asarray(image), turned=image is not stored)
+        return SourceImage(np.asarray(image), rotated=image is not stored)
 
     def image(self, name: str) -> Image.Image:
-        """Decodes a file completely, whatever its mode, and turns it as its EXIF orientation says.
+        """Decodes a file of any mode and applies its EXIF orientation.
 
         Raises:
-            PhotographUnreadable: truncated, no image, or too large.
+            SourceImageUnreadable: truncated, not an image, or too large.
         """
         return upright(self._stored(name))
 
@@ -93,29 +93,31 @@ class ImageFiles:
         try:
             image = Image.open(io.BytesIO(self.storage.read(self.keys[name])), formats=("PNG", "JPEG", "BMP", "TIFF"))
             if max(image.size) > MAX_SIDE:
-                raise PhotographUnreadable(
-                    f"{address} is {image.width}×{image.height} pixels; at most {MAX_SIDE} a side are read."
+                raise SourceImageUnreadable(
+                    f"{address} is {image.width}×{image.height} pixels; the longest side may have {MAX_SIDE}."
                 )
             image.load()
         except UnidentifiedImageError:
-            raise PhotographUnreadable(f"{address} is no PNG, JPEG, BMP or TIFF image; remove or replace it.") from None
+            raise SourceImageUnreadable(
+                f"{address} is not a PNG, JPEG, BMP or TIFF image; remove or replace it."
+            ) from None
         except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-            raise PhotographUnreadable(
+            raise SourceImageUnreadable(
                 f"{address} cannot be decoded ({error or type(error).__name__}); remove or replace it."
             ) from None
         return image
 
 
-def image_files(uri: str, *, what: str = "photograph") -> ImageFiles:
-    """Finds the image files below a folder or S3 prefix, in its subfolders too.
+def image_files(uri: str, *, what: str = "source image") -> ImageFiles:
+    """Finds the image files below a folder or S3 prefix, including subfolders.
 
     Args:
         uri: folder or `s3://bucket/prefix`.
-        what: what the files are called in messages.
+        what: name of such a file in messages.
 
     Raises:
-        NoPhotographs: there is none.
-        AmbiguousPhotograph: two files would become the same source, such as `a.jpg` and `a.png`.
+        NoSourceImages: there are none.
+        AmbiguousSourceImage: two files would become the same source, such as `a.jpg` and `a.png`.
     """
     storage = open_storage(uri)
     keys: dict[str, str] = {}
@@ -127,24 +129,24 @@ def image_files(uri: str, *, what: str = "photograph") -> ImageFiles:
         name = str(path.with_suffix(""))
         flat = flat_name(name)
         if flat in named:
-            raise AmbiguousPhotograph(
+            raise AmbiguousSourceImage(
                 f"{storage.location(named[flat])} and {storage.location(key)} would both become the {what} '{flat}'. "
                 "Rename or remove one of them."
             )
         named[flat] = key
         keys[name] = key
     if not keys:
-        raise NoPhotographs(
+        raise NoSourceImages(
             f"{uri} holds no {what} or does not exist; expected a folder of PNG, JPEG, BMP or TIFF files."
         )
     return ImageFiles(storage, keys)
 
 
 def composed(name: str) -> str:
-    """Returns a name as it is compared: a Mac writes 'ü' as two characters, most tables as one."""
+    """Returns a name in the Unicode form for comparison: a Mac writes 'ü' as two characters, most tables as one."""
     return unicodedata.normalize("NFC", name)
 
 
 def flat_name(name: str) -> str:
-    """Returns the name of a photograph in subfolders as one file name: `coil7/0001` becomes `coil7__0001`."""
+    """Returns the name of an image in subfolders as a single file name: `coil7/0001` becomes `coil7__0001`."""
     return name.replace("/", "__")

@@ -1,7 +1,7 @@
-"""Photographs with pixel masks become labelled patches: one rule, used by every ingest.
+"""Cuts source images with pixel masks into labelled patches: one rule for all formats.
 
 A patch is clean up to `clean_max` of defect pixels and defective from `defective_min` (or from `defective_pixels`,
-whichever is less). What lies between is dropped: two engineers would not agree on it, and a label that is a toss-up
+whichever is less). Patches in between are dropped: two inspectors would not agree on them, and an ambiguous label
 teaches nothing.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -21,32 +20,32 @@ from steel_training.ingest.cut_rule import CutRule, CutRuleInvalid
 from steel_training.ingest.record import Basis, IngestRecord
 from steel_training.ingest.source_images import flat_name
 
-# In a mask: pixels of which nobody said whether they are clean.
+# In a mask: pixels that were not annotated.
 IGNORED = -1
-# Called with (done, total) as photographs, or coils, are finished.
+# Called with (done, total) after each image (or patch, or coil).
 Progress = Callable[[int, int], None]
 
 
 class SizesDiffer(UsageError):
-    """A photograph and its mask (or annotation) are not of one size."""
+    """An image and its mask (or annotation) differ in size."""
 
 
-class PhotographTooSmall(UsageError):
-    """A photograph is smaller than one patch."""
+class SourceImageTooSmall(UsageError):
+    """An image is smaller than one patch."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """One square of a photograph.
+    """A patch cut from an image.
 
     Attributes:
-        x: left edge in the photograph, pixels.
+        x: left edge in the image, pixels.
         y: top edge.
         pixels: uint8, (patch, patch) or (patch, patch, 3).
-        label: 0, 1, or `None` for a patch that the rule leaves undecided.
-        defect_class: the mask value that covers most of it; 0 where nothing does.
+        label: 0, 1, or `None` where the rule leaves it undecided.
+        defect_class: the mask value that covers most of it; 0 where there is none.
         values: mask values above 0 that occur in it.
-        ignored: it would be clean, were it not for pixels of which nobody said what they are.
+        ignored: it is undecided only because of pixels that were not annotated.
     """
 
     x: int
@@ -58,28 +57,28 @@ class Cut:
     ignored: bool = False
 
 
-def cut(photograph: np.ndarray, mask: np.ndarray, rule: CutRule) -> Iterator[Cut]:
-    """Yields the patches of a photograph, row by row.
+def cut(image: np.ndarray, mask: np.ndarray, rule: CutRule) -> Iterator[Cut]:
+    """Yields the patches of an image, row by row.
 
-    The grid starts at the top left. Where it ends before the right or bottom edge, a last column and row are laid at the edge.
+    The grid starts at the top left. Where it ends before the right or bottom edge, a last column and row are added flush with it.
 
     Args:
-        photograph: uint8, (height, width) or (height, width, 3).
+        image: uint8, (height, width) or (height, width, 3).
         mask: integers, (height, width); 0 is clean, above 0 a class of defect, `IGNORED` neither.
         rule: how to cut and label.
 
     Raises:
-        SizesDiffer: mask and photograph are not of one size.
-        PhotographTooSmall: not one patch fits.
+        SizesDiffer: mask and image differ in size.
+        SourceImageTooSmall: not one patch fits.
     """
-    height, width = photograph.shape[:2]
+    height, width = image.shape[:2]
     if mask.shape != (height, width):
         raise SizesDiffer(
-            f"the photograph is {width}×{height} pixels, its mask {mask.shape[1]}×{mask.shape[0]}; expected the same size"
+            f"the image is {width}×{height} pixels, its mask {mask.shape[1]}×{mask.shape[0]}; expected the same size"
         )
     if min(height, width) < rule.patch:
-        raise PhotographTooSmall(
-            f"the photograph is {width}×{height} pixels, a patch {rule.patch}×{rule.patch}; cut smaller patches"
+        raise SourceImageTooSmall(
+            f"the image is {width}×{height} pixels, a patch {rule.patch}×{rule.patch}; cut smaller patches"
         )
     for y in rule.starts(height):
         for x in rule.starts(width):
@@ -91,7 +90,7 @@ def cut(photograph: np.ndarray, mask: np.ndarray, rule: CutRule) -> Iterator[Cut
             yield Cut(
                 x=x,
                 y=y,
-                pixels=photograph[window],
+                pixels=image[window],
                 label=label,
                 defect_class=int(counts.argmax()) if defects else 0,
                 values=tuple(np.flatnonzero(counts).tolist()),
@@ -101,7 +100,7 @@ def cut(photograph: np.ndarray, mask: np.ndarray, rule: CutRule) -> Iterator[Cut
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """What an ingest made: counts of patches, photographs and groups, of what it left out and why, and the whole record."""
+    """Counts of an ingest (patches, images, groups, what was left out and why) and its full record."""
 
     dataset: str
     patches: int
@@ -116,16 +115,16 @@ class IngestSummary:
 
 @dataclass
 class Cutter:
-    """Cuts photographs into a new dataset and counts what it does.
+    """Cuts images into a new dataset and counts what it does.
 
     Attributes:
         writer: the dataset that is being written.
         rule: how to cut and label.
-        class_names: name of a mask value, for the column `defect_type`; other values are named by their number.
+        class_names: names of mask values, for the column `defect_type`; other values are named by their number.
         keep_defective: share of the defective patches that is kept. Which ones depends on `seed` and on the patch's
-            name alone, so that photographs added later do not change the choice.
+            name alone, so that images added later do not change the choice.
         seed: of that choice.
-        record: what was done so far.
+        record: counts so far.
     """
 
     writer: DatasetWriter
@@ -142,34 +141,34 @@ class Cutter:
     def add(
         self,
         source_id: str,
-        photograph: np.ndarray,
+        image: np.ndarray,
         mask: np.ndarray,
         *,
         annotated: bool = True,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, str | int] | None = None,
     ) -> None:
-        """Cuts one photograph and adds its patches.
+        """Cuts one image and adds its patches.
 
         Args:
-            source_id: the photograph's name; must be unique.
-            photograph: uint8, (height, width) or (height, width, 3).
+            source_id: the image's name; must be unique.
+            image: uint8, (height, width) or (height, width, 3).
             mask: integers, (height, width); 0 is clean, above 0 a class of defect, `IGNORED` neither.
-            annotated: an annotation says so; without one a photograph is clean because nothing names it.
-            metadata: columns that all patches of this photograph share, such as `group_id`.
+            annotated: whether there is an annotation; an image without one is counted as clean for lack of it.
+            metadata: columns that all patches of this image share, such as `group_id`.
 
         Raises:
-            SizesDiffer: mask and photograph are not of one size.
-            PhotographTooSmall: not one patch fits.
+            SizesDiffer: mask and image differ in size.
+            SourceImageTooSmall: not one patch fits.
         """
         defects = bool((mask > 0).any())
-        # A defect is seen where a patch is labelled defective for some of its pixels, kept or not.
+        # Pixels inside patches labelled defective, kept or not; a defect with none of them is in no patch.
         seen = np.zeros(mask.shape, bool) if defects else None
-        for piece in cut(photograph, mask, self.rule):
+        for piece in cut(image, mask, self.rule):
             if piece.label == DEFECTIVE and seen is not None:
                 seen[piece.y : piece.y + self.rule.patch, piece.x : piece.x + self.rule.patch] = True
             self._add(source_id, piece, metadata or {})
         basis = Basis.DEFECTS if defects else Basis.CLEAN if annotated else Basis.UNNAMED
-        self.record.photograph(source_id, basis)
+        self.record.count_image(source_id, basis)
         self._note_uncovered(source_id, *mask.shape)
         if seen is not None and not seen.all():
             self._note_unseen(source_id, mask, seen)
@@ -177,28 +176,28 @@ class Cutter:
     def add_whole(
         self,
         source_id: str,
-        photograph: np.ndarray,
+        image: np.ndarray,
         kind: str | None,
         *,
         annotated: bool = True,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, str | int] | None = None,
     ) -> None:
-        """Adds a whole photograph as one patch.
+        """Adds a whole image as one patch.
 
         Args:
-            source_id: the photograph's name; must be unique.
-            photograph: uint8, (height, width) or (height, width, 3).
-            kind: of its defect; `None` where it is clean.
-            annotated: an annotation says so.
+            source_id: the image's name; must be unique.
+            image: uint8, (height, width) or (height, width, 3).
+            kind: name of its defect; `None` where it is clean.
+            annotated: whether there is an annotation.
             metadata: further columns, such as `group_id`.
         """
-        self.record.photograph(
+        self.record.count_image(
             source_id, Basis.DEFECTS if kind is not None else Basis.CLEAN if annotated else Basis.UNNAMED
         )
-        self._write(flat_name(source_id), source_id, photograph, kind, {**(metadata or {}), "x": 0, "y": 0})
+        self._write(flat_name(source_id), source_id, image, kind, {**(metadata or {}), "x": 0, "y": 0})
 
     def _write(
-        self, patch_id: str, source_id: str, pixels: np.ndarray, kind: str | None, metadata: Mapping[str, Any]
+        self, patch_id: str, source_id: str, pixels: np.ndarray, kind: str | None, metadata: Mapping[str, str | int]
     ) -> None:
         if kind is None:
             self.record.clean += 1
@@ -209,7 +208,7 @@ class Cutter:
         metadata = {**metadata, "defect_type": kind or ""}
         self.writer.add(patch_id, pixels, label=label, source_id=source_id, metadata=metadata)
 
-    def _add(self, source_id: str, piece: Cut, metadata: Mapping[str, Any]) -> None:
+    def _add(self, source_id: str, piece: Cut, metadata: Mapping[str, str | int]) -> None:
         patch_id = f"{flat_name(source_id)}_x{piece.x:04d}_y{piece.y:04d}"
         record = self.record
         if piece.label is None:

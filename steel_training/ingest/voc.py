@@ -1,4 +1,4 @@
-"""Pascal VOC boxes, as NEU-DET has them: photographs and one XML file a photograph."""
+"""Pascal VOC boxes, as in NEU-DET: source images and one XML file per image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from steel_training.ingest.grouping import grouping
 from steel_training.ingest.problems import Problems, first_ten, in_folders
 from steel_training.ingest.record import IngestRecord, Missing, Unmatched
 from steel_training.ingest.source_images import ImageFiles, image_files
-from steel_training.ingest.tiling import Cutter, IngestSummary, PhotographTooSmall, Progress, SizesDiffer
+from steel_training.ingest.tiling import Cutter, IngestSummary, Progress, SizesDiffer, SourceImageTooSmall
 from steel_training.ingest.voc_files import AnnotationAmbiguous, match_files
 from steel_training.ingest.voc_xml import AnnotationInvalid, Box, read_boxes
 from steel_training.storage import Storage, open_storage
@@ -32,15 +32,15 @@ __all__ = [
 
 
 class AnnotationMissing(UsageError):
-    """A photograph has no annotation."""
+    """An image has no annotation."""
 
 
 class AnnotationUnmatched(UsageError):
-    """An annotation belongs to no photograph."""
+    """An annotation belongs to no image."""
 
 
 class ClassUndefined(UsageError):
-    """A box has a class that the user did not name, or one that sounds like no defect."""
+    """A box has a class that the user did not name, or whose name suggests that it is not a defect."""
 
 
 def ingest_voc(
@@ -58,39 +58,39 @@ def ingest_voc(
     groups: str | None = None,
     progress: Progress | None = None,
 ) -> IngestSummary:
-    """Cuts photographs with boxes into a dataset, or takes whole photographs as patches.
+    """Cuts source images with boxes into a dataset, or uses whole images as patches.
 
     Args:
-        images: folder or S3 prefix of photographs.
-        annotations: folder or S3 prefix of XML files, `a.xml` for the photograph `a.jpg`,
+        images: folder or S3 prefix of source images.
+        annotations: folder or S3 prefix of XML files, `a.xml` for the image `a.jpg`,
             in a subfolder of the same name or not.
         out: folder or S3 prefix of the new dataset; must be empty.
         rule: how to cut and label, by the share of a patch that boxes cover.
-        whole: takes every photograph as one patch, defective when it has a box; photographs must be of one size.
+        whole: use every image as one patch, defective if it has a box; all images must have one size.
         names: classes that are defects; where any is named, others are refused.
-        clean_names: classes of boxes that are no defects.
-        missing: what a photograph without an XML file is: an error, clean, or left out.
-        unmatched: what an XML file without photograph is: an error, or left out.
-        group_regex: tells the group from a photograph's name, see `grouping`.
-        groups: CSV that tells it.
-        progress: called with photographs done and in all.
+        clean_names: classes of boxes that are not defects.
+        missing: whether an image without XML file is an error, clean, or left out.
+        unmatched: whether an XML file without image is an error, or left out.
+        group_regex: finds the group in an image's name, see `grouping`.
+        groups: CSV with the groups.
+        progress: called with images done and in all.
 
     Raises:
-        NoPhotographs: no image file in `images`.
-        AnnotationMissing: a photograph has no XML file and `missing` is 'error'.
-        AnnotationUnmatched: an XML file has no photograph and `unmatched` is 'error'.
-        AnnotationAmbiguous: it cannot be said which XML file belongs to a photograph.
-        AnnotationInvalid: an XML file is broken, declares entities, or has a box outside its photograph.
-        ClassUndefined: a class is in neither list, or sounds like no defect.
-        SizesDiffer: an XML file gives another size than the photograph has; with `whole`, photographs differ in size.
-        PhotographTooSmall: a patch is larger than a photograph.
+        NoSourceImages: no image file in `images`.
+        AnnotationMissing: an image has no XML file and `missing` is 'error'.
+        AnnotationUnmatched: an XML file has no image and `unmatched` is 'error'.
+        AnnotationAmbiguous: several XML files could belong to an image.
+        AnnotationInvalid: an XML file is broken, declares entities, or has a box outside its image.
+        ClassUndefined: a class is in neither list, or its name suggests that it is not a defect.
+        SizesDiffer: the size in an XML file differs from the image's; with `whole`, images differ in size.
+        SourceImageTooSmall: a patch is larger than an image.
         DatasetInvalid: several of these.
-        OutputExists: there is something at `out` already.
+        OutputExists: `out` is not empty.
     """
     problems, record = Problems(), IngestRecord("voc")
-    photographs, storage = image_files(images), open_storage(annotations)
-    files = _files(photographs, storage, problems, record, missing=missing, unmatched=unmatched)
-    coarser = grouping(photographs, regex=group_regex, table=groups)
+    sources, storage = image_files(images), open_storage(annotations)
+    files = _files(sources, storage, problems, record, missing=missing, unmatched=unmatched)
+    coarser = grouping(sources, regex=group_regex, table=groups)
     classes = _Classes(names, clean_names)
 
     first_size: tuple[int, ...] | None = None
@@ -98,22 +98,22 @@ def ingest_voc(
         cutter = Cutter(writer, rule, class_names=classes.named, record=record)
         for done, (name, file) in enumerate(files.items(), start=1):
             with problems.collected():
-                photograph = photographs.photograph(name)
-                if photograph.turned:
-                    record.turned.append(name)
-                pixels, annotated = photograph.pixels, file is not None
+                source = sources.source_image(name)
+                if source.rotated:
+                    record.rotated.append(name)
+                pixels, annotated = source.pixels, file is not None
                 boxes: list[Box] = []
                 if file is not None:
                     boxes = read_boxes(
-                        storage.read(file), pixels.shape[:2], storage.location(file), turned=photograph.turned
+                        storage.read(file), pixels.shape[:2], storage.location(file), rotated=source.rotated
                     )
                     boxes = classes.defects(boxes, file)
                 if whole:
                     first_size = first_size or pixels.shape
                     if pixels.shape != first_size:
                         raise SizesDiffer(
-                            f"{photographs.address(name)} is {_size(pixels.shape)}, the ones before are "
-                            f"{_size(first_size)}; whole photographs must be of one size. Leave out --whole to cut patches."
+                            f"{sources.address(name)} is {_size(pixels.shape)}, earlier images are "
+                            f"{_size(first_size)}; with --whole, all images must have one size. Leave out --whole to cut patches."
                         )
                     kind = max(boxes, key=_area).name if boxes else None
                     cutter.add_whole(name, pixels, kind, annotated=annotated, metadata=coarser.metadata(name))
@@ -121,19 +121,19 @@ def ingest_voc(
                     try:
                         mask = classes.mask(boxes, pixels.shape)
                         cutter.add(name, pixels, mask, annotated=annotated, metadata=coarser.metadata(name))
-                    except PhotographTooSmall as error:
-                        raise PhotographTooSmall(f"{photographs.address(name)}: {error}.") from None
+                    except SourceImageTooSmall as error:
+                        raise SourceImageTooSmall(f"{sources.address(name)}: {error}.") from None
             if progress:
                 progress(done, len(files))
         classes.judge(problems)
         problems.settle()
-        record.by_value.clear()  # numbers of ours, which nobody drew
+        record.by_value.clear()  # internal numbers, not values of a mask
         record.write(writer.folder)
     return cutter.summary(out)
 
 
 def _files(
-    photographs: ImageFiles,
+    sources: ImageFiles,
     storage: Storage,
     problems: Problems,
     record: IngestRecord,
@@ -141,28 +141,28 @@ def _files(
     missing: Missing,
     unmatched: Unmatched,
 ) -> dict[str, str | None]:
-    """Returns the XML file of every photograph that is to be taken; `None` for one that is clean because it has none."""
-    matches = match_files(list(photographs), storage)
+    """Returns the XML file of every image to cut; `None` for one that is clean because it has none."""
+    matches = match_files(list(sources), storage)
     for problem in matches.ambiguous.values():
         problems.add(problem)
-    absent = [name for name in photographs if name not in matches.files and name not in matches.ambiguous]
-    told = (
-        f"{len(absent)} of {len(photographs)} photographs have no XML file of the same name in {storage.uri}{in_folders(absent)}: "
+    absent = [name for name in sources if name not in matches.files and name not in matches.ambiguous]
+    found_none = (
+        f"{len(absent)} of {len(sources)} images have no XML file of the same name in {storage.uri}{in_folders(absent)}: "
         f"{first_ten(absent)}."
     )
-    if absent and len(absent) == len(photographs):
-        raise AnnotationMissing(f"{told} Check the folders, and the names of the files.")
+    if absent and len(absent) == len(sources):
+        raise AnnotationMissing(f"{found_none} Check the folders, and the names of the files.")
     if absent and missing == "error":
         problems.add(
             AnnotationMissing(
-                f"{told} Add them, or say --missing skip to leave these photographs out, --missing clean where no file means no defect."
+                f"{found_none} Add them, or use --missing skip to leave these images out, --missing clean where no file means no defect."
             )
         )
     if matches.unmatched and unmatched == "error":
         problems.add(
             AnnotationUnmatched(
-                f"{len(matches.unmatched):,} XML files belong to no photograph: {first_ten(matches.unmatched)}. Add the photographs, "
-                "correct the names, or say --unmatched skip to leave these files out."
+                f"{len(matches.unmatched):,} XML files belong to no image: {first_ten(matches.unmatched)}. Add the images, "
+                "correct the names, or use --unmatched skip to leave these files out."
             )
         )
     elif matches.unmatched:
@@ -170,20 +170,20 @@ def _files(
     if absent and missing == "skip":
         record.left_out["photographs without XML file (--missing skip)"] = absent
     named = set(absent) if missing == "clean" else set()
-    return {name: matches.files.get(name) for name in photographs if name in matches.files or name in named}
+    return {name: matches.files.get(name) for name in sources if name in matches.files or name in named}
 
 
 class _Classes:
-    """Classes of boxes: which are defects, their numbers in masks, and which nobody defined."""
+    """Classes of boxes: which are defects, their numbers in masks, and which are undefined."""
 
     def __init__(self, names: Collection[str], clean_names: Collection[str]) -> None:
         both = sorted(set(names) & set(clean_names))
         if both:
-            raise ClassUndefined(f"{first_ten(both)} stands in --names and in --clean-names; expected one of them.")
+            raise ClassUndefined(f"{first_ten(both)} is in --names and in --clean-names; expected one of them.")
         for name in names:
             if names_no_defect(name):
                 raise ClassUndefined(
-                    f"--names has '{name}', which sounds like no defect; say --clean-names {name}, or rename the class."
+                    f"--names has '{name}', which suggests that it is not a defect; use --clean-names {name}, or rename the class."
                 )
         self.named: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
@@ -191,7 +191,7 @@ class _Classes:
         self._undefined: dict[str, list[str]] = {}
 
     def defects(self, boxes: Sequence[Box], file: str) -> list[Box]:
-        """Returns the boxes that are defects, and notes classes that nobody defined."""
+        """Returns the boxes that are defects, and collects undefined classes."""
         for box in boxes:
             known = box.name in self._names or box.name in self._clean
             if not known and (self._names or names_no_defect(box.name)):
@@ -201,7 +201,7 @@ class _Classes:
         return [box for box in boxes if box.name not in self._clean]
 
     def mask(self, boxes: Sequence[Box], shape: tuple[int, ...]) -> np.ndarray:
-        """Draws boxes, int32 (height, width); the smaller one later, so that a large one does not hide it."""
+        """Returns the boxes as a mask, int32 (height, width); smaller ones are drawn last, so that larger ones do not hide them."""
         mask = np.zeros(shape[:2], dtype=np.int32)
         for box in sorted(boxes, key=_area, reverse=True):
             number = self._numbers.setdefault(box.name, len(self._numbers) + 1)
@@ -210,16 +210,16 @@ class _Classes:
         return mask
 
     def judge(self, problems: Problems) -> None:
-        """Notes what is wrong with the classes of all files together."""
+        """Adds the problems that show only in the classes of all files together."""
         for name, files in self._undefined.items():
             if names_no_defect(name):
-                why, otherwise = "sounds like no defect", "or give the class another name"
+                why, otherwise = "does not sound like a defect", "or give the class another name"
             else:
                 why, otherwise = "is not in --names", f"or name it: --names {','.join([*sorted(self._names), name])}"
             problems.add(
                 ClassUndefined(
-                    f"The class '{name}' of boxes in {len(files):,} files {why}: {first_ten(files)}. Say --clean-names "
-                    f"{','.join([*sorted(self._clean), name])} where such a box is no defect, {otherwise}."
+                    f"The class '{name}' of boxes in {len(files):,} files {why}: {first_ten(files)}. Use --clean-names "
+                    f"{','.join([*sorted(self._clean), name])} where such a box is not a defect, {otherwise}."
                 )
             )
 

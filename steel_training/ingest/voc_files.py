@@ -1,4 +1,4 @@
-"""Which XML file belongs to which photograph."""
+"""Which XML file belongs to which source image."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from steel_training.storage import Storage
 
 
 class AnnotationAmbiguous(UsageError):
-    """A photograph could have several annotations, or an annotation several photographs."""
+    """An image could have several annotations, or an annotation several images."""
 
 
 @dataclass(frozen=True)
 class Matches:
-    """Photographs and XML files.
+    """Which images and XML files belong together.
 
     Attributes:
-        files: the XML file of every photograph that has exactly one.
-        ambiguous: what is wrong with a photograph of which that cannot be said.
-        unmatched: XML files that belong to no photograph.
+        files: the XML file of every image with exactly one.
+        ambiguous: the problem of every image with several candidates.
+        unmatched: XML files that belong to no image.
     """
 
     files: Mapping[str, str]
@@ -32,13 +32,13 @@ class Matches:
     unmatched: Sequence[str]
 
 
-def match_files(photographs: Sequence[str], storage: Storage) -> Matches:
-    """Finds the XML file of every photograph: of the same path, or else of the same name alone, where that is the only one of its name.
+def match_files(images: Sequence[str], storage: Storage) -> Matches:
+    """Finds the XML file of every image: by path, or else by file name where that is unique.
 
-    NEU-DET sorts its photographs into a folder a class and its annotations into one.
+    NEU-DET has one folder of images per class, and one folder of annotations.
 
     Args:
-        photographs: paths without suffix.
+        images: paths without suffix.
         storage: of the XML files.
     """
     by_path: dict[str, str] = {}
@@ -46,29 +46,29 @@ def match_files(photographs: Sequence[str], storage: Storage) -> Matches:
         path = PurePosixPath(key)
         if path.suffix.lower() == ".xml" and not path.name.startswith("."):
             by_path.setdefault(composed(str(path.with_suffix(""))), key)
-    files = {photograph: by_path[composed(photograph)] for photograph in photographs if composed(photograph) in by_path}
+    files = {image: by_path[composed(image)] for image in images if composed(image) in by_path}
     taken = set(files.values())
     free: dict[str, list[str]] = defaultdict(list)
     for path_name, key in by_path.items():
         if key not in taken:
             free[PurePosixPath(path_name).name].append(key)
     waiting: dict[str, list[str]] = defaultdict(list)
-    for photograph in photographs:
-        if photograph not in files:
-            waiting[PurePosixPath(composed(photograph)).name].append(photograph)
+    for image in images:
+        if image not in files:
+            waiting[PurePosixPath(composed(image)).name].append(image)
     ambiguous: dict[str, AnnotationAmbiguous] = {}
-    for name, alike in waiting.items():
+    for name, same_name in waiting.items():
         found = free.get(name, [])
-        if len(found) == len(alike) == 1:
-            files[alike[0]] = found[0]
+        if len(found) == len(same_name) == 1:
+            files[same_name[0]] = found[0]
         elif found:
             ambiguous |= {
-                photograph: AnnotationAmbiguous(
-                    f"{photograph} could belong to {first_ten(found)}"
-                    f"{f', and so could {first_ten(other for other in alike if other != photograph)}' if len(alike) > 1 else ''}. "
-                    "Put the XML files into folders as the photographs are, or give every photograph a name of its own."
+                image: AnnotationAmbiguous(
+                    f"{image} could belong to {first_ten(found)}"
+                    f"{f', and so could {first_ten(other for other in same_name if other != image)}' if len(same_name) > 1 else ''}. "
+                    "Put the XML files into folders as the images are, or give every image a unique name."
                 )
-                for photograph in alike
+                for image in same_name
             }
     used = set(files.values()) | {
         key for name in waiting if any(other in ambiguous for other in waiting[name]) for key in free[name]

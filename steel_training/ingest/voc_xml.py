@@ -1,4 +1,4 @@
-"""Boxes out of the XML of Pascal VOC, which strangers wrote."""
+"""Reads boxes from Pascal VOC XML, which is untrusted input."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _PROLOGUE = 200
 
 
 class AnnotationInvalid(UsageError):
-    """An annotation is no Pascal VOC XML, or contradicts its photograph."""
+    """An annotation is not Pascal VOC XML, or contradicts its image."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A defect's bounding box; edges as half-open pixel ranges, counted from 0."""
+    """A defect's bounding box; half-open pixel ranges, counted from 0."""
 
     name: str
     left: int
@@ -32,18 +32,18 @@ class Box:
     bottom: int
 
 
-def read_boxes(data: bytes, shape: tuple[int, ...], address: str, *, turned: bool = False) -> list[Box]:
-    """Reads the boxes of one annotation. Boxes marked `difficult` count: a missed defect costs more than an alarm.
+def read_boxes(data: bytes, shape: tuple[int, ...], address: str, *, rotated: bool = False) -> list[Box]:
+    """Reads the boxes of one annotation. Boxes marked `difficult` count: a missed defect costs more than a false alarm.
 
     Args:
         data: the XML file. Pixels are counted from 1, both edges belong to the box; 0 is read as 1.
-        shape: (height, width) of the photograph.
+        shape: (height, width) of the image.
         address: of the file, for messages.
-        turned: the photograph was turned as its EXIF orientation says.
+        rotated: whether the image's EXIF orientation was applied.
 
     Raises:
-        AnnotationInvalid: broken XML, entity declarations, or boxes outside the photograph; all of them are named.
-        SizesDiffer: `size` differs from the photograph's.
+        AnnotationInvalid: broken XML, entity declarations, or boxes outside the image; all of them are named.
+        SizesDiffer: `size` differs from the image's.
     """
     root = parse_xml(data, address)
     height, width = shape
@@ -52,7 +52,7 @@ def read_boxes(data: bytes, shape: tuple[int, ...], address: str, *, turned: boo
     stated = tuple(_whole_number(root.findtext(f"size/{side}")) for side in ("width", "height"))
     if all(stated) and stated != (width, height):
         raise SizesDiffer(
-            f"{address} says {stated[0]}×{stated[1]} pixels, the photograph is {width}×{height}. {_cause(stated, shape, turned)}"
+            f"{address} says {stated[0]}×{stated[1]} pixels, the image is {width}×{height}. {_cause(stated, shape, rotated)}"
         )
     boxes: list[Box] = []
     outside: list[str] = []
@@ -65,27 +65,25 @@ def read_boxes(data: bytes, shape: tuple[int, ...], address: str, *, turned: boo
         label = (item.findtext("name") or "").strip() or "defect"
         boxes.append(Box(label, max(int(left), 1) - 1, max(int(top), 1) - 1, int(right), int(bottom)))
     if outside:
-        verb = "is no box" if len(outside) == 1 else "are no boxes"
-        raise AnnotationInvalid(
-            f"{address}, {'; '.join(outside)} {verb} inside the photograph of {width}×{height} pixels."
-        )
+        verb = "is not a box" if len(outside) == 1 else "are not boxes"
+        raise AnnotationInvalid(f"{address}, {'; '.join(outside)} {verb} inside the image of {width}×{height} pixels.")
     return boxes
 
 
-def _cause(stated: tuple[int | None, ...], shape: tuple[int, ...], turned: bool) -> str:
-    """Says why an annotation may give another size than its photograph has, and what to do."""
-    if turned and stated == shape[:2]:
+def _cause(stated: tuple[int | None, ...], shape: tuple[int, ...], rotated: bool) -> str:
+    """Returns why an annotation's size may differ from its image's, and what to do."""
+    if rotated and stated == shape[:2]:
         return (
-            "Its EXIF orientation turns it, as viewers show it; the boxes were drawn on the pixels as stored. Store the pixels upright "
-            "without the orientation, or annotate it as shown."
+            "Its EXIF orientation was applied, as viewers do; the boxes were drawn on the pixels as stored. Store the pixels upright "
+            "without the orientation, or annotate the image as shown."
         )
     if stated == shape[:2]:
-        return "Width and height have changed places: the photograph was turned after it was annotated, or before. Annotate it as it is."
-    return "Annotate the photograph as it is."
+        return "Width and height are swapped: the image was rotated after it was annotated, or before. Annotate it as it is."
+    return "Annotate the image as it is."
 
 
 def parse_xml(data: bytes, address: str) -> Element:
-    """Parses XML from strangers: entity declarations are refused, so that nothing expands or is fetched.
+    """Parses untrusted XML: entity declarations are refused, so that nothing expands or is fetched.
 
     Raises:
         AnnotationInvalid: not well-formed, larger than `MAX_BYTES`, or it declares entities.
@@ -94,7 +92,7 @@ def parse_xml(data: bytes, address: str) -> Element:
         raise AnnotationInvalid(f"{address} has {len(data):,} bytes; at most {MAX_BYTES:,} are read.")
 
     def refuse(*_: object) -> NoReturn:
-        raise AnnotationInvalid(f"{address} declares entities, which annotations have no need of; it is not read.")
+        raise AnnotationInvalid(f"{address} declares entities, which annotations do not need; it is not read.")
 
     def parsed(text: bytes | str) -> Element:
         builder = TreeBuilder()
@@ -110,10 +108,10 @@ def parse_xml(data: bytes, address: str) -> Element:
         try:
             return parsed(data)
         except (ValueError, LookupError):
-            # Expat reads encodings of one byte a character; Python knows gb2312 and its like.
+            # Expat reads single-byte encodings; Python knows gb2312 and its like.
             return parsed(_decoded(data, address))
     except expat.ExpatError as error:
-        raise AnnotationInvalid(f"{address} is no well-formed XML: {error}.") from None
+        raise AnnotationInvalid(f"{address} is not well-formed XML: {error}.") from None
 
 
 def _decoded(data: bytes, address: str) -> str:
@@ -123,7 +121,7 @@ def _decoded(data: bytes, address: str) -> str:
         return data.decode(encoding)
     except (LookupError, ValueError) as error:
         raise AnnotationInvalid(
-            f"{address} declares the encoding {encoding}, and cannot be read so: {error}. Save it as UTF-8."
+            f"{address} declares the encoding {encoding}, but cannot be decoded with it: {error}. Save it as UTF-8."
         ) from None
 
 

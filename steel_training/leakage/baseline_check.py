@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -181,7 +180,7 @@ def collapse(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list
     ]
 
 
-def baseline_metrics(labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+def baseline_metrics(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     """Return the baseline's metrics on validation, for the report and for comparison with the transfer model."""
     _, recall, precision, _ = sweep(labels, scores)
     enough = recall >= 0.95

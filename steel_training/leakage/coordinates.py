@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from steel_training.leakage.patch_pairs import NamedPair
 from steel_training.leakage.probe import Probe
 from steel_training.leakage.separability import TooFewGroups, separability
 
@@ -82,7 +83,7 @@ def _overlapping(cuts: pd.DataFrame, split: pd.Series) -> Iterator[tuple[int, in
                 yield int(rows.index[at]), int(rows.index[other[0]])
 
 
-def _row(profile: pd.DataFrame, first: int, second: int) -> dict[str, object]:
+def _row(profile: pd.DataFrame, first: int, second: int) -> NamedPair:
     one, other = profile.iloc[first], profile.iloc[second]
     return {
         "first": str(one["patch_id"]),

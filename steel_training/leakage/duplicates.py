@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from steel_training.data.measurements import BLANK
+from steel_training.leakage.patch_pairs import NamedPair
 from steel_training.leakage.probe import Probe
 
 _MAX_NAMED = 10
@@ -60,9 +61,9 @@ def _copies_that_differ(profile: pd.DataFrame, column: str) -> pd.DataFrame:
     return known[known["pixel_hash"].isin(values[values > 1].index)].sort_values("pixel_hash")
 
 
-def _side_by_side(copies: pd.DataFrame, column: str) -> list[dict[str, object]]:
+def _side_by_side(copies: pd.DataFrame, column: str) -> list[NamedPair]:
     """Return the first pairs of identical patches that differ in the column."""
-    rows: list[dict[str, object]] = []
+    rows: list[NamedPair] = []
     for _, alike in copies.groupby("pixel_hash", sort=False):
         one, other = (row for _, row in alike.drop_duplicates(column).iloc[:2].iterrows())
         rows.append(

@@ -69,7 +69,7 @@ def write_pair_images(folder: Path, probes: Sequence[Probe], profile: pd.DataFra
     """
     profile = profile.reset_index(drop=True)
     made = Path(folder, FOLDER)
-    index: list[dict[str, Any]] = []
+    index: list[Shown] = []
     for probe in probes:
         if probe.passed or not probe.judged:
             continue
@@ -83,9 +83,9 @@ def write_pair_images(folder: Path, probes: Sequence[Probe], profile: pd.DataFra
             for name, image in zip(names, images, strict=True):
                 (made / name).write_bytes(as_png(_small(image)))
             frames = pair.frames(images[0].shape[:2], images[1].shape[:2])
-            index.append(asdict(Shown(probe.code, pair.how, pair.wrong, (pair.first, pair.second), names, frames)))
+            index.append(Shown(probe.code, pair.how, pair.wrong, (pair.first, pair.second), names, frames))
     if index:
-        (made / INDEX).write_text(json.dumps(index), encoding="utf-8")
+        (made / INDEX).write_text(json.dumps([asdict(each) for each in index]), encoding="utf-8")
 
 
 def read_pair_images(folder: Path) -> list[Shown]:

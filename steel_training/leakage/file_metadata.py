@@ -14,7 +14,7 @@ _FILE_PROPERTIES = ("format", "mode", "jpeg_tables", "packing", "width", "height
 def file_metadata(profile: pd.DataFrame) -> Probe:
     """Try to predict the label from format, mode, JPEG tables, size in pixels, and relative file size.
 
-    Plain file size is no evidence, since a defect makes a patch harder to compress. It is divided by that of a re-encoding of
+    Plain file size is not evidence, since a defect makes a patch harder to compress. It is divided by that of a re-encoding of
     the same pixels. Rates: `docs/leakage.md`.
     """
     files = profile[list(_FILE_PROPERTIES)]

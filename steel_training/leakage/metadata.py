@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from steel_training.data.columns import further_columns
 from steel_training.data.measurements import Measures
 from steel_training.leakage.probe import Probe
 from steel_training.leakage.separability import TooFewGroups, separability
 
 COLUMN, NAME, LIMIT = "leak.manifest_column", "leak.name", 0.9
 
-# Columns of the input contract: they may predict the label, or another probe tests them.
-_CONTRACT = {
-    *("patch_id", "path", "label", "source_id", "group_id", "split", "x", "y", "defect_type", "part", "group"),
-    "modified",
-}
 # A column that varies within this share of the source images describes the patch, not the acquisition.
 _OF_PATCHES = 0.1
 _DATES = 0.9
@@ -26,7 +22,8 @@ def manifest_columns(profile: pd.DataFrame) -> Probe:
     A column that is constant within source images describes the acquisition, and an alarm blocks. One that varies within
     source images, or is missing for one class, was recorded per patch after inspection, as `defect_type` is: it only warns.
     """
-    columns = [str(name) for name in profile if name not in _CONTRACT and name not in Measures._fields]
+    # Other probes test what was measured on the pixels and when the file was modified.
+    columns = [name for name in further_columns(profile) if name != "modified" and name not in Measures._fields]
     labels, groups = profile["label"].to_numpy(int), profile["group"].to_numpy(str)
     results = {}
     for name in columns:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pandas as pd
 
 from steel_training.data.matching.same_surface import MAX_CANDIDATES, MatchedPair, Pixels, same_surface_pairs
 from steel_training.data.matching.symmetries import NAMES, SAME
+from steel_training.leakage.patch_pairs import NamedPair
 from steel_training.leakage.probe import Probe
 
 _MAX_NAMED = 10
@@ -70,7 +70,7 @@ def _verdict(code: str, pairs: list[MatchedPair], profile: pd.DataFrame) -> Prob
     )
 
 
-def _row(pair: MatchedPair, profile: pd.DataFrame) -> dict[str, Any]:
+def _row(pair: MatchedPair, profile: pd.DataFrame) -> NamedPair:
     one, other = profile.iloc[pair.first], profile.iloc[pair.second]
     return {
         "first": str(one["patch_id"]),

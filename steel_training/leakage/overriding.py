@@ -6,11 +6,10 @@ the reasons of the verdict, and in the model card of every version trained in sp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
-from steel_training.leakage.probe import Probe
+from steel_training.leakage.probe import Probe, StoredProbe
 from steel_training.verdict import ALLOWED, Reason
 
 
@@ -19,7 +18,7 @@ def override(probes: Sequence[Probe], allow: Collection[str]) -> list[Probe]:
     return [replace(probe, allowed=True) if probe.blocks and probe.code in allow else probe for probe in probes]
 
 
-def allowed_reasons(probes: Iterable[Mapping[str, Any]]) -> tuple[Reason, ...]:
+def allowed_reasons(probes: Iterable[StoredProbe]) -> tuple[Reason, ...]:
     """Return the reasons that a verdict lists for the alarms that were allowed.
 
     Args:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Required, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,32 @@ _NEARLY_ALL = 0.85
 
 Frame = tuple[float, float, float, float]
 """An area of a patch: top, left, bottom, right, as shares of its height and width."""
+
+
+class NamedPair(TypedDict, total=False):
+    """A pair as a probe names it in its evidence; what was not measured is missing.
+
+    Attributes:
+        first: patch_id of one.
+        second: of the other.
+        parts: their splits.
+        groups: their groups.
+        turn: orientation that aligns the first with the second.
+        shift: position of its corner on the second: (y, x), pixels.
+        common: share of the smaller patch that both show.
+        correlation: of the pixels there.
+        score: of the match.
+    """
+
+    first: Required[str]
+    second: Required[str]
+    parts: list[str]
+    groups: list[str]
+    turn: str
+    shift: list[int]
+    common: float
+    correlation: float
+    score: float
 
 
 @dataclass(frozen=True)
@@ -94,7 +120,7 @@ def side_of(profile: pd.DataFrame, row: int, value: str = "") -> Side:
     return Side(row, str(patch["patch_id"]), str(patch["part"]), said, str(patch["group"]), value)
 
 
-def named_pairs(pairs: Sequence[Mapping[str, Any]], profile: pd.DataFrame, code: str) -> Iterator[Pair]:
+def named_pairs(pairs: Sequence[NamedPair], profile: pd.DataFrame, code: str) -> Iterator[Pair]:
     """Yield the pairs that a probe names by patch_id. Ids that occur in several rows are ambiguous and left out."""
     row_of = pd.Series(profile.index, index=profile["patch_id"].astype(str))
     row_of = row_of[~row_of.index.duplicated(keep=False)]
@@ -102,7 +128,7 @@ def named_pairs(pairs: Sequence[Mapping[str, Any]], profile: pd.DataFrame, code:
         if pair["first"] in row_of and pair["second"] in row_of:
             first, second = (side_of(profile, int(row_of[pair[side]])) for side in ("first", "second"))
             orientation = NAMES.index(pair.get("turn", NAMES[SAME]))
-            shift = tuple(pair["shift"]) if "shift" in pair else None
+            shift = (pair["shift"][0], pair["shift"][1]) if "shift" in pair else None
             wrong = "label" if first.part == second.part else "part"
             yield Pair(first, second, _how(pair, code, first.label != second.label), wrong, orientation, shift)
 
@@ -120,7 +146,7 @@ def straddling_pairs(groups: Sequence[str], profile: pd.DataFrame) -> Iterator[P
                 break
 
 
-def _how(pair: Mapping[str, Any], code: str, contradict: bool) -> str:
+def _how(pair: NamedPair, code: str, contradict: bool) -> str:
     if "correlation" not in pair:
         if code == "leak.coordinates":
             return "cut from one source image, at overlapping positions"

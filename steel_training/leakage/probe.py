@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from steel_training.verdict import Reason
 
 CORRECTED_COPY = " A corrected copy: "
 """Separates the message of a reason from the command that corrects it."""
+
+
+class StoredProbe(TypedDict):
+    """A probe as JSON holds it; earlier versions of the program did not write what is not required."""
+
+    code: str
+    passed: bool
+    statistic: float
+    threshold: float
+    message: str
+    evidence: NotRequired[Mapping[str, Any]]
+    decisive: NotRequired[bool]
+    judged: NotRequired[bool]
+    fix: NotRequired[str]
+    allowed: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -40,7 +55,7 @@ class Probe:
     fix: str = ""
     allowed: bool = False
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> StoredProbe:
         """Return the fields as JSON values."""
         return {
             "code": self.code,

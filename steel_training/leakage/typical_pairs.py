@@ -74,5 +74,5 @@ def _usual(values: pd.Series) -> list[int]:
     return [int(row) for row in text.index[text == text.mode().iloc[0]][:_SHOWN]] if len(text) else []
 
 
-def _formatted(value: Any) -> str:
+def _formatted(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

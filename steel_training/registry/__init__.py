@@ -1,6 +1,6 @@
-"""Published versions of a model, the pointer to the one that serves, and every verdict with its reasons.
+"""Published versions of a model, the pointer to the champion, and every verdict with its reasons.
 
-A version never changes: its checksums are written last, removed first, and checked by whoever reads it.
+A version never changes: its checksums are written last, removed first, and checked on every read.
 """
 
 from steel_training.registry.decisions import Decisions

@@ -1,4 +1,4 @@
-"""The commands `models …`: their options, and what is said in the end."""
+"""The commands `models …`: options and output."""
 
 from __future__ import annotations
 
@@ -30,21 +30,23 @@ def registry_at(store: str, name: str) -> Registry:
     """Returns the registry of a model name in a store.
 
     Raises:
-        ModelNameRefused: `name` is no model name.
+        ModelNameRefused: `name` is not a valid model name.
     """
     return Registry(open_storage(store), name)
 
 
 @models.command("list")
 def list_verdicts(store: Store, name: Name = DEFAULT_NAME) -> int:
-    """Every verdict, newest last, and the champion."""
+    """List every verdict, newest last, and the champion."""
     registry = registry_at(store, name)
     verdicts = registry.verdicts()
     try:
         champion, problem = registry.champion()[0], None
     except PointerDamaged as error:
         champion, problem = None, str(error)
-    _say(listing(verdicts.found[::-1], registry.versions(), champion, unreadable=verdicts.unreadable, problem=problem))
+    _print(
+        listing(verdicts.found[::-1], registry.versions(), champion, unreadable=verdicts.unreadable, problem=problem)
+    )
     return 0
 
 
@@ -55,7 +57,7 @@ def show(
     name: Name = DEFAULT_NAME,
     as_json: Annotated[bool, typer.Option("--json", help="the whole gate.json")] = False,
 ) -> int:
-    """One version: figures, origin, and how to make it again."""
+    """Show one version: metrics, origin, and the command that reproduces it."""
     registry = registry_at(store, name)
     known = registry.metadata(version)
     try:
@@ -63,7 +65,7 @@ def show(
     except PointerDamaged as error:
         log.warning("%s", error)
         champion = None
-    _say(json.dumps(known, indent=2) if as_json else summary(version, known, champion))
+    _print(json.dumps(known, indent=2) if as_json else summary(version, known, champion))
     return 0
 
 
@@ -74,9 +76,9 @@ def compare(
     store: Store,
     name: Name = DEFAULT_NAME,
 ) -> int:
-    """Two versions side by side, and what each was judged on."""
+    """Compare two versions, and what each was judged on."""
     registry = registry_at(store, name)
-    _say(comparison(first, registry.metadata(first), second, registry.metadata(second)))
+    _print(comparison(first, registry.metadata(first), second, registry.metadata(second)))
     return 0
 
 
@@ -84,32 +86,32 @@ def compare(
 def promote(version: Version, store: Store, name: Name = DEFAULT_NAME) -> int:
     """Make a version the champion."""
     previous = registry_at(store, name).promote(version)
-    _say(f"champion: {version} (before: {previous or 'none'})")
+    _print(f"champion: {version} (before: {previous or 'none'})")
     return 0
 
 
 @models.command()
 def rollback(store: Store, name: Name = DEFAULT_NAME) -> int:
-    """Go back to the champion before; again: to the one before that."""
+    """Go back to the previous champion; repeat to go further back."""
     left, now = registry_at(store, name).rollback()
-    _say(f"champion: {now} (before: {left})")
+    _print(f"champion: {now} (before: {left})")
     return 0
 
 
 @models.command()
 def prune(
     store: Store,
-    keep: Annotated[int, typer.Option(metavar="N", help="newest versions to keep as well")],
+    keep: Annotated[int, typer.Option(metavar="N", help="number of newest versions to keep as well")],
     name: Name = DEFAULT_NAME,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be removed")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only print what would be removed")] = False,
 ) -> int:
-    """Remove old versions; the champion and the one before it stay."""
+    """Remove old versions; the champion and the previous one are kept."""
     registry = registry_at(store, name)
     removed = registry.prune(keep, dry_run=dry_run)
     for version in removed:
-        _say(f"{'would remove' if dry_run else 'removed'} {version}")
+        _print(f"{'would remove' if dry_run else 'removed'} {version}")
     left = [version for version in registry.versions() if version not in removed]
-    _say(f"{len(left)} versions {'would stay' if dry_run else 'stay'}: {', '.join(left)}")
+    _print(f"{len(left)} versions {'would be kept' if dry_run else 'kept'}: {', '.join(left)}")
     return 0
 
 
@@ -121,7 +123,7 @@ def verify(
 ) -> int:
     """Check every checksum of one version, or of all.
 
-    Ends with exit code 1 where a file is damaged.
+    Exits with code 1 if a file is damaged.
     """
     registry = registry_at(store, name)
     wanted = [version] if version is not None else registry.versions()
@@ -129,12 +131,12 @@ def verify(
     for each in wanted:
         problems = registry.verify(each)
         damaged += bool(problems)
-        _say(f"{each}  {'damaged' if problems else 'every file is as it was published'}")
+        _print(f"{each}  {'damaged' if problems else 'all files match their checksums'}")
         for problem in problems:
-            _say(f"    {problem}")
-    _say(f"{len(wanted)} versions checked, {damaged} damaged")
+            _print(f"    {problem}")
+    _print(f"{len(wanted)} versions checked, {damaged} damaged")
     return 1 if damaged else 0
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any
 
 from steel_training.registry.model_registry import Registry
 from steel_training.registry.record import RecordRefused, Unreadable, Verdicts, by_time, checked
+from steel_training.registry.stored import Decision
 from steel_training.storage import Entry, ObjectNotFound
 from steel_training.storage.schema import WrittenByNewer
 
@@ -16,15 +16,15 @@ _THREADS = 16
 
 
 class Decisions:
-    """The verdicts of one registry, for a process that is asked for them again and again.
+    """The verdicts of one registry, for a process that reads them repeatedly.
 
-    One listing tells which records there are and the tags of their content; those whose tag is new are read, in parallel,
-    those written last first. So what is returned is what the store held when it was listed.
+    One listing returns the records and the tags of their content; those with a new tag are read, in parallel,
+    newest first. So the result is what the store held when it was listed.
     """
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._known: dict[str, tuple[str, Future[dict[str, Any] | Unreadable | None]]] = {}
+        self._known: dict[str, tuple[str, Future[Decision | Unreadable | None]]] = {}
         self._lock = threading.Lock()
         self._readers = ThreadPoolExecutor(_THREADS, thread_name_prefix="decisions")
 
@@ -32,7 +32,7 @@ class Decisions:
         """Returns every verdict.
 
         Args:
-            within: seconds after which what has been read so far is returned; the rest is read on, for the next caller.
+            within: seconds after which the records read so far are returned; the rest is read in the background for the next caller.
 
         Raises:
             StorageError: the store cannot be reached.
@@ -52,20 +52,20 @@ class Decisions:
         except BaseException:
             self._forget(failed=done)
             raise
-        found = [result for result in results if isinstance(result, dict)]
+        found = [result for result in results if result is not None and not isinstance(result, Unreadable)]
         found.sort(key=by_time, reverse=True)
         return Verdicts(found, [result for result in results if isinstance(result, Unreadable)], len(missing))
 
-    def _forget(self, failed: Collection[Future[Any]]) -> None:
-        """Lets the next caller read again what could not be reached."""
+    def _forget(self, failed: Collection[Future[Decision | Unreadable | None]]) -> None:
+        """Drops failed reads, so that the next caller tries them again."""
         with self._lock:
             gone = {
                 key for key, (_, future) in self._known.items() if future in failed and future.exception() is not None
             }
             self._known = {key: known for key, known in self._known.items() if key not in gone}
 
-    def _fetch(self, entry: Entry) -> dict[str, Any] | Unreadable | None:
-        """Returns a record, or what is wrong with it; `None` where it is gone since the listing."""
+    def _fetch(self, entry: Entry) -> Decision | Unreadable | None:
+        """Returns a record, or what is wrong with it; `None` where it was removed since the listing."""
         try:
             return checked(self._registry.store.read_json(entry.key))
         except ObjectNotFound:

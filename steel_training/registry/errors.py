@@ -1,4 +1,4 @@
-"""How the registry says that it could not."""
+"""Errors of the registry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from steel_training.errors import SteelTrainingError, UsageError
 
 
 class ModelNameRefused(UsageError):
-    """A model name is none: it holds other characters than names have, or would lead out of the registry."""
+    """A model name is invalid: it holds forbidden characters or leads out of the registry."""
 
 
 class VersionNotFound(UsageError):
@@ -14,11 +14,11 @@ class VersionNotFound(UsageError):
 
 
 class VersionDamaged(SteelTrainingError):
-    """A file of a version is not what was published."""
+    """A file of a version differs from what was published."""
 
 
 class VersionBeingPublished(SteelTrainingError):
-    """Another run publishes the same version, with other content, at this moment."""
+    """Another run is publishing the same version with other content."""
 
 
 class ChampionMoved(SteelTrainingError):
@@ -26,10 +26,10 @@ class ChampionMoved(SteelTrainingError):
 
 
 class PointerDamaged(SteelTrainingError):
-    """What lies where the champion pointer should is none.
+    """The champion pointer cannot be read.
 
     Attributes:
-        tag: of what lies there, which a conditional write that mends it needs.
+        tag: of the damaged object, for the conditional write that repairs it.
     """
 
     def __init__(self, message: str, tag: str) -> None:

@@ -1,4 +1,4 @@
-"""What `gate.json` of a version must be to be shown and compared: fields may be missing, none may be of another kind. Pure."""
+"""The types that `gate.json` of a version must have to be shown and compared; fields may be missing. Pure."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 _Object = dict[str, Any]
 
 
-class _Part(BaseModel):
+class _Record(BaseModel):
     model_config = ConfigDict(strict=True)
 
 
-class _Estimate(_Part):
+class _Estimate(_Record):
     value: float | None = None
     bound: float | None = None
     lower: float | None = None
 
 
-class _Counts(_Part):
+class _Counts(_Record):
     tp: int
     fn: int
     fp: int
     tn: int
 
 
-class _Sizes(_Part):
+class _Sizes(_Record):
     clean: int
     defective: int
     groups: int
 
 
-class _Threshold(_Part):
+class _Threshold(_Record):
     value: float | None = None
 
 
-class _Reason(_Part):
+class _Reason(_Record):
     code: str
     message: str
 
 
-class _Config(_Part):
+class _Config(_Record):
     gate: _Object = {}
     model: _Object = {}
     data: _Object = {}
 
 
-class _Gate(_Part):
+class _Gate(_Record):
     run_id: str | None = None
     judged_at: str | None = None
     metrics: dict[str, _Estimate | None] = {}
@@ -62,8 +62,8 @@ class _Gate(_Part):
     approval: _Object | None = None
 
 
-def oddity(known: Any) -> str | None:
-    """Returns what is odd about the content of a `gate.json`; `None` where it can be shown."""
+def type_error(known: object) -> str | None:
+    """Returns the first type error in the content of a `gate.json`; `None` where it can be shown."""
     try:
         _Gate.model_validate(known)
     except ValidationError as error:

@@ -7,12 +7,11 @@ import json
 import logging
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from steel_training.errors import UsageError
 from steel_training.registry.errors import (
@@ -23,16 +22,17 @@ from steel_training.registry.errors import (
     VersionDamaged,
     VersionNotFound,
 )
-from steel_training.registry.gate_record import oddity
+from steel_training.registry.gate_record import type_error
 from steel_training.registry.pointer import REMEMBERED, Pointer, surplus
 from steel_training.registry.record import RecordRefused, Unreadable, Verdicts, by_time, checked
+from steel_training.registry.stored import Decision, GateRecord, VerdictFacts
 from steel_training.storage import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined, schema
 from steel_training.verdict import OVERTAKEN, Reason, Verdict
 
 log = logging.getLogger(__name__)
 
 MARKER = "checksums.json"
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # as of the setting model.name
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # as in the setting model.name
 _POINTER = "champion.json"
 _THREADS = 8
 
@@ -52,7 +52,7 @@ class Registry:
     def __init__(self, store: Storage, name: str) -> None:
         if not _NAME.fullmatch(name):
             raise ModelNameRefused(
-                f"{name!r} is no model name. Expected up to 64 lower-case letters, digits, '.', '_' and '-', the first "
+                f"{name!r} is not a valid model name. Expected up to 64 lower-case letters, digits, '.', '_' and '-', the first "
                 "a letter or digit, such as steel-defects."
             )
         self.store = store
@@ -62,7 +62,7 @@ class Registry:
         return "/".join(("models", self.name, *parts))
 
     def versions(self) -> list[str]:
-        """Returns the whole versions, oldest first: by the time of their verdict, then by name."""
+        """Returns the complete versions, oldest first: by the time of their verdict, then by name."""
         found = [v for v in self.store.folders(self._key("versions")) if self.holds(v)]
         return sorted(found, key=lambda version: (self._judged_at(version), version))
 
@@ -70,7 +70,7 @@ class Registry:
         """Returns the champion's version and the tag of the pointer; both None before the first.
 
         Raises:
-            PointerDamaged: what lies there is no pointer.
+            PointerDamaged: it cannot be read.
         """
         pointer, tag = self.pointer()
         return (pointer.version if pointer else None), tag
@@ -79,7 +79,7 @@ class Registry:
         """Returns the pointer and the tag that a conditional write of it needs; both None before the first champion.
 
         Raises:
-            PointerDamaged: what lies there is no pointer.
+            PointerDamaged: it cannot be read.
             WrittenByNewer: a later version of this program wrote it.
         """
         key = self._key(_POINTER)
@@ -91,20 +91,20 @@ class Registry:
             return Pointer.from_dict(json.loads(data)), tag
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise PointerDamaged(
-                f"{self.store.location(key)} is damaged ({len(data):,} bytes: {error!r:.120}), so nobody can say which version is "
-                f"the champion. Say it: steel-training models promote VERSION --store {self.store.uri} "
-                "(or models rollback, to the champion before the last that is on record).",
+                f"{self.store.location(key)} is damaged ({len(data):,} bytes: {error!r:.120}), so the champion is unknown. "
+                f"Set it: steel-training models promote VERSION --store {self.store.uri} "
+                "(or models rollback, to the champion before the last one on record).",
                 tag,
             ) from error
 
     def publish(self, bundle: Path, version: str) -> None:
-        """Stores a bundle as an immutable version, checksums last; the same bundle again is no error.
+        """Stores a bundle as an immutable version, checksums last; publishing the same bundle again is allowed.
 
-        Of several that publish one version at once, one does; the others are told so, unless theirs is the same bundle.
+        Of several runs that publish one version at once, one succeeds; the others get an error, unless their bundle is the same.
 
         Raises:
-            VersionDamaged: the version is there with other content, or its checksums cannot be read.
-            VersionBeingPublished: another run is about to publish it with other content.
+            VersionDamaged: the version exists with other content, or its checksums cannot be read.
+            VersionBeingPublished: another run is publishing it with other content.
         """
         sums = {
             path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -118,7 +118,7 @@ class Registry:
             except ConditionFailed as error:
                 if not self.holds(version):
                     raise VersionBeingPublished(
-                        f"Another run is publishing version {version} of {self.name} with other content; this one's was not "
+                        f"Another run is publishing version {version} of {self.name} with other content; this bundle was not "
                         f"published. {error}"
                     ) from error
             else:
@@ -127,20 +127,20 @@ class Registry:
             raise VersionDamaged(f"Version {version} is published already with other content; versions never change.")
 
     def promote(self, version: str, *, expected: str | object | None = ...) -> str | None:
-        """Moves the champion pointer to a version, after a look at its checksums; returns the champion before it.
+        """Moves the champion pointer to a version after verifying its checksums; returns the previous champion.
 
         Args:
-            version: to serve from now on.
-            expected: the champion that the version was judged against; left out, whichever there is, and a damaged pointer is
-                replaced by a whole one.
+            version: the new champion.
+            expected: the champion that the version was compared with; if left out, any champion is replaced, and so is a
+                damaged pointer.
 
         Raises:
             VersionNotFound: there is no such version.
-            VersionDamaged: it is not what was published; nothing was changed.
-            ChampionMoved: the champion is another than expected; nothing was changed.
-            PointerDamaged: nobody can say whether the champion is the expected one; nothing was changed.
+            VersionDamaged: it differs from what was published; nothing was changed.
+            ChampionMoved: the champion is not the expected one; nothing was changed.
+            PointerDamaged: the current champion is unknown; nothing was changed.
         """
-        pointer, tag, damaged = self._pointer_to_mend(strict=expected is not ...)
+        pointer, tag, damaged = self._pointer_to_repair(strict=expected is not ...)
         if damaged:
             self._must_serve(version, None)
             self._move(Pointer(version, _now(), tuple(v for v in self._on_record() if v != version)), tag)
@@ -151,32 +151,32 @@ class Registry:
         self._must_serve(version, pointer)
         if expected is not ... and current != expected:
             raise ChampionMoved(
-                f"The champion is {current}, but version {version} was judged against {expected}. It is registered and not "
-                f"promoted; run again to judge it against {current}."
+                f"The champion is {current}, but version {version} was compared with {expected}. It is registered and not "
+                f"promoted; run again to compare it with {current}."
             )
         self._move(pointer.promoted(version, _now()) if pointer else Pointer(version, _now()), tag)
         return current
 
     def rollback(self, *, expected: str | object | None = ...) -> tuple[str, str]:
-        """Moves the pointer back to the champion before, and once more to the one before that; returns (from, to).
+        """Moves the pointer back to the previous champion, and on repetition further back; returns (from, to).
 
-        Where the pointer is damaged, the succession is that of the records.
+        Where the pointer is damaged, the order of champions is taken from the verdicts.
 
         Args:
-            expected: the champion to go back from; left out, whichever there is.
+            expected: the champion to go back from; if left out, any.
 
         Raises:
             VersionNotFound: no earlier champion is left.
-            VersionDamaged: the earlier champion is not what was published; nothing was changed.
+            VersionDamaged: the earlier champion differs from what was published; nothing was changed.
             ChampionMoved: another run moved it meanwhile.
-            PointerDamaged: nobody can say whether the champion is the expected one; nothing was changed.
+            PointerDamaged: the current champion is unknown; nothing was changed.
         """
-        pointer, tag, damaged = self._pointer_to_mend(strict=expected is not ...)
+        pointer, tag, damaged = self._pointer_to_repair(strict=expected is not ...)
         if damaged and (known := self._on_record()):
             pointer = Pointer(known[-1], _now(), known[:-1])
         current = pointer.version if pointer else None
         if expected is not ... and current != expected:
-            raise ChampionMoved(f"The champion is {current}, not {expected} any more; nothing was changed.")
+            raise ChampionMoved(f"The champion is {current}, no longer {expected}; nothing was changed.")
         back = pointer.rolled_back(self.versions(), _now()) if pointer else None
         if pointer is None or back is None:
             raise VersionNotFound(
@@ -187,69 +187,67 @@ class Registry:
         return pointer.version, back.version
 
     def prune(self, keep: int, *, dry_run: bool = False) -> list[str]:
-        """Removes the oldest versions but for the champion, the one to roll back to, and the newest `keep`.
+        """Removes the oldest versions except the champion, the one to roll back to, and the newest `keep`.
 
-        The pointer first notes what goes, in a conditional write: a promotion that is under way fails, and a later one is
-        refused. Then each version loses its checksums before the rest, so that no reader takes half of one for whole.
-        What an earlier prune left half removed goes too. Verdicts stay.
+        A conditional write of the pointer first records the versions to delete: a promotion in progress fails, and a later one is
+        refused. Then each version loses its checksums before its other files, so that no reader takes a partial version for
+        complete. Versions that an earlier prune left partly deleted are deleted too. Verdicts are kept.
 
         Args:
             keep: at least 1.
-            dry_run: only say what would go.
+            dry_run: only return what would be removed.
 
         Returns:
             The versions removed, oldest first.
 
         Raises:
             UsageError: `keep` is less than 1.
-            VersionNotFound: there is no champion, so that nobody can say what is needed.
+            VersionNotFound: there is no champion, so it is unknown which versions are needed.
             ChampionMoved: another run moved the champion meanwhile; nothing was removed.
         """
         if keep < 1:
-            raise UsageError(
-                f"--keep {keep} would leave no room for a version that is being published; keep at least 1."
-            )
+            raise UsageError(f"--keep {keep} could remove a version that is being published; keep at least 1.")
         pointer, tag = self.pointer()
         if pointer is None:
             raise VersionNotFound(
                 f"{self.name} has no champion in {self.store.uri}, so nothing is pruned. Promote a version first: "
                 f"steel-training models promote VERSION --store {self.store.uri}"
             )
-        doomed = surplus(self.versions(), pointer, keep)
+        to_delete = surplus(self.versions(), pointer, keep)
         if dry_run:
-            return doomed
+            return to_delete
         left_over = [v for v in self.store.folders(self._key("versions")) if v in pointer.retired]
-        if doomed:
-            self._move(pointer.retiring({*doomed, *left_over}, _now()), tag)
-        for version in dict.fromkeys((*doomed, *left_over)):
+        if to_delete:
+            self._move(pointer.retiring({*to_delete, *left_over}, _now()), tag)
+        for version in dict.fromkeys((*to_delete, *left_over)):
             self.store.remove_folder(self._key("versions", version), first=MARKER)
-        return doomed
+        return to_delete
 
-    def metadata(self, version: str) -> dict[str, Any]:
+    def metadata(self, version: str) -> GateRecord:
         """Returns a version's `gate.json`.
 
         Raises:
             VersionNotFound: there is no such version.
-            VersionDamaged: it is not what was published, or cannot be shown.
+            VersionDamaged: it differs from what was published, or cannot be shown.
             WrittenByNewer: a later version of this program wrote it.
         """
         sums = self._checksums(version)
         data = self._read(version, "gate.json", sums.get("gate.json", ""))
         try:
-            found: dict[str, Any] = json.loads(data)
+            found: GateRecord = json.loads(data)
         except ValueError as error:
             raise VersionDamaged(f"gate.json of version {version} cannot be read: {error}.") from None
         if isinstance(found, dict):
             schema.readable(found, f"gate.json of version {version}")
-        if (odd := oddity(found)) is not None:
-            raise VersionDamaged(f"gate.json of version {version} cannot be shown: {odd}.")
+        if (problem := type_error(found)) is not None:
+            raise VersionDamaged(f"gate.json of version {version} cannot be shown: {problem}.")
         return found
 
     @contextmanager
     def bundle(self, version: str | None = None) -> Iterator[tuple[str, Path]]:
-        """Gives a version's files (the champion's by default) as a local copy, verified against their checksums.
+        """Yields a version's files (the champion's by default) as a local copy, verified against their checksums.
 
-        It is a copy so that nothing can happen to it: a version that is pruned meanwhile stays whole for this reader.
+        A copy, so that a version that is pruned meanwhile stays complete for this reader.
 
         Raises:
             VersionNotFound: there is no such version, or no champion.
@@ -275,7 +273,7 @@ class Registry:
             yield wanted, folder
 
     def verify(self, version: str) -> list[str]:
-        """Checks every file of a version, and that there is no other; returns what is wrong with it.
+        """Checks every file of a version, and that there are no others; returns the problems.
 
         Raises:
             VersionNotFound: there is no such version.
@@ -295,15 +293,15 @@ class Registry:
         names = {entry.key.removeprefix(f"{top}/") for entry in self.store.entries(top)}
         return found + [f"{name} of version {version} was not published." for name in sorted(names - {MARKER, *sums})]
 
-    def record(self, run_id: str, verdict: Verdict, reasons: Sequence[Reason], facts: Mapping[str, Any]) -> None:
-        """Writes a verdict beside the versions, one file a run; a run done again replaces its own.
+    def record(self, run_id: str, verdict: Verdict, reasons: Sequence[Reason], facts: VerdictFacts) -> None:
+        """Writes a verdict beside the versions, one file per run; a repeated run replaces its own.
 
-        The versions that it published before are kept (one may be the champion), and named in the new record.
+        The versions that it published before are kept (one may be the champion) and listed in the new record.
         """
         key = self._key("decisions", f"{run_id}.json")
         replaced = self._published_by(key) - {facts.get("version")}
-        decision = {
-            schema.KEY: schema.SCHEMA,
+        decision: Decision = {
+            "schema": schema.SCHEMA,
             "run_id": run_id,
             "verdict": str(verdict),
             "reasons": [reason.as_dict() for reason in reasons],
@@ -313,7 +311,7 @@ class Registry:
         }
         self.store.write_json(key, decision)
 
-    def decisions(self) -> list[dict[str, Any]]:
+    def decisions(self) -> list[Decision]:
         """Returns every verdict that can be read, oldest first; the log names the others.
 
         Raises:
@@ -321,11 +319,11 @@ class Registry:
         """
         verdicts = self.verdicts()
         for each in verdicts.unreadable:
-            log.warning("%s is no verdict (%s); it is passed over", self.store.location(each.key), each.why)
+            log.warning("%s is not a valid verdict (%s); it is skipped", self.store.location(each.key), each.why)
         return verdicts.found[::-1]
 
     def verdicts(self) -> Verdicts:
-        """Returns every verdict, newest first, and the records that are none.
+        """Returns every verdict, newest first, and the records that cannot be read.
 
         Raises:
             WrittenByNewer: a later version of this program wrote one.
@@ -341,15 +339,15 @@ class Registry:
         return Verdicts(sorted(found, key=by_time, reverse=True), unreadable)
 
     def decision_entries(self) -> list[Entry]:
-        """Returns where the verdicts lie, with tags that change when one is replaced; nothing is read."""
+        """Returns the entries of the verdicts, with tags that change when one is replaced; nothing is read."""
         return list(self.store.entries(self._key("decisions")))
 
     def started(self) -> list[str]:
-        """Returns the names of the versions in one listing: whole, being published, or being removed."""
+        """Returns the names of all versions in one listing: complete, being published, or being removed."""
         return self.store.folders(self._key("versions"))
 
     def holds(self, version: str) -> bool:
-        """Says whether a version is there and whole."""
+        """Returns whether a version exists and is complete."""
         return self.store.exists(self.key_of(version, MARKER))
 
     def key_of(self, version: str, name: str) -> str:
@@ -357,7 +355,7 @@ class Registry:
         return self._key("versions", version, name)
 
     def _published_by(self, key: str) -> set[str]:
-        """Returns the versions that a record names, and those that it replaced; none where it is none."""
+        """Returns the versions that a record names, and those that it replaced; empty where it cannot be read."""
         try:
             record = json.loads(self.store.read(key))
         except (ObjectNotFound, ValueError):
@@ -374,9 +372,9 @@ class Registry:
             known = self.store.read_json(self._key("versions", version, "gate.json"))
         except (ObjectNotFound, ValueError):
             known = None
-        told = known.get("judged_at") if isinstance(known, dict) else None
+        judged_at = known.get("judged_at") if isinstance(known, dict) else None
         day = f"{version[:4]}-{version[4:6]}-{version[6:8]}" if version[:8].isdigit() else ""
-        return str(told or day)
+        return str(judged_at or day)
 
     def _checksums(self, version: str) -> dict[str, str]:
         try:
@@ -395,7 +393,7 @@ class Registry:
         return sums
 
     def _read(self, version: str, name: str, digest: str) -> bytes:
-        """Returns one file of a version as it was published."""
+        """Returns one file of a version, verified."""
         try:
             data = self.store.read(self._key("versions", version, name))
         except ObjectNotFound:
@@ -403,7 +401,9 @@ class Registry:
                 raise VersionNotFound(f"Version {version} of {self.name} was removed while it was read.") from None
             raise VersionDamaged(f"{name} of version {version} is missing; promote another version.") from None
         if hashlib.sha256(data).hexdigest() != digest:
-            raise VersionDamaged(f"{name} of version {version} is not what was published; promote another version.")
+            raise VersionDamaged(
+                f"{name} of version {version} differs from what was published; promote another version."
+            )
         return data
 
     def _must_serve(self, version: str, pointer: Pointer | None) -> None:
@@ -413,8 +413,8 @@ class Registry:
         if pointer is not None and version in pointer.retired:
             raise VersionNotFound(f"Version {version} of {self.name} is being removed by a prune; name another.")
 
-    def _pointer_to_mend(self, *, strict: bool) -> tuple[Pointer | None, str | None, bool]:
-        """Returns pointer, tag, and whether what lies there is damaged; `strict` raises `PointerDamaged` instead."""
+    def _pointer_to_repair(self, *, strict: bool) -> tuple[Pointer | None, str | None, bool]:
+        """Returns pointer, tag, and whether the pointer is damaged; `strict` raises `PointerDamaged` instead."""
         try:
             return *self.pointer(), False
         except PointerDamaged as error:
@@ -424,17 +424,18 @@ class Registry:
             return None, error.tag, True
 
     def _on_record(self) -> tuple[str, ...]:
-        """Returns the versions that became champion as far as the verdicts tell, oldest first, of those that are whole."""
+        """Returns the complete versions that became champion according to the verdicts, oldest first."""
         whole = set(self.versions())
-        told = [
-            decision["version"]
+        champions = [
+            version
             for decision in self.decisions()
             if decision["verdict"] == Verdict.PUBLISHED
-            and decision.get("version") in whole
+            and (version := decision.get("version")) is not None
+            and version in whole
             and decision.get("promote", True)
             and all(reason["code"] not in OVERTAKEN for reason in decision.get("reasons", ()))
         ]
-        return tuple(told)[-REMEMBERED:]
+        return tuple(champions)[-REMEMBERED:]
 
     def _move(self, pointer: Pointer, tag: str | None) -> None:
         try:
@@ -449,15 +450,15 @@ class Registry:
             ) from None
 
     def _has_moved(self, pointer: Pointer, failed: StorageError) -> bool:
-        """Says whether a move was made in spite of a write that failed: its answer may have been lost on the way."""
+        """Returns whether the pointer was moved although the write failed: the response may have been lost."""
         try:
             now, _ = self.pointer()
         except PointerDamaged:
             return False
         except StorageError as error:
             raise StorageError(
-                f"{failed} Whether the champion of {self.name} was moved to {pointer.version} cannot be told, as the pointer "
-                f"cannot be read now. Look before you move it again: steel-training models list --store {self.store.uri}"
+                f"{failed} It is unknown whether the champion of {self.name} was moved to {pointer.version}, as the pointer "
+                f"cannot be read now. Check before you move it again: steel-training models list --store {self.store.uri}"
             ) from error
         return now == pointer
 

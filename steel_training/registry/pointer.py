@@ -1,4 +1,4 @@
-"""The champion pointer: which version serves, which served before it, and what may no longer serve. Pure.
+"""The champion pointer: the current champion, earlier ones, and versions that may not become champion. Pure.
 
 One small record, replaced as a whole by a conditional write. Because the way back is in the record itself, a rollback
 is one such write too, and a second one goes one step further back instead of forward again.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steel_training.storage import schema
+from steel_training.storage.json_types import Json
 
 REMEMBERED = 100
 
@@ -20,9 +21,9 @@ class Pointer:
     """The record in `champion.json`.
 
     Attributes:
-        version: serves now.
+        version: the champion.
         moved_at: when the record was written, ISO 8601.
-        history: the champions before it, oldest first, at most `REMEMBERED`; a rollback takes the last one off.
+        history: earlier champions, oldest first, at most `REMEMBERED`; a rollback takes the last one off.
         retired: versions that `prune` removes or has removed, and that must not become champion meanwhile.
     """
 
@@ -33,7 +34,7 @@ class Pointer:
 
     @property
     def previous(self) -> str | None:
-        """The champion before this one."""
+        """The previous champion."""
         return self.history[-1] if self.history else None
 
     def promoted(self, version: str, at: str) -> Pointer:
@@ -41,10 +42,10 @@ class Pointer:
         return Pointer(version, at, (*self.history, self.version)[-REMEMBERED:], self.retired)
 
     def rolled_back(self, whole: Collection[str], at: str) -> Pointer | None:
-        """Returns the record after a step back, past versions that are there no more; `None` where no step is left.
+        """Returns the record after a step back, skipping versions that no longer exist; `None` where no earlier champion is left.
 
         Args:
-            whole: the versions that the registry holds.
+            whole: the complete versions of the registry.
             at: time of the move.
         """
         for place in range(len(self.history) - 1, -1, -1):
@@ -57,7 +58,7 @@ class Pointer:
         """Returns the record that keeps `versions` from becoming champion."""
         return Pointer(self.version, at, self.history, tuple(sorted(versions)))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Returns the record as it is stored."""
         return {
             schema.KEY: schema.SCHEMA,
@@ -70,19 +71,19 @@ class Pointer:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Pointer:
-        """Reads a record back; the first ones knew only `previous`.
+        """Reads a record; the oldest ones have only `previous`.
 
         Raises:
             WrittenByNewer: a later version of this program wrote it.
             KeyError: `version` or `moved_at` is missing.
-            TypeError: a value is of another kind than is written.
+            TypeError: a value has the wrong type.
         """
         schema.readable(values, "The champion pointer")
         before = values.get("previous")
         history = values.get("history", [before] if before else [])
         found = cls(values["version"], values["moved_at"], tuple(history), tuple(values.get("retired", ())))
         if not all(isinstance(name, str) for name in (found.version, found.moved_at, *found.history, *found.retired)):
-            raise TypeError("a version or time in it is no text")
+            raise TypeError("a version or time in it is not text")
         return found
 
 
@@ -90,9 +91,9 @@ def surplus(versions: Collection[str], pointer: Pointer, keep: int) -> list[str]
     """Returns the versions that `prune` removes.
 
     Args:
-        versions: that the registry holds, oldest first.
+        versions: the versions of the registry, oldest first.
         pointer: its champion and the champion to go back to are kept.
-        keep: how many of the newest are kept as well, at least 1.
+        keep: number of newest versions to keep as well, at least 1.
     """
     ordered = list(versions)
     back = pointer.rolled_back(ordered, pointer.moved_at)

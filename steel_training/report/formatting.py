@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeGuard, TypeVar
+
+Value = TypeVar("Value")
 
 NAMES = {
     "recall": "Recall",
@@ -46,27 +48,27 @@ FOUND = {
 """A headline for each alarm, shown before its code and message."""
 
 
-def number(value: Any, digits: int = 4) -> str:
+def number(value: object, digits: int = 4) -> str:
     """Formats a number, or returns `undefined`."""
     return "undefined" if not is_number(value) else f"{float(value):,.{digits}f}"
 
 
-def metric(name: str, value: Any) -> str:
+def metric(name: str, value: object) -> str:
     """Formats a metric: one digit for a rate per 1,000, four for the others."""
     return number(value, 1 if name == "false_alarms_per_1000" else 4)
 
 
-def percent(value: Any) -> str:
+def percent(value: object) -> str:
     """Formats a fraction as a percentage."""
     return "undefined" if not is_number(value) else f"{100 * float(value):.1f} %"
 
 
-def signed(value: Any) -> str:
+def signed(value: object) -> str:
     """Formats a difference with its sign."""
     return "undefined" if not is_number(value) else f"{float(value):+.4f}"
 
 
-def size(count: Any) -> str:
+def size(count: object) -> str:
     """Formats a number of bytes in MB."""
     return "undefined" if not is_number(count) else f"{float(count) / 1e6:.1f} MB"
 
@@ -79,18 +81,18 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Returns whether the value is a finite number."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def is_met(estimate: Mapping[str, Any], target: float, evidence: str) -> bool:
+def is_met(estimate: Mapping[str, object], target: float, evidence: str) -> bool:
     """Returns whether the judged value (`point`: the estimate; `bound`: its bound) meets the target; undefined does not."""
-    judged: Any = bound_of(estimate) if evidence == "bound" else estimate.get("value")
-    return is_number(judged) and bool(judged >= target)
+    judged = bound_of(estimate) if evidence == "bound" else estimate.get("value")
+    return is_number(judged) and judged >= target
 
 
-def bound_of(estimate: Mapping[str, Any]) -> Any:
+def bound_of(estimate: Mapping[str, Value]) -> Value | None:
     """Returns the bound of an estimate; runs before 2026-11-25 call it `lower`."""
     return estimate.get("bound", estimate.get("lower"))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from steel_training.leakage.evidence_images import FOLDER, Shown, read_pair_images
+from steel_training.leakage.probe import StoredProbe
 from steel_training.report.blocks import (
     Block,
     Code,
@@ -51,21 +52,21 @@ def probes(outputs: Mapping[str, Any], pairs: Evidence = (), explained: Collecti
     blocks = raised(found, pairs, explained)
     head = ("Probe", "", "Value", "Limit", "")
     rows = [
-        (p["code"], _state(p), _figure(p.get("statistic")), _figure(p.get("threshold")), p["message"])
+        (p["code"], _state(p), _number(p.get("statistic")), _number(p.get("threshold")), p["message"])
         for p in sorted(found, key=_urgency)
     ]
     quiet = sum(probe["passed"] for probe in found)
     blocks.append(Details(f"All {len(rows)} probes; {quiet} passed", [Table("", head, rows, numeric=False)]))
-    figures = outputs.get("metrics") or {}
-    if figures:
-        values = [(NAMES.get(name, name), number(value)) for name, value in figures.items()]
+    metrics = outputs.get("metrics") or {}
+    if metrics:
+        values = [(NAMES.get(name, name), number(value)) for name, value in metrics.items()]
         blocks.append(Table("Baseline CNN on the validation split", ("Metric", "Value"), values))
     if outputs.get("data_docs"):
         blocks.append(Link(f"check_baseline/{outputs['data_docs']}", "Data Docs with this evidence"))
     return [Section("probes", "Baseline check", blocks)]
 
 
-def raised(found: Sequence[Mapping[str, Any]], pairs: Evidence, explained: Collection[str] = ()) -> list[Block]:
+def raised(found: Sequence[StoredProbe], pairs: Evidence, explained: Collection[str] = ()) -> list[Block]:
     """Every alarm and warning, most urgent first, with its evidence and the command that fixes it.
 
     Args:
@@ -95,7 +96,7 @@ def raised(found: Sequence[Mapping[str, Any]], pairs: Evidence, explained: Colle
     return blocks
 
 
-def add_to_data_docs(site: Path, found: Sequence[Mapping[str, Any]], folder: Path) -> str:
+def add_to_data_docs(site: Path, found: Sequence[StoredProbe], folder: Path) -> str:
     """Adds a page with the alarms and their evidence to Data Docs, and a link to it on the index page.
 
     Args:
@@ -127,16 +128,16 @@ def _side_by_side(folder: Path, shown: Shown) -> SideBySide:
     return SideBySide(shown.how, halves)
 
 
-def _blocks(probe: Mapping[str, Any]) -> bool:
+def _blocks(probe: StoredProbe) -> bool:
     return not probe["passed"] and probe.get("decisive", True) and not probe.get("allowed")
 
 
-def _figure(value: Any) -> str:
+def _number(value: object) -> str:
     """Formats whole numbers without decimals, others with four."""
     return f"{value:,.0f}" if is_number(value) and float(value).is_integer() else number(value, 4)
 
 
-def _urgency(probe: Mapping[str, Any]) -> int:
+def _urgency(probe: StoredProbe) -> int:
     if probe["passed"]:
         return 3
     if not probe.get("judged", True):
@@ -144,7 +145,7 @@ def _urgency(probe: Mapping[str, Any]) -> int:
     return 0 if probe.get("decisive", True) else 1
 
 
-def _state(probe: Mapping[str, Any]) -> str:
+def _state(probe: StoredProbe) -> str:
     if probe["passed"]:
         return "✓ passed"
     if probe.get("allowed"):

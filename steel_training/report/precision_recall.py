@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from steel_training.report.formatting import is_number
 from steel_training.report.svg import BLUE, GREEN, ORANGE, Chart
@@ -33,7 +32,7 @@ class PrecisionRecall:
     operating_point: tuple[float, float]
 
 
-def precision_recall(models: Sequence[PrecisionRecall], targets: Mapping[str, Any]) -> str:
+def precision_recall(models: Sequence[PrecisionRecall], targets: Mapping[str, float | None]) -> str:
     """Returns the curves of up to three models as an SVG element.
 
     Args:
@@ -44,8 +43,8 @@ def precision_recall(models: Sequence[PrecisionRecall], targets: Mapping[str, An
     for color, model in zip(_COLORS, models, strict=False):
         chart.line(model.recall, model.precision, color, model.name)
     for metric, line_at in (("recall", chart.vertical), ("precision", chart.horizontal)):
-        if is_number(targets.get(metric)):
-            line_at(float(targets[metric]), f"{metric} target {targets[metric]:g}")
+        if is_number(target := targets.get(metric)):
+            line_at(float(target), f"{metric} target {target:g}")
     if len(models) == 1:
         chart.point(*models[0].operating_point, ORANGE, "at the operating threshold", "diamond")
     else:

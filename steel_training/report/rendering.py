@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
 from steel_training.report.blocks import Section
 
 
-def templates() -> Any:
+def templates() -> jinja2.Environment:
     """Returns the Jinja environment of the report, with autoescaping."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),

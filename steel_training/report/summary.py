@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from steel_training.report.terminal import summary
 from steel_training.runs.result import REPORT, StageResult
 from steel_training.runs.run import Run
+from steel_training.storage.json_types import Json
 from steel_training.verdict import Reason, Verdict
 
 
@@ -33,10 +33,10 @@ class Conclusion:
     run_id: str
     version: str | None
     report: str
-    metrics: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, float | None]]
     targets: Mapping[str, float | None]
     evidence: str
-    weights: Mapping[str, Any] | None
+    weights: Mapping[str, str | bool] | None
 
     def as_text(self) -> str:
         """Returns the summary for the terminal."""
@@ -51,7 +51,7 @@ class Conclusion:
             self.evidence,
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Returns the JSON object that `run` ends with."""
         return {
             "verdict": str(self.verdict),

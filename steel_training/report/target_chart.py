@@ -35,14 +35,14 @@ def dots_and_bounds(rows: Sequence[tuple[str, str, float | None, float | None, f
         )
         made.append(f'<line class="grid" x1="12" x2="428" y1="{y + 6}" y2="{y + 6}"/>')
         if is_number(value) and is_number(bound):
-            a, b = at(bound), at(value)  # type: ignore[arg-type]
+            a, b = at(bound), at(value)
             made.append(
                 f'<path d="M{a:.1f} {y}v12M{a:.1f} {y + 6}H{b:.1f}" stroke="{color}" stroke-width="2.5" fill="none"/>'
             )
         if is_number(target):
-            made.append(f'<path d="M{at(target):.1f} {y - 4}v20" stroke="#222" stroke-width="3"/>')  # type: ignore[arg-type]
+            made.append(f'<path d="M{at(target):.1f} {y - 4}v20" stroke="#222" stroke-width="3"/>')
         if is_number(value):
-            made.append(marker(at(value), y + 6, color, "circle" if met or target is None else "diamond"))  # type: ignore[arg-type]
+            made.append(marker(at(value), y + 6, color, "circle" if met or target is None else "diamond"))
     height = 30 + _ROW * len(rows)
     made += [f'<text x="{at(v):.1f}" y="{height}" text-anchor="middle">{v:g}</text>' for v in (low, (low + 1) / 2)]
     made.append(f'<text x="428" y="{height}" text-anchor="end">1</text>')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from steel_training.config import JUDGED
 from steel_training.report.formatting import bound_of, is_met, number
@@ -13,11 +12,11 @@ from steel_training.verdict import Reason, Verdict
 def summary(
     verdict: Verdict,
     reasons: Sequence[Reason],
-    metrics: Mapping[str, Any],
+    metrics: Mapping[str, Mapping[str, float | None]],
     targets: Mapping[str, float | None],
     report: str,
     version: str | None,
-    weights: Mapping[str, Any] | None = None,
+    weights: Mapping[str, str | bool] | None = None,
     evidence: str = "point",
 ) -> str:
     """Returns a few lines: verdict, metrics against targets, reasons, and the address of the report.

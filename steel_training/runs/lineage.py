@@ -1,14 +1,14 @@
-"""What a published version says of itself: where it comes from, what it reached, and what it is not for."""
+"""Lineage of a published version: `gate.json` and the model card."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-from steel_training.bundle.card import model_card
+from steel_training.bundle.card import CardContent, model_card
 from steel_training.bundle.layout import CARD, GATE
 from steel_training.leakage.overriding import allowed_reasons
+from steel_training.registry.stored import VerdictFacts
 from steel_training.runs import reproduction
 from steel_training.runs.artifacts import PROFILE, table_of
 from steel_training.runs.outputs import CheckedBaseline, Decided, Trained
@@ -17,8 +17,8 @@ from steel_training.runs.run import Run
 from steel_training.storage import schema
 
 
-def facts(run: Run, version: str | None) -> dict[str, Any]:
-    """Returns what every verdict is recorded with: data, configuration, code, metrics, report."""
+def facts(run: Run, version: str | None) -> VerdictFacts:
+    """Returns the fields that are recorded with every verdict: data, configuration, code, metrics, report."""
     resolved, config = run.resolved, run.config
     evaluated, answered = run.find_result("evaluate"), run.find_result("approve_release")
     probed = run.find_result("check_baseline")
@@ -42,7 +42,7 @@ def facts(run: Run, version: str | None) -> dict[str, Any]:
 
 
 def reproduce(run: Run) -> str | None:
-    """Returns the command that makes this run's model again; `None` before its backbone has been chosen."""
+    """Returns the command that reproduces this run's model; `None` before its backbone has been chosen."""
     trained = run.find_result("train_head")
     if trained is None:
         return None
@@ -54,13 +54,13 @@ def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
     """Writes `gate.json` and the model card into a bundle that is about to be published."""
     judged, resolved = run.result("evaluate").outputs, run.resolved
     trained = run.outputs("fine_tune", Trained.from_dict)
-    content = {
-        schema.KEY: schema.SCHEMA,
+    content: CardContent = {
+        "schema": schema.SCHEMA,
         **facts(run, run.version),
         "run_id": run.run_id,
         "judged_at": decided.finished_at,
         "split_seed": run.config.data.seed,
-        "parts": resolved.to_dict()["parts"],
+        "parts": {split: dict(sizes) for split, sizes in resolved.parts.items()},
         "test_part": reproduction.part_hash(table_of(run, "profile_patches", PROFILE)),
         "reasons": [reason.as_dict() for reason in decided.reasons],
         "threshold": judged["threshold"],

@@ -12,6 +12,8 @@ from typing import Any
 from steel_training.evaluation.comparison import Comparison
 from steel_training.evaluation.metrics import Counts, Estimate
 from steel_training.evaluation.slices import Slice
+from steel_training.leakage.probe import StoredProbe
+from steel_training.storage.json_types import Json
 from steel_training.training.weights_source import LoadedWeights
 from steel_training.verdict import Verdict
 
@@ -27,12 +29,12 @@ class CheckedBaseline:
         training: its history (`Training.as_dict`).
     """
 
-    probes: Sequence[Mapping[str, Any]]
+    probes: Sequence[StoredProbe]
     data_docs: str = ""
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Json] = field(default_factory=dict)
+    training: Mapping[str, Json] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the fields as JSON values."""
         return {
             "probes": list(self.probes),
@@ -58,10 +60,10 @@ class Trained:
     """
 
     weights: LoadedWeights
-    training: Mapping[str, Any] = field(default_factory=dict)
-    machine: Mapping[str, Any] | None = None
+    training: Mapping[str, Json] = field(default_factory=dict)
+    machine: Mapping[str, str | int] | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""
         machine = {"machine": dict(self.machine)} if self.machine is not None else {}
         return {"weights": self.weights.as_dict(), **machine, **self.training}
@@ -93,7 +95,7 @@ class Evaluated:
     metrics: Mapping[str, Estimate]
     targets: Mapping[str, float | None]
     counts: Counts
-    threshold: Mapping[str, Any]
+    threshold: Mapping[str, Json]
     slices: Sequence[Slice]
     design_effect: float
     baseline: Comparison
@@ -128,7 +130,7 @@ class Decided:
     Attributes:
         publish: whether the model meets its targets.
         require_approval: whether a person must release it.
-        champion: version that it was judged against.
+        champion: version that it was compared with.
         figures: judged metrics: value, bound and target by name.
         defects: in the test split.
         missed: among them.
@@ -145,7 +147,7 @@ class Decided:
     clean: int
     false_alarms: int
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""
         return asdict(self)
 
@@ -178,7 +180,7 @@ class Approval:
     by: str
     reason: str | None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""
         return asdict(self)
 
@@ -204,6 +206,6 @@ class Ended:
     champion: str | None
     previous_champion: str | None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""
         return {**asdict(self), "verdict": str(self.verdict)}

@@ -1,4 +1,4 @@
-"""What made a result: the code, the packages and the machine, for the lineage of a bundle."""
+"""Provenance of a result: code, packages and machine, for the lineage of a bundle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import platform
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "pillow", "great-expectations", "boto3")
 
@@ -17,7 +16,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pandas", "pillow", 
 def code_revision() -> str:
     """SHA-256 (first 16 hex digits) over the package's sources: it changes exactly when the code does.
 
-    A commit id would not say so: wheels carry none, and a working tree can differ from its commit.
+    A commit id would not do: wheels have none, and a working tree can differ from its commit.
     """
     top = Path(__file__).parents[1]
     total = hashlib.sha256()
@@ -37,8 +36,8 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def machine() -> dict[str, Any]:
-    """The machine that this process runs on: sums in another order, on other cores, differ in their last digits."""
+def machine() -> dict[str, int | str]:
+    """The machine that this process runs on: other cores add in another order, and sums differ in their last digits."""
     return {
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),

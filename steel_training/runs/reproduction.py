@@ -1,4 +1,4 @@
-"""What it takes to make a version again: the command, and whether two versions were judged on the same patches."""
+"""Reproducing a version: the command, and whether two versions were judged on the same patches."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import pandas as pd
 
 from steel_training.config import Config, as_yaml, settings
 from steel_training.data.splits import TEST
+from steel_training.storage.json_types import Json
 
 NEW_STORE = "NEW_STORE"
-"""Stands in the command for a store that is still empty: where the version is, the run would end as `unchanged`."""
+"""Placeholder for an empty store: in the store of the version the run would end as `unchanged`."""
 
 
-def command(dataset: str, config: Config, weights: Mapping[str, Any]) -> list[str]:
-    """Returns the command that makes a model again, as words; with the code and the packages that the lineage names.
+def command(dataset: str, config: Config, weights: Mapping[str, str | bool]) -> list[str]:
+    """Returns the command that reproduces a model, as words, given the code and packages of the lineage.
 
     Args:
         dataset: URI of the dataset version itself, so that a later version is not taken instead.
-        config: of the run. What `publish` says is left out: it does not change the model.
-        weights: what the backbone started from (`LoadedWeights` as JSON). They are named as they were found, so that
-            `auto` does not find others on another machine.
+        config: of the run. The section `publish` is left out: it does not change the model.
+        weights: what the backbone started from (`LoadedWeights` as JSON). The weights actually used are named, so that
+            `auto` does not choose others on another machine.
 
     Example:
         >>> command("/data/2026-11-24", Config(), {"source": "steel"})[-2:]
@@ -42,17 +43,17 @@ def command_line(words: list[str]) -> str:
 
 
 def part_hash(profile: pd.DataFrame) -> str:
-    """Returns SHA-256 of the files and labels of the test part, in no order: equal where two runs judged on the same.
+    """Returns SHA-256 of the files and labels of the test split, in any order: equal where two runs judged on the same patches.
 
     Args:
-        profile: one row a patch, with `part`, `label` and `file_hash`.
+        profile: one row per patch, with `part`, `label` and `file_hash`.
     """
     test = profile[profile["part"] == TEST]
     rows = sorted(f"{label} {digest}" for label, digest in zip(test["label"], test["file_hash"], strict=True))
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
-def _differing(config: Config, weights: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _differing(config: Config, weights: Mapping[str, str | bool]) -> Iterator[tuple[str, Json]]:
     ours, defaults = config.model_dump(mode="json"), Config().model_dump(mode="json")
     for key, _ in settings():
         if key.startswith("publish."):

@@ -1,4 +1,4 @@
-"""What `resolve_dataset` leaves: what a run is made from. Light, because every view of a run reads it."""
+"""The output of `resolve_dataset`: the inputs of a run. Light, because every page about a run reads it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from steel_training.config import Config
+from steel_training.storage.json_types import Json
 
 
 class ResolvedDataset(BaseModel):
@@ -45,6 +46,6 @@ class ResolvedDataset(BaseModel):
     champion: str | None = None  # not in stores from before drift was measured against it
     packages: Mapping[str, str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""
         return self.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""What a stage leaves in the store: names, status and `result.json`."""
+"""The result of a stage in the store: names, status and `result.json`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from steel_training.storage import schema
+from steel_training.storage.json_types import Json
 from steel_training.verdict import Reason, Verdict
 
 RESULT = "result.json"
@@ -36,11 +37,11 @@ STAGES = (
     "publish_model",
     "reject_model",
 )
-"""In order. `approve_release` is done where a person must release the model; of the last two a run does one."""
+"""In order. `approve_release` is run where a person must release the model; of the last two a run runs one."""
 
 
 FIRST = STAGES[0]
-"""The stage that says what a run is made from; asked for something else, the run begins anew."""
+"""The stage that fixes the inputs of a run; with other inputs, the run starts again."""
 
 
 _LIKE_HASHED = re.compile(r"-[0-9a-f]{8}\Z")
@@ -48,7 +49,7 @@ SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 class Status(StrEnum):
-    """How a stage ended: the line goes on, stops here (the data, or the model, is refused), or has nothing to do."""
+    """How a stage ended: the run continues, stops here (the data or the model is refused), or has nothing to do."""
 
     DONE = "done"
     BLOCKED = "blocked"
@@ -73,7 +74,7 @@ _ENDS = {
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage leaves for the next ones: small JSON, the rest are files in its folder."""
+    """The result of a stage for later ones: small JSON, beside files in its folder."""
 
     stage: str
     status: Status = Status.DONE
@@ -85,10 +86,10 @@ class StageResult:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict that the run ends with here; `None` where it goes on."""
+        """The verdict that the run ends with here; `None` where it continues."""
         return verdict_of(self.status, self.outputs)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Returns the content of `result.json`."""
         return {
             schema.KEY: schema.SCHEMA,
@@ -107,8 +108,8 @@ class StageResult:
 
         Raises:
             WrittenByNewer: a later version of this program wrote it.
-            TypeError: a value of it is missing, or of another kind than is written.
-            ValueError: its status is none.
+            TypeError: a value is missing or has the wrong type.
+            ValueError: its status is unknown.
         """
         if not isinstance(values, Mapping):
             raise TypeError(f"it holds a {type(values).__name__}; expected an object")
@@ -130,8 +131,8 @@ class StageResult:
 def safe_run_id(text: str) -> str:
     """Turns any run id, such as Airflow's `manual__2026-11-24T00:10:00+00:00`, into a folder name.
 
-    Ids that are folder names already stay as they are, so that the folder of a run is an id of it too; others keep their
-    readable part and get a hash. See `folder_of` for ids that somebody else chooses.
+    Ids that are valid folder names are not changed, so that the folder of a run is an id of it too; others keep their
+    readable characters and get a hash. See `folder_of` for ids of a scheduler.
     """
     return text if SAFE_ID.fullmatch(text) else _hashed(text)
 
@@ -149,13 +150,13 @@ def _hashed(text: str) -> str:
     return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def digest_of(stage: str, inputs: Mapping[str, Any]) -> str:
-    """Hashes a stage's name and inputs (JSON values): what a result, or a part of one, is known by."""
+def digest_of(stage: str, inputs: Mapping[str, Json]) -> str:
+    """Hashes a stage's name and inputs (JSON values): the key of a result, or of a part of one."""
     return hashlib.sha256(json.dumps([stage, inputs], sort_keys=True).encode()).hexdigest()
 
 
 def verdict_of(status: str | None, outputs: Mapping[str, Any]) -> Verdict | None:
-    """Returns the verdict with which a stage ends the run; `None` where the run goes on.
+    """Returns the verdict with which a stage ends the run; `None` where the run continues.
 
     Args:
         status: of the stage, also as text from a result file; `None` where the stage left no result.

@@ -1,7 +1,7 @@
-"""One pass of the pipeline: its folder in the store, one subfolder and one `result.json` a stage.
+"""One pass of the pipeline: its folder in the store, one subfolder and one `result.json` per stage.
 
-A stage works in a scratch folder and is committed in one step, `result.json` last: whoever sees a result sees a whole
-stage. Every result carries `inputs`, a hash over what went into it (stage, configuration, dataset, code, and the
+A stage works in a scratch folder and is committed in one step, `result.json` last: a stage with a result is
+complete. Every result carries `inputs`, a hash over what went into it (stage, configuration, dataset, code, and the
 results of the stages before); a stage that finds its own result with the same hash returns it.
 """
 
@@ -32,6 +32,7 @@ from steel_training.runs.result import (
     digest_of,
 )
 from steel_training.storage import ObjectNotFound, Storage, open_dataset
+from steel_training.storage.json_types import Json
 
 log = logging.getLogger(__name__)
 
@@ -39,26 +40,28 @@ Outputs = TypeVar("Outputs")
 
 
 class StageNotDone(UsageError):
-    """A stage was asked for before the one it builds on."""
+    """A stage was requested before the one it depends on."""
 
 
 class ResultUnreadable(SteelTrainingError):
-    """What lies where a stage's result should is none."""
+    """A stage's result cannot be read."""
 
 
 class Run:
-    """A run's folder in the store, and what the run knows of itself once its dataset is resolved."""
+    """A run's folder in the store, and its properties once its dataset is resolved."""
 
     def __init__(self, store: Storage, run_id: str) -> None:
         if not SAFE_ID.fullmatch(run_id):
-            raise UsageError(f"The run id {run_id!r} is no folder name; use letters, digits, '.', '_' and '-'.")
+            raise UsageError(
+                f"The run id {run_id!r} is not a valid folder name; use letters, digits, '.', '_' and '-'."
+            )
         self.store = store
         self.run_id = run_id
         self._resolved: tuple[StageResult, ResolvedDataset] | None = None
 
     @property
     def resolved(self) -> ResolvedDataset:
-        """What the run is made from; read once.
+        """The inputs of the run; read once.
 
         Raises:
             StageNotDone: `resolve_dataset` has not finished.
@@ -67,7 +70,7 @@ class Run:
 
     @property
     def config(self) -> Config:
-        """The configuration that the run was asked for."""
+        """The configuration of the run."""
         return self.resolved.config
 
     @property
@@ -98,7 +101,7 @@ class Run:
         return "/".join((RUNS, self.run_id, *parts))
 
     def find_result(self, stage: str) -> StageResult | None:
-        """Returns the stage's result, or `None` where it has not finished; one that is torn counts as none, and is logged."""
+        """Returns the stage's result, or `None` where it has not finished; a damaged one counts as not finished, and is logged."""
         try:
             return self.read_result(stage)
         except ResultUnreadable as error:
@@ -109,7 +112,7 @@ class Run:
         """Returns the stage's result, or `None` where there is none.
 
         Raises:
-            ResultUnreadable: what lies there is none.
+            ResultUnreadable: it is damaged.
             WrittenByNewer: a later version of this program wrote it.
         """
         key = self.key(stage, RESULT)
@@ -130,24 +133,24 @@ class Run:
         if found is None:
             raise StageNotDone(
                 f"Run {self.run_id} has no finished stage '{stage}' in {self.store.uri}. "
-                f"Do it first: steel-training {stage} --run-id {self.run_id} --store {self.store.uri}"
+                f"Run it first: steel-training {stage} --run-id {self.run_id} --store {self.store.uri}"
             )
         return found
 
     def outputs(self, stage: str, read: Callable[[Mapping[str, Any]], Outputs]) -> Outputs:
-        """Returns what a stage left for later ones, typed.
+        """Returns a stage's outputs, typed.
 
         Args:
             stage: its name.
-            read: makes it from JSON, such as `Decided.from_dict`.
+            read: parses them from JSON, such as `Decided.from_dict`.
 
         Raises:
             StageNotDone: it has not finished in this run.
         """
         return read(self.result(stage).outputs)
 
-    def after(self, stage: str) -> dict[str, Any]:
-        """Returns what a stage's inputs are when it builds on another one: that stage's result.
+    def after(self, stage: str) -> dict[str, str]:
+        """Returns the inputs of a stage that depends on another one: that stage's result.
 
         Raises:
             StageNotDone: it has not finished.
@@ -160,33 +163,33 @@ class Run:
         return {"after": stage, "result": before.inputs, "finished_at": before.finished_at}
 
     def clear(self) -> None:
-        """Removes all that the run made."""
+        """Removes all files of the run."""
         self._resolved = None
         self.store.remove_folder(self.key(), first=f"{FIRST}/{RESULT}")
 
     def folder(self, stage: str) -> AbstractContextManager[Path]:
-        """Gives the finished stage's files as a local folder, read only."""
+        """Yields the finished stage's files as a local folder, read only."""
         return self.store.local_folder(self.key(stage))
 
     def perform(
         self,
         stage: str,
-        inputs: Mapping[str, Any],
+        inputs: Mapping[str, Json],
         work: Callable[[Path], StageResult],
     ) -> StageResult:
-        """Does a stage's work, or returns its result where the same inputs gave one already.
+        """Runs a stage, or returns its result if the same inputs gave one before.
 
         Args:
             stage: its name.
             inputs: everything that the result depends on, as JSON values.
-            work: gets an empty scratch folder; what it leaves there is committed with the result.
+            work: called with an empty scratch folder, whose files are committed with the result.
         """
         digest = digest_of(stage, inputs)
         found = self.find_done(stage, inputs)
         if found is not None:
             return found
         if stage == FIRST:
-            self.clear()  # what was made from other data would stand beside what is made now
+            self.clear()  # results from other data must not be mixed with new ones
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"steel-training-{stage}-") as scratch:
             made = work(Path(scratch))
@@ -207,7 +210,7 @@ class Run:
             self.store.put_folder(Path(scratch), self.key(stage), last=RESULT)
         return result
 
-    def find_done(self, stage: str, inputs: Mapping[str, Any]) -> StageResult | None:
+    def find_done(self, stage: str, inputs: Mapping[str, Json]) -> StageResult | None:
         """Returns the stage's result where it was made from the same inputs, or `None`."""
         found = self.find_result(stage)
         return found if found is not None and found.inputs == digest_of(stage, inputs) else None

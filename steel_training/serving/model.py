@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 
 from steel_training.bundle.layout import SAVED_MODEL
 from steel_training.data.images import as_png
@@ -32,8 +32,8 @@ class LoadedModel:
     def __init__(self, version: str, folder: Path) -> None:
         self.version = version
         # Kept because the signature does not keep the variables alive.
-        self._module: Any = tf.saved_model.load(str(folder / SAVED_MODEL))
-        self._signature: Any = self._module.signatures["serving_default"]
+        self._module: tf.Module = tf.saved_model.load(str(folder / SAVED_MODEL))
+        self._signature: ConcreteFunction = self._module.signatures["serving_default"]
 
     def score(self, files: Sequence[bytes]) -> list[Answer]:
         """Scores image files, as returned by `images.without_tiff`, in batches of `BATCH`. Thread-safe."""

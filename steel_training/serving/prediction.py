@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from steel_training.data.images import ImageUnreadable, without_tiff
 from steel_training.errors import UsageError
@@ -16,7 +16,17 @@ class ImageNotFound(UsageError):
     """A file to be scored does not exist or is not a supported image."""
 
 
-def predict(registry: Registry, images: Sequence[str], *, version: str | None = None) -> list[dict[str, Any]]:
+class Scored(TypedDict):
+    """One image of `predict`: score, label (0 clean, 1 defective), operating threshold, model version."""
+
+    image: str
+    score: float
+    label: int
+    threshold: float
+    version: str
+
+
+def predict(registry: Registry, images: Sequence[str], *, version: str | None = None) -> list[Scored]:
     """Scores image files with the champion, or with a named version.
 
     Args:
@@ -26,7 +36,7 @@ def predict(registry: Registry, images: Sequence[str], *, version: str | None = 
         version: version to use instead of the champion.
 
     Returns:
-        One row per image: `image`, `score`, `label` (0 clean, 1 defective), `threshold`, `version`.
+        One row per image, in order.
 
     Raises:
         ImageNotFound: a file is missing, not an image, too large, or neither 8-bit grey nor RGB; nothing is scored.

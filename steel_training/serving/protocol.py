@@ -12,10 +12,11 @@ import binascii
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import suppress
 
 from steel_training.errors import UsageError
 from steel_training.serving.model import Answer
+from steel_training.storage.json_types import Json
 
 INPUT = "image_bytes"
 OUTPUTS = {"score": "FP32", "label": "INT32", "threshold": "FP32", "version": "BYTES"}
@@ -70,7 +71,7 @@ def answer(model: str, asked: Inference, found: Sequence[Answer]) -> tuple[bytes
     tensors, tail = [], b""
     for name, as_binary in asked.outputs.items():
         values = [getattr(one, name) for one in found]
-        tensor: dict[str, Any] = {"name": name, "datatype": OUTPUTS[name], "shape": [len(found)]}
+        tensor: dict[str, Json] = {"name": name, "datatype": OUTPUTS[name], "shape": [len(found)]}
         if as_binary:
             data = _packed(OUTPUTS[name], values)
             tensor["parameters"] = {"binary_data_size": len(data)}
@@ -78,7 +79,7 @@ def answer(model: str, asked: Inference, found: Sequence[Answer]) -> tuple[bytes
         else:
             tensor["data"] = values
         tensors.append(tensor)
-    content: dict[str, Any] = {"model_name": model, "model_version": found[0].version, "outputs": tensors}
+    content: dict[str, Json] = {"model_name": model, "model_version": found[0].version, "outputs": tensors}
     if asked.id is not None:
         content["id"] = asked.id
     text = json.dumps(content).encode()
@@ -98,10 +99,10 @@ def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     return body[:length], body[length:]
 
 
-def _files(inputs: Any, binary: bytes) -> list[bytes]:
+def _files(inputs: Json, binary: bytes) -> list[bytes]:
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
         raise BadRequest(f"'inputs' must be a list of one tensor, '{INPUT}'.")
-    tensor: Mapping[str, Any] = inputs[0]
+    tensor: Mapping[str, Json] = inputs[0]
     if tensor.get("name") != INPUT or tensor.get("datatype") != "BYTES":
         raise BadRequest(
             f"The input is '{tensor.get('name')}' of {tensor.get('datatype')}; the model takes '{INPUT}' of BYTES."
@@ -119,7 +120,7 @@ def _files(inputs: Any, binary: bytes) -> list[bytes]:
     return files
 
 
-def _count(shape: Any) -> int:
+def _count(shape: Json) -> int:
     numbers = shape if isinstance(shape, list) else []
     if not all(type(number) is int for number in numbers) or len(numbers) not in (1, 2) or numbers[1:] not in ([], [1]):
         raise BadRequest(f"The shape is {shape!r}; expected [n] or [n, 1].")
@@ -128,20 +129,20 @@ def _count(shape: Any) -> int:
     return int(numbers[0])
 
 
-def _flat(data: Any) -> list[Any]:
+def _flat(data: Json) -> list[Json]:
     if not isinstance(data, list):
         raise BadRequest("The input has no 'data': a list of image files in base64.")
     return [cell for row in data for cell in (row if isinstance(row, list) else [row])]
 
 
-def _from_base64(place: int, text: Any) -> bytes:
-    try:
-        return base64.b64decode(text.encode("ascii"), validate=True)
-    except (AttributeError, UnicodeEncodeError, binascii.Error):
-        raise BadRequest(f"Image {place} is not valid base64.") from None
+def _from_base64(place: int, text: Json) -> bytes:
+    if isinstance(text, str):
+        with suppress(UnicodeEncodeError, binascii.Error):
+            return base64.b64decode(text.encode("ascii"), validate=True)
+    raise BadRequest(f"Image {place} is not valid base64.")
 
 
-def _unpacked(size: Any, binary: bytes) -> list[bytes]:
+def _unpacked(size: Json, binary: bytes) -> list[bytes]:
     if type(size) is not int or size != len(binary):
         raise BadRequest(f"'binary_data_size' is {size!r}, but {len(binary)} bytes follow the JSON.")
     files, place = [], 0
@@ -157,14 +158,14 @@ def _unpacked(size: Any, binary: bytes) -> list[bytes]:
     return files
 
 
-def _packed(datatype: str, values: Sequence[Any]) -> bytes:
+def _packed(datatype: str, values: Sequence[float | str]) -> bytes:
     if datatype == "BYTES":
         texts = [str(value).encode() for value in values]
         return b"".join(struct.pack("<I", len(text)) + text for text in texts)
     return struct.pack(f"<{len(values)}{'f' if datatype == 'FP32' else 'i'}", *values)
 
 
-def _outputs(request: Mapping[str, Any]) -> dict[str, bool]:
+def _outputs(request: Mapping[str, Json]) -> dict[str, bool]:
     all_binary = bool(_parameters(request).get("binary_data_output", False))
     wanted = request.get("outputs")
     if wanted is None:
@@ -180,7 +181,7 @@ def _outputs(request: Mapping[str, Any]) -> dict[str, bool]:
     return found or dict.fromkeys(OUTPUTS, all_binary)
 
 
-def _parameters(holder: Mapping[str, Any]) -> Mapping[str, Any]:
+def _parameters(holder: Mapping[str, Json]) -> Mapping[str, Json]:
     found = holder.get("parameters", {})
     if not isinstance(found, dict):
         raise BadRequest("'parameters' must be an object.")

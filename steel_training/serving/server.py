@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steel_training.data.images import ImageUnreadable, without_tiff
 from steel_training.errors import SteelTrainingError
@@ -20,6 +20,7 @@ from steel_training.registry import Registry
 from steel_training.serving.champion import ChampionFollower
 from steel_training.serving.model import Answer, LoadedModel
 from steel_training.serving.protocol import INPUT, LENGTH_HEADER, OUTPUTS, BadRequest, Inference, answer
+from steel_training.storage.json_types import Json
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -139,7 +140,7 @@ class _Api:
 
     async def model(self, request: Request) -> Response:
         model = self._serving(request)
-        described: dict[str, Any] = {
+        described: dict[str, Json] = {
             "name": self.registry.name,
             "versions": [model.version],
             "platform": "tensorflow_savedmodel",
@@ -213,7 +214,7 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _json(content: dict[str, Any], status: int = 200) -> Response:
+def _json(content: dict[str, Json], status: int = 200) -> Response:
     from starlette.responses import JSONResponse
 
     return JSONResponse(content, status_code=status)

@@ -1,7 +1,7 @@
-"""The stages of a run, one file each, named as the DAG names its tasks.
+"""The stages of a run, one file each, named like the tasks of the DAG.
 
-A stage reads what earlier stages left in the run, does its work, and leaves its own. The order is that of `STAGES`. Files that
-begin with an underscore are shared by stages. A stage is imported when it is done, so that each pays only for what it needs.
+A stage reads the results of earlier stages from the run, and writes its own. The order is that of `STAGES`. Files that
+begin with an underscore are shared helpers. A stage is imported when it is run, so that only its own imports are loaded.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from steel_training.runs.run import Run
 
 
 def perform(stage: str, run: Run, *request: Any) -> StageResult:
-    """Does one stage of a run.
+    """Runs one stage.
 
     Args:
         stage: one of `STAGES`.
         run: the run.
-        request: what `resolve_dataset` (`Request`) and `approve_release` (`Answer`) need beside the run.
+        request: further argument of `resolve_dataset` (`Request`) and `approve_release` (`Answer`).
 
     Returns:
-        The stage's result, found or made.
+        The stage's result, new or from an earlier run of the stage.
     """
     if stage not in STAGES:
         raise ValueError(f"There is no stage {stage!r}; expected one of {', '.join(STAGES)}.")

@@ -1,4 +1,4 @@
-"""What is known of the data that the champion learned from: the summary of their profile in its bundle."""
+"""The data that the champion was trained on: the summary of its profile in the champion's bundle."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from steel_training.data import drift
 from steel_training.registry import Registry, VersionDamaged, VersionNotFound
 
 
-def against_champion(registry: Registry, champion: str | None, profile: pd.DataFrame) -> drift.Comparison:
-    """Holds a profile against the data of a champion; where that cannot be done, the note says why.
+def drift_from_champion(registry: Registry, champion: str | None, profile: pd.DataFrame) -> drift.Comparison:
+    """Compares a profile with the data of a champion; where that is not possible, the note says why.
 
     Args:
-        registry: that has the champion.
+        registry: of the champion.
         champion: its version; None before the first.
         profile: of this run's patches, with `part` and `group`.
     """

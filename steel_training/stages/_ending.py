@@ -1,4 +1,4 @@
-"""How a stage ends a run before its time: the report is written and the verdict recorded."""
+"""Finishes a run early: writes the report and records the verdict."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from steel_training.runs.result import StageResult, Status
 from steel_training.runs.run import Run
 
 
-def may_end(run: Run, result: StageResult) -> StageResult:
-    """Returns the result; where it blocks the run or refuses its model, after report and record were left."""
+def conclude_if_ended(run: Run, result: StageResult) -> StageResult:
+    """Returns the result; if it blocks the run or refuses its model, report and verdict are written first."""
     if result.status in (Status.BLOCKED, Status.REFUSED) and (verdict := result.verdict) is not None:
         write_report(run, verdict, result.reasons, None)
         run.registry.record(run.run_id, verdict, result.reasons, facts(run, None))

@@ -1,4 +1,4 @@
-"""What a stage leaves for a person to look at while the dataset is at hand: pairs of patches, and a page of the Data Docs."""
+"""Evidence that a stage writes while it can read the dataset: pairs of patches, and a page of the Data Docs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from steel_training.data.dataset import REQUIRED_COLUMNS
+from steel_training.data.columns import REQUIRED_COLUMNS
 from steel_training.data.images import open_image
 from steel_training.data.measurements import grey_of
 from steel_training.leakage import Probe
@@ -26,7 +26,7 @@ _GROUPS, _TWINS = "data.disjoint_groups", "data.duplicate_content"
 
 
 def reader_of(dataset: Storage, profile: pd.DataFrame) -> Pixels:
-    """Returns what reads the grey values of the patch in a row of the profile."""
+    """Returns a function that reads the grey values of the patch in a row of the profile."""
 
     def pixels(row: int) -> np.ndarray:
         return grey_of(open_image(dataset.read(str(profile["path"].iloc[row]))))
@@ -34,12 +34,12 @@ def reader_of(dataset: Storage, profile: pd.DataFrame) -> Pixels:
     return pixels
 
 
-def torn_apart(outcome: ValidationOutcome, profile: pd.DataFrame, dataset: str) -> list[Probe]:
-    """Returns what blocks a dataset because of its split, with the patches that show it, which an expectation does not name.
+def split_alarms(outcome: ValidationOutcome, profile: pd.DataFrame, dataset: str) -> list[Probe]:
+    """Returns the alarms about the split of a dataset, with the pairs of patches that an expectation does not name.
 
     Args:
         outcome: of the validation.
-        profile: one row a patch.
+        profile: one row per patch.
         dataset: URI of the dataset version.
     """
     message_of = {reason.code: reason.message for reason in outcome.reasons}
@@ -49,16 +49,16 @@ def torn_apart(outcome: ValidationOutcome, profile: pd.DataFrame, dataset: str) 
     if _GROUPS in message_of:
         found.append(replace(shared_groups(profile), code=_GROUPS, message=message_of[_GROUPS]))
     if _TWINS in message_of:
-        twins, torn = identical_pixels(profile), contradicting_labels(profile)
-        pairs = [*twins.evidence.get("pairs", ()), *torn.evidence.get("pairs", ())]
-        worse = torn if twins.passed else twins
+        twins, contradicting = identical_pixels(profile), contradicting_labels(profile)
+        pairs = [*twins.evidence.get("pairs", ()), *contradicting.evidence.get("pairs", ())]
+        worse = contradicting if twins.passed else twins
         found.append(replace(worse, code=_TWINS, message=message_of[_TWINS], evidence={"pairs": pairs}))
-    # A split that is corrected while something else is wrong would have to be made again.
+    # Correcting the split is only advised where nothing else is wrong: otherwise it would have to be made again.
     return with_fixes(found, dataset) if set(message_of) <= {_GROUPS, _TWINS} else found
 
 
-def leave_evidence(folder: Path, probes: Sequence[Probe], profile: pd.DataFrame, pixels: Pixels) -> str:
-    """Leaves pairs of patches in the folder of a stage, and a page of them in the Data Docs that stand there.
+def write_evidence(folder: Path, probes: Sequence[Probe], profile: pd.DataFrame, pixels: Pixels) -> str:
+    """Writes pairs of patches to the folder of a stage, and a page of them to the Data Docs in it.
 
     Returns:
         Path of the first page of the Data Docs, below the folder.

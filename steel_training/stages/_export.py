@@ -1,11 +1,11 @@
-"""Brings together what a bundle is made from: the judged network, and the patches that it is tried with."""
+"""Exports the bundle: the judged network, and the patches to test it with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import keras
 import numpy as np
 
 from steel_training.bundle.export import export
@@ -21,23 +21,23 @@ from steel_training.training.scoring import Scorer
 
 
 def export_bundle(
-    run: Run, network: Any, folder: Path, *, threshold: float, scores: Mapping[str, np.ndarray], scorer: Scorer
+    run: Run, network: keras.Model, folder: Path, *, threshold: float, scores: Mapping[str, np.ndarray], scorer: Scorer
 ) -> None:
-    """Writes the bundle: the exported model, golden samples of the test part, and the LiteRT files that decide as it does.
+    """Writes the bundle: the exported model, golden samples of the test split, and the LiteRT files whose decisions agree with it.
 
     Args:
         run: the run.
         network: the scoring model.
         folder: to be made.
         threshold: operating threshold on the score.
-        scores: of the network, by part: those of val and test, in the order of `patch_sets`.
+        scores: of the network on val and test, in the order of `patch_sets`.
         scorer: of the network.
     """
     folder.mkdir()
     size = int(network.input_shape[1])
     export(network, folder, threshold=threshold, input_size=size, version=run.version)
-    parts = patch_sets(run)
-    test, val = parts[TEST], parts[VAL]
+    splits = patch_sets(run)
+    test, val = splits[TEST], splits[VAL]
     chosen = choose_golden(test.labels, scores[TEST], threshold)
     samples = []
     for number, index in enumerate(chosen):
@@ -48,12 +48,12 @@ def export_bundle(
     golden = scorer(_some(test, chosen))
     write_golden(folder, samples, golden)
     checked = balanced(val.labels, CHECKED_PATCHES)
-    representative = balanced(parts[TRAIN].labels, REPRESENTATIVE_PATCHES)
+    representative = balanced(splits[TRAIN].labels, REPRESENTATIVE_PATCHES)
     export_lite(
         network,
         folder,
         threshold=threshold,
-        representative=_pixels(_some(parts[TRAIN], representative), size),
+        representative=_pixels(_some(splits[TRAIN], representative), size),
         validation=(_pixels(_some(val, checked), size), val.labels[checked], scores[VAL][checked]),
         golden=(_pixels(_some(test, chosen), size), golden),
     )

@@ -1,25 +1,25 @@
-"""A stage that all workers of a cluster do at once."""
+"""Runs a stage on all workers of a cluster."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from steel_training.runs.result import StageResult
 from steel_training.runs.run import Run
+from steel_training.storage.json_types import Json
 from steel_training.training import cluster
 from steel_training.training.strategy import explained
 
 
 def perform_together(
-    run: Run, stage: str, inputs: Mapping[str, Any], work: Callable[[Path], StageResult]
+    run: Run, stage: str, inputs: Mapping[str, Json], work: Callable[[Path], StageResult]
 ) -> StageResult:
-    """Does a stage's work on every worker; the chief commits, and the others return its result. Alone, it is `run.perform`.
+    """Runs a stage on every worker; the chief commits, and the others return its result. On one machine, this is `run.perform`.
 
     Raises:
-        WorkerLost: another worker was lost on the way.
+        WorkerLost: another worker was lost meanwhile.
     """
 
     def explained_work(folder: Path) -> StageResult:

@@ -1,7 +1,7 @@
-"""The stage in which a person releases a model that meets its targets, or refuses it.
+"""Records that a person releases a model that meets its targets, or refuses it.
 
-Asked for by `publish.require_approval`. It is kept here and not only in the DAG: no way leads around it, on the command
-line neither.
+Required by `publish.require_approval`. It is enforced here and not only in the DAG, so that the command line cannot bypass
+it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ class WaitsForAnswer(UsageError):
 
 
 class NothingToAnswer(UsageError):
-    """The run was refused by the gate, or needs nobody's word."""
+    """The run was refused by the gate, or needs no approval."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person said.
+    """A person's answer.
 
     Attributes:
-        by: who.
+        by: name of the person.
         refused: why the model is not released; `None` releases it.
     """
 
@@ -39,12 +39,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Release:
-    """What gate and person together came to.
+    """The decision of gate and person together.
 
     Attributes:
         publish: whether the model is to be published.
         reasons: for it.
-        stage: that had the last word.
+        stage: the stage that decided.
     """
 
     publish: bool
@@ -56,14 +56,14 @@ def approve_release(run: Run, answer: Answer) -> StageResult:
     """Records a person's answer; another answer replaces it, until the model is published or rejected.
 
     Raises:
-        NothingToAnswer: the gate refused the model, or the configuration asks for nobody's word.
+        NothingToAnswer: the gate refused the model, or the configuration requires no approval.
         UsageError: the name or the reason is empty.
     """
     decided = run.result("decide")
     if not Decided.from_dict(decided.outputs).publish:
         raise NothingToAnswer(f"Run {run.run_id} does not meet its targets; a person cannot release it.")
     if not run.config.publish.require_approval:
-        raise NothingToAnswer(f"Run {run.run_id} was not asked to wait for a person (publish.require_approval).")
+        raise NothingToAnswer(f"Run {run.run_id} does not require approval (publish.require_approval).")
     if not answer.by.strip():
         raise UsageError("An answer needs a name: --by NAME.")
     if answer.refused is not None and not answer.refused.strip():
@@ -84,15 +84,15 @@ def approve_release(run: Run, answer: Answer) -> StageResult:
             outputs=Approval(answer.refused is None, answer.by, answer.refused).to_dict(),
         )
 
-    said = {"by": answer.by, "refused": answer.refused}
-    return run.perform("approve_release", {**run.after("decide"), **said}, work)
+    given = {"by": answer.by, "refused": answer.refused}
+    return run.perform("approve_release", {**run.after("decide"), **given}, work)
 
 
 def released(run: Run) -> Release:
-    """Returns whether the run's model is to be published: the gate's word, and a person's where one is asked for.
+    """Returns whether the run's model is to be published: by the gate, and by a person where approval is required.
 
     Raises:
-        WaitsForAnswer: a person is asked for and has not answered.
+        WaitsForAnswer: approval is required and nobody has answered.
     """
     decided = run.result("decide")
     publish = Decided.from_dict(decided.outputs).publish
@@ -103,6 +103,6 @@ def released(run: Run) -> Release:
         raise WaitsForAnswer(
             f"The model of run {run.run_id} meets its targets and waits for a person. Release it:\n"
             f"  steel-training approve_release --run-id {run.run_id} --store {run.store.uri} --by NAME\n"
-            "or refuse it with --refuse REASON; then do publish_model or reject_model, or the same 'run' again."
+            "or refuse it with --refuse REASON; then run publish_model or reject_model, or repeat the same 'run'."
         )
     return Release(Approval.from_dict(answered.outputs).approved, answered.reasons, "approve_release")

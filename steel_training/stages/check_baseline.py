@@ -1,4 +1,4 @@
-"""The stage that tries the data before anything expensive: leak probes, the baseline CNN, collapse, and evidence to look at."""
+"""Checks the data before any expensive training: leak probes, the baseline CNN, collapse, and evidence of alarms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,12 +15,13 @@ from steel_training.leakage import Probe, baseline_check
 from steel_training.leakage.corrections import with_fixes
 from steel_training.leakage.overriding import override
 from steel_training.leakage.simple_cue import simple_cue
-from steel_training.runs.artifacts import ANCHORS, BASELINE, PROFILE, groups_in, patch_sets, table_of, unfinished_of
+from steel_training.runs.artifacts import BASELINE, KEYPOINTS, PROFILE, groups_in, patch_sets, table_of, unfinished_of
 from steel_training.runs.outputs import CheckedBaseline
 from steel_training.runs.result import StageResult, Status
 from steel_training.runs.run import Run
-from steel_training.stages._ending import may_end
-from steel_training.stages._evidence import leave_evidence, reader_of
+from steel_training.stages._ending import conclude_if_ended
+from steel_training.stages._evidence import reader_of, write_evidence
+from steel_training.storage.json_types import Json
 from steel_training.training.model_trainer import BaselineCNN, ModelTrainer
 from steel_training.training.scoring import score
 from steel_training.training.unfinished import Unfinished
@@ -31,21 +31,21 @@ log = logging.getLogger(__name__)
 
 
 def check_baseline(run: Run) -> StageResult:
-    """Leak probes, then the baseline CNN, then collapse; blocks with every reason found, and leaves evidence of each."""
+    """Leak probes, then the baseline CNN, then collapse; blocks with every reason found, and writes evidence of each."""
     inputs = run.after("validate_patches")
     unfinished = unfinished_of(run, "check_baseline", inputs)
 
     def work(folder: Path) -> StageResult:
         config = run.config
         profile = table_of(run, "profile_patches", PROFILE)
-        anchors = table_of(run, "profile_patches", ANCHORS)["anchors"]
+        keypoints = table_of(run, "profile_patches", KEYPOINTS)["anchors"]
         storage = run.dataset
 
         pixels = reader_of(storage, profile)
-        found = with_fixes(baseline_check.probe_dataset(profile, list(anchors), pixels), storage.uri)
+        found = with_fixes(baseline_check.probe_dataset(profile, list(keypoints), pixels), storage.uri)
         probes = override(found, config.baseline.allow)
-        metrics: Mapping[str, Any] = {}
-        training: Mapping[str, Any] = {}
+        metrics: Mapping[str, Json] = {}
+        training: Mapping[str, Json] = {}
         if not any(probe.blocks for probe in probes):
             tried, metrics, training = _try_network(run, config, profile, folder, probes, unfinished)
             probes += override(tried, config.baseline.allow)
@@ -54,30 +54,30 @@ def check_baseline(run: Run) -> StageResult:
         reasons = tuple(probe.reason for probe in probes if probe.blocks)
         with run.folder("validate_patches") as validated:
             shutil.copytree(validated / DOCS, folder / DOCS)
-        data_docs = leave_evidence(folder, probes, profile, pixels)
+        data_docs = write_evidence(folder, probes, profile, pixels)
         checked = CheckedBaseline([probe.as_dict() for probe in probes], data_docs, metrics, training)
         return StageResult("check_baseline", Status.BLOCKED if reasons else Status.DONE, reasons, checked.to_dict())
 
     result = run.perform("check_baseline", inputs, work)
     unfinished.remove()
-    return may_end(run, result)
+    return conclude_if_ended(run, result)
 
 
 def _try_network(
     run: Run, config: Config, profile: pd.DataFrame, folder: Path, probes: Sequence[Probe], unfinished: Unfinished
-) -> tuple[list[Probe], Mapping[str, Any], Mapping[str, Any]]:
-    """Trains the baseline CNN; returns what its training and its scores show, its metrics on validation, and its history."""
-    parts = patch_sets(run)
+) -> tuple[list[Probe], Mapping[str, Json], Mapping[str, Json]]:
+    """Trains the baseline CNN; returns the probes of its training and scores, its metrics on validation, and its history."""
+    splits = patch_sets(run)
     # The trainer sets the seed, and the network's first weights are to come from it.
-    trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)
+    trainer = ModelTrainer(config, splits[TRAIN], splits[VAL], logs=folder, unfinished=unfinished)
     baseline = BaselineCNN(config.baseline)
     trained = trainer.train_baseline(baseline)
-    scores = score(baseline.keras_model, parts[VAL])
+    scores = score(baseline.keras_model, splits[VAL])
     baseline.keras_model.save(folder / BASELINE)
     tried = [
         baseline_check.too_good(trained.history, config.baseline, probes),
-        baseline_check.loss_fell(trained.history, parts[TRAIN].labels),
-        *baseline_check.collapse(parts[VAL].labels, scores, groups_in(run, VAL)),
+        baseline_check.loss_fell(trained.history, splits[TRAIN].labels),
+        *baseline_check.collapse(splits[VAL].labels, scores, groups_in(run, VAL)),
         simple_cue(profile, scores),
     ]
-    return tried, baseline_check.baseline_metrics(parts[VAL].labels, scores), trained.as_dict()
+    return tried, baseline_check.baseline_metrics(splits[VAL].labels, scores), trained.as_dict()

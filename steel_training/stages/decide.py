@@ -1,4 +1,4 @@
-"""Puts the metrics through the gate."""
+"""Applies the gate to the metrics."""
 
 from __future__ import annotations
 

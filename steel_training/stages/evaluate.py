@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import pandas as pd
 
 from steel_training.bundle.layout import KERAS_MODEL, THRESHOLD
 from steel_training.config import JUDGED
+from steel_training.data.columns import slice_columns
 from steel_training.data.patches import PatchSet
 from steel_training.data.splits import TEST, VAL
 from steel_training.evaluation.comparison import Comparison, ScoredModel
@@ -29,74 +29,78 @@ from steel_training.runs.artifacts import BASELINE, BUNDLE, MODEL, PATCHES, SCOR
 from steel_training.runs.outputs import Ended
 from steel_training.runs.result import StageResult, Status
 from steel_training.runs.run import Run
-from steel_training.stages._ending import may_end
-from steel_training.stages._explanations import keep_evidence
+from steel_training.stages._ending import conclude_if_ended
+from steel_training.stages._explanations import write_explanations
 from steel_training.stages._export import export_bundle
 from steel_training.training.scoring import Scorer, score
 from steel_training.verdict import Reason, Verdict
 
 
 def evaluate(run: Run) -> StageResult:
-    """Reads the test part, once: threshold from validation, metrics with bounds, rivals on the same patches, export.
+    """Reads the test split, once: threshold from validation, metrics with bounds, reference models on the same patches, export.
 
-    Where validation does not support a threshold, the run ends here as rejected: there is nothing to judge.
+    Where no threshold can be chosen on validation, the run ends here as rejected.
     """
-    champion_version = _champion_to_meet(run)
+    champion_version = _champion_to_compare(run)
 
     def work(folder: Path) -> StageResult:
-        config, parts = run.config, patch_sets(run)
+        config, splits = run.config, patch_sets(run)
         with run.folder("fine_tune") as tuned:
             network = keras.models.load_model(tuned / MODEL, compile=False, safe_mode=True)
         scorer = Scorer(network)
-        scores = {part: scorer(parts[part]) for part in (VAL, TEST)}
-        val, test = (parts[VAL].labels, scores[VAL]), (parts[TEST].labels, scores[TEST])
+        scores = {split: scorer(splits[split]) for split in (VAL, TEST)}
+        val, test = (splits[VAL].labels, scores[VAL]), (splits[TEST].labels, scores[TEST])
         patches, groups = table_of(run, "resolve_dataset", PATCHES), groups_in(run, TEST)
         tables = []
-        for part in (VAL, TEST):
-            rows = patches.loc[patches["part"] == part, ["patch_id", "path", "part", "group", "source_id"]]
-            made = {"label": parts[part].labels, "score": scores[part]}
-            tables.append(rows.assign(**made, probability=probabilities(config, scores[part])))
+        for split in (VAL, TEST):
+            rows = patches.loc[patches["part"] == split, ["patch_id", "path", "part", "group", "source_id"]]
+            made = {"label": splits[split].labels, "score": scores[split]}
+            tables.append(rows.assign(**made, probability=probabilities(config, scores[split])))
         pd.concat(tables).to_parquet(folder / SCORES, index=False)
+        tested = patches[patches["part"] == TEST]
+        slice_by = slice_columns(tested, config.slices.columns)
         try:
-            judged = judge(config, val=val, test=test, groups=groups, rows=patches[patches["part"] == TEST])
+            judged = judge(config, val=val, test=test, groups=groups, rows=tested, slice_by=slice_by)
         except NoOperatingThreshold as error:
             return _refusal(run, error.code, str(error), champion_version)
         with run.folder("check_baseline") as checked:
             small_scorer = Scorer(keras.models.load_model(checked / BASELINE, compile=False, safe_mode=True))
-        small_scores = small_scorer(parts[VAL])
-        small_threshold = operating_threshold(config, parts[VAL].labels, small_scores).value
+        small_scores = small_scorer(splits[VAL])
+        small_threshold = operating_threshold(config, splits[VAL].labels, small_scores).value
         validation = compare_on_validation(config, val[0], groups_in(run, VAL), val[1], small_scores)
         ours = ScoredModel(scores[TEST], judged.threshold.value)
 
         def compared(theirs: ScoredModel) -> Comparison:
-            return compare_on_test(config, parts[TEST].labels, groups, ours=ours, theirs=theirs)
+            return compare_on_test(config, splits[TEST].labels, groups, ours=ours, theirs=theirs)
 
-        baseline = compared(ScoredModel(small_scorer(parts[TEST]), small_threshold))
+        baseline = compared(ScoredModel(small_scorer(splits[TEST]), small_threshold))
         (folder / "curves.json").write_text(json.dumps(curves(val, test)), encoding="utf-8")
 
         export_bundle(run, network, folder / BUNDLE, threshold=judged.threshold.value, scores=scores, scorer=scorer)
-        keep_evidence(run, network, parts[TEST], judged.threshold.value, folder)
+        write_explanations(run, network, splits[TEST], judged.threshold.value, folder)
         return StageResult(
             "evaluate",
             outputs={
                 **judged.as_dict(config),
                 "baseline": replace(baseline, on_validation=validation).as_dict(),
-                "champion": _champion_on(run, champion_version, parts[TEST], compared),
-                "patches": len(parts[TEST]),
-                "defects": int(parts[TEST].labels.sum()),
+                "champion": _champion_on(run, champion_version, splits[TEST], compared),
+                "patches": len(splits[TEST]),
+                "defects": int(splits[TEST].labels.sum()),
                 "groups": len(set(groups)),
                 "version": run.version,
             },
         )
 
-    return may_end(run, run.perform("evaluate", {**run.after("fine_tune"), "champion": champion_version}, work))
+    return conclude_if_ended(
+        run, run.perform("evaluate", {**run.after("fine_tune"), "champion": champion_version}, work)
+    )
 
 
-def _champion_to_meet(run: Run) -> str | None:
-    """Returns the champion that the model is judged against: the one of now; for a version that is published, the one that it met.
+def _champion_to_compare(run: Run) -> str | None:
+    """Returns the champion to compare with: the current one, or for a published version the one that it was compared with.
 
-    A run that is started again after it has published would otherwise meet itself, or a later one, and its figures would no
-    longer be those of the version, which never change.
+    A run that is repeated after publishing would otherwise be compared with itself or a later version, and its metrics would
+    differ from those of the version, which never change.
     """
     registry, judged = run.registry, run.find_result("evaluate")
     if judged is not None and registry.holds(run.version):
@@ -116,7 +120,7 @@ def _refusal(run: Run, code: str, message: str, champion: str | None) -> StageRe
 
 def _champion_on(
     run: Run, version: str | None, test: PatchSet, compared: Callable[[ScoredModel], Comparison]
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     if version is None:
         return None
     with run.registry.bundle(version) as (_, folder):

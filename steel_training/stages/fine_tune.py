@@ -20,9 +20,9 @@ def fine_tune(run: Run) -> StageResult:
     unfinished = unfinished_of(run, "fine_tune", inputs)
 
     def work(folder: Path) -> StageResult:
-        config, parts = run.config, patch_sets(run)
+        config, splits = run.config, patch_sets(run)
         weights = run.outputs("train_head", Trained.from_dict).weights
-        trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)
+        trainer = ModelTrainer(config, splits[TRAIN], splits[VAL], logs=folder, unfinished=unfinished)
         with run.folder("train_head") as head:
             model = TransferLearningModel.load(head / MODEL, config.model, weights)
         training = trainer.fine_tune(model)

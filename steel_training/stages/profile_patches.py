@@ -6,7 +6,7 @@ from pathlib import Path
 
 from steel_training.data.profile import profile_patches as measure
 from steel_training.progress import counting
-from steel_training.runs.artifacts import ANCHORS, PATCHES, PROFILE, table_of
+from steel_training.runs.artifacts import KEYPOINTS, PATCHES, PROFILE, table_of
 from steel_training.runs.result import StageResult
 from steel_training.runs.run import Run
 
@@ -18,7 +18,7 @@ def profile_patches(run: Run) -> StageResult:
         patches = table_of(run, "resolve_dataset", PATCHES)
         with counting("profile_patches", len(patches)) as progress:
             profile = measure(run.dataset, patches, progress=progress)
-        profile[["anchors"]].to_parquet(folder / ANCHORS, index=False)
+        profile[["anchors"]].to_parquet(folder / KEYPOINTS, index=False)
         profile.drop(columns="anchors").to_parquet(folder / PROFILE, index=False)
         unreadable = int((profile["decode_error"].fillna("") != "").sum())
         return StageResult("profile_patches", outputs={"patches": len(profile), "undecodable": unreadable})

@@ -17,14 +17,14 @@ from steel_training.stages.approve_release import released
 from steel_training.storage.scratch import scratch_folder
 from steel_training.verdict import CHAMPION_MOVED, NOT_PROMOTED, Reason, Verdict
 
-_NOT_PROMOTED = "The version is registered, and its run ended before it was made champion. Continue run {} to do so, or promote the version."
+_NOT_PROMOTED = "The version is registered, but its run ended before it became champion. Continue run {} to do so, or promote the version."
 
 
 def publish_model(run: Run) -> StageResult:
-    """Registers the bundle as an immutable version and, where asked to, moves the champion pointer."""
+    """Registers the bundle as an immutable version and, if configured, moves the champion pointer."""
     decided, release = run.result("decide"), released(run)
     if not release.publish:
-        raise SteelTrainingError(f"Run {run.run_id} was decided against; do reject_model instead of publish_model.")
+        raise SteelTrainingError(f"Run {run.run_id} is not to be published; run reject_model instead of publish_model.")
 
     def work(_: Path) -> StageResult:
         registry, version, config = run.registry, run.version, run.config
@@ -41,7 +41,7 @@ def publish_model(run: Run) -> StageResult:
             finally:
                 shutil.rmtree(made, ignore_errors=True)
         if config.publish.promote:
-            # The record comes first: whatever ends this run now, whoever finds the version finds why it does not serve.
+            # The record comes first: if this run is interrupted now, the record says why the version is not the champion.
             _record(run, version, Reason(NOT_PROMOTED, _NOT_PROMOTED.format(run.run_id)), *decided.reasons)
             try:
                 registry.promote(version, expected=champion)

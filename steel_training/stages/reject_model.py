@@ -1,4 +1,4 @@
-"""Ends a run whose model is refused: the champion stays."""
+"""Ends a run whose model is rejected: the champion stays."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from steel_training.verdict import Verdict
 
 
 def reject_model(run: Run) -> StageResult:
-    """Leaves the record of a refusal: the champion stays."""
+    """Records the rejection; the champion stays."""
     decided, release = run.result("decide"), released(run)
     if release.publish:
-        raise SteelTrainingError(f"Run {run.run_id} was decided for; do publish_model instead of reject_model.")
+        raise SteelTrainingError(f"Run {run.run_id} is to be published; run publish_model instead of reject_model.")
 
     def work(_: Path) -> StageResult:
         write_report(run, Verdict.REJECTED, release.reasons, None)

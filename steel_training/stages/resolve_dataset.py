@@ -7,20 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from steel_training.config import Config
+from steel_training.data.columns import slice_columns
 from steel_training.data.dataset import find_dataset, fingerprint, groups_of
 from steel_training.data.splits import SPLITS, CannotSplit, assign_splits
-from steel_training.evaluation.slices import slice_columns
 from steel_training.registry import Registry
+from steel_training.registry.stored import Decision
 from steel_training.runs import provenance
 from steel_training.runs.artifacts import PATCHES
 from steel_training.runs.resolved import ResolvedDataset
 from steel_training.runs.result import StageResult, Status
 from steel_training.runs.run import Run
+from steel_training.storage.json_types import Json
 from steel_training.storage.roots import require_below_roots
 from steel_training.training.weights_source import WORDS, check_weights
 from steel_training.verdict import OVERTAKEN, Reason
@@ -46,24 +47,25 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
         require_below_roots("model.weights", request.config.model.weights)
     check_weights(request.config.model.weights, request.config.model.backbone)
     dataset = find_dataset(request.dataset, as_of=request.as_of)
-    slice_columns(dataset.manifest, request.config.slices.columns)  # a misspelt one is told now, not after hours
-    identity = {
+    slice_columns(dataset.manifest, request.config.slices.columns)  # report a misspelt one now, not after hours
+    content, code = fingerprint(dataset), provenance.code_revision()
+    identity: dict[str, Json] = {
         "dataset": dataset.uri,
-        "fingerprint": fingerprint(dataset),
+        "fingerprint": content,
         "config": request.config.model_dump(mode="json"),
-        "code": provenance.code_revision(),
+        "code": code,
     }
 
     def work(folder: Path) -> StageResult:
         config, patches = request.config, dataset.manifest.copy()
         problem = None
         try:
-            part = assign_splits(
+            split = assign_splits(
                 patches, seed=config.data.seed, val_share=config.data.val_share, test_share=config.data.test_share
             )
         except CannotSplit as error:
-            problem, part = str(error), pd.Series("", index=patches.index, dtype="string")
-        patches["part"] = part
+            problem, split = str(error), pd.Series("", index=patches.index, dtype="string")
+        patches["part"] = split
         patches["group"] = groups_of(patches) if "source_id" in patches else ""
         patches.to_parquet(folder / PATCHES, index=False)
         previous = None if config.publish.force else _same_as_last(run, request.config, identity)
@@ -72,16 +74,16 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
         resolved = ResolvedDataset(
             dataset=dataset.uri,
             version=dataset.version,
-            fingerprint=identity["fingerprint"],
+            fingerprint=content,
             config=config,
-            code=identity["code"],
+            code=code,
             patches=len(patches),
             groups=int(patches["group"].nunique()),
-            parts=_parts(patches) if problem is None else {},
+            parts=_split_sizes(patches) if problem is None else {},
             split_problem=problem,
             logical_date=request.as_of.isoformat() if request.as_of else None,
             previous=previous,
-            # Named once: a run that is continued is held to the champion that it began with.
+            # Fixed here: a continued run is compared with the champion that it began with.
             champion=Registry(run.store, config.model.name).champion()[0],
             packages=provenance.package_versions(),
         )
@@ -95,14 +97,14 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
     return run.perform("resolve_dataset", identity, work)
 
 
-def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+def _same_as_last(run: Run, config: Config, identity: Mapping[str, Json]) -> Decision | None:
     """Returns the last verdict, where it was made from the same data, configuration and code.
 
-    A backfilled run leaves the champion alone: to a run that may move it, its verdict is none. The other way round, a
+    A backfilled run does not move the champion, so its verdict does not count for a run that may. Conversely, a
     backfilled run has nothing to add to any verdict on the same data.
     """
     others = [each for each in Registry(run.store, config.model.name).decisions() if each["run_id"] != run.run_id]
-    # Whoever was overtaken is told to run again; who ended before a promotion has none to stand on.
+    # A run that was overtaken must run again, and one that ended before its promotion has no verdict that stands.
     others = [each for each in others if all(reason["code"] not in OVERTAKEN for reason in each.get("reasons", ()))]
     if config.publish.promote:
         others = [each for each in others if each.get("promote", True)][-1:]
@@ -111,13 +113,13 @@ def _same_as_last(run: Run, config: Config, identity: Mapping[str, Any]) -> dict
     return same[-1] if same else None
 
 
-def _parts(patches: pd.DataFrame) -> dict[str, Any]:
+def _split_sizes(patches: pd.DataFrame) -> dict[str, dict[str, int]]:
     labels = pd.to_numeric(patches["label"], errors="coerce")
     return {
-        part: {
-            "clean": int(((patches["part"] == part) & (labels == 0)).sum()),
-            "defective": int(((patches["part"] == part) & (labels == 1)).sum()),
-            "groups": int(patches.loc[patches["part"] == part, "group"].nunique()),
+        split: {
+            "clean": int(((patches["part"] == split) & (labels == 0)).sum()),
+            "defective": int(((patches["part"] == split) & (labels == 1)).sum()),
+            "groups": int(patches.loc[patches["part"] == split, "group"].nunique()),
         }
-        for part in SPLITS
+        for split in SPLITS
     }

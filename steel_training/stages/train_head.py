@@ -20,8 +20,8 @@ def train_head(run: Run) -> StageResult:
     unfinished = unfinished_of(run, "train_head", inputs)
 
     def work(folder: Path) -> StageResult:
-        config, parts = run.config, patch_sets(run)
-        trainer = ModelTrainer(config, parts[TRAIN], parts[VAL], logs=folder, unfinished=unfinished)
+        config, splits = run.config, patch_sets(run)
+        trainer = ModelTrainer(config, splits[TRAIN], splits[VAL], logs=folder, unfinished=unfinished)
         model = TransferLearningModel.build(config.model, config.data.input_size)
         check_input_normalisation(model.keras_model, model.spec)
         training = trainer.train_head(model)

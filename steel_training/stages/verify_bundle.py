@@ -1,4 +1,4 @@
-"""Replays the exported bundle in a process of its own."""
+"""Replays the exported bundle in a separate process."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Where bytes live: a folder or an S3 prefix, behind one small interface.
+"""Storage: a folder or an S3 prefix, behind one small interface.
 
-Two promises matter to the rest of the system:
+The rest of the system relies on two guarantees:
 
-- a reader sees a whole object or none, and a folder whose last file is there is whole;
-- `write` can be conditional (`if_absent`, `if_match`), which is what the champion pointer is moved by.
+- a reader sees a complete object or none, and a folder whose last file exists is complete;
+- `write` can be conditional (`if_absent`, `if_match`), which moves the champion pointer.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def open_storage(uri: str | os.PathLike[str]) -> Storage:
     if text.startswith("s3://"):
         bucket, _, prefix = text.removeprefix("s3://").partition("/")
         if not bucket:
-            raise UsageError(f"'{text}' names no bucket; expected s3://bucket/prefix.")
+            raise UsageError(f"'{text}' has no bucket; expected s3://bucket/prefix.")
         return S3Storage(bucket, prefix.strip("/"))
     if text.startswith("file://"):
         text = text.removeprefix("file://")

@@ -1,7 +1,7 @@
-"""A dataset's folder, which somebody else filled: only regular files inside it are read, and none without limit.
+"""A dataset's folder, which is untrusted: only regular files inside it are read, up to a size limit.
 
-A link may lead anywhere, a FIFO makes its reader wait for ever, a device never ends. So each step of a path is opened by itself
-without following links, and what was opened is looked at before it is read.
+A link may lead anywhere, a FIFO blocks its reader, a device never ends. So each component of a path is opened by itself
+without following links, and the opened file is checked before it is read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from steel_training.storage.folder import FolderStorage
 from steel_training.storage.interface import Entry, ObjectNotFound, PathEscapes, StorageError
 
 LARGEST_FILE = 64 * 2**20
-"""Bytes of a patch. It is small by contract; what is larger is a mistake or an attack on memory."""
+"""Bytes of a patch. Patches are small by contract; a larger file is a mistake or an attack on memory."""
 LARGEST_MANIFEST = 2**30
 """Bytes of a manifest: some ten million rows."""
 
@@ -28,11 +28,11 @@ _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class FileRefused(StorageError):
-    """What lies in a dataset is no file that is read: no regular one, or too large."""
+    """A file of a dataset is not read: it is not a regular file, or too large."""
 
 
 class DatasetFolder(FolderStorage):
-    """Files below a folder, as a dataset has them. Links within it are followed, others are refused."""
+    """The files of a dataset below a folder. Links within it are followed, others are refused."""
 
     def read(self, key: str) -> bytes:
         """Returns a file's bytes.
@@ -40,7 +40,7 @@ class DatasetFolder(FolderStorage):
         Raises:
             ObjectNotFound: there is none.
             PathEscapes: the path, or a link on it, leads out of the dataset.
-            FileRefused: it is no regular file, or too large.
+            FileRefused: it is not a regular file, or too large.
         """
         most = LARGEST_MANIFEST if key.startswith("manifest.") else LARGEST_FILE
         with self.open_file(key) as file, self._explained(key, "read"):
@@ -68,12 +68,12 @@ class DatasetFolder(FolderStorage):
         return super().entry(key)
 
     def open_file(self, key: str) -> BufferedReader:
-        """Opens a regular file of the dataset; nothing is waited for.
+        """Opens a regular file of the dataset without blocking.
 
         Raises:
             ObjectNotFound: there is none.
             PathEscapes: the path, or a link on it, leads out of the dataset.
-            FileRefused: it is no regular file.
+            FileRefused: it is not a regular file.
         """
         *folders, name = self._steps(key)
         with self._explained(key, "read"):
@@ -96,11 +96,11 @@ class DatasetFolder(FolderStorage):
         if stat.S_ISDIR(kind):
             raise ObjectNotFound(f"{self.location(key)} does not exist.")
         raise FileRefused(
-            f"{self.location(key)} is no regular file ({stat.filemode(kind)}); a dataset holds only such."
+            f"{self.location(key)} is not a regular file ({stat.filemode(kind)}); a dataset may hold only regular files."
         )
 
     def _steps(self, key: str) -> tuple[str, ...]:
-        """Returns the names that lead from the dataset's folder to a file, links resolved.
+        """Returns the path components from the dataset's folder to a file, links resolved.
 
         Raises:
             PathEscapes: a link leads out.
@@ -108,7 +108,7 @@ class DatasetFolder(FolderStorage):
         top, real = Path(os.path.realpath(self.root)), Path(os.path.realpath(self.path(key)))
         if not real.is_relative_to(top):
             raise PathEscapes(
-                f"{self.location(key)} is, or lies behind, a link that leads out of the dataset; it is not read. Put the file "
+                f"{self.location(key)} is, or is reached through, a link that leads out of the dataset; it is not read. Put the file "
                 "itself there."
             )
         return real.relative_to(top).parts or (".",)

@@ -1,7 +1,7 @@
 """Objects as files below a folder, on a disk or a network share.
 
 An object appears by `os.replace`, a folder by `rename`; a conditional write compares and writes under a lock. Names that
-begin with a dot are this module's own (locks, unfinished work) and never listed.
+begin with a dot are internal to this module (locks, unfinished writes) and never listed.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class FolderStorage(Storage):
                 if (path := self.path(key)).is_file():
                     return self._entry(path)
             except _ABSENT:
-                pass  # gone between the two looks
+                pass  # removed between the two calls
         raise ObjectNotFound(f"{self.location(key)} does not exist.")
 
     def _entry(self, path: Path) -> Entry:
@@ -119,7 +119,7 @@ class FolderStorage(Storage):
             with self._explained(prefix, "written"):
                 _make_folder(target.parent)
                 shutil.copytree(local, staging, copy_function=_copy_for_good)
-                # A scratch folder is its owner's only, and the copy is too; what is stored is for others to read.
+                # A scratch folder is private to its owner, and so is its copy; stored files are readable by others.
                 staging.chmod(0o755)
                 for folder, _, _ in os.walk(staging, topdown=False):
                     _sync_folder(Path(folder))
@@ -134,7 +134,7 @@ class FolderStorage(Storage):
     def remove_folder(self, prefix: str, *, first: str) -> None:
         target = self.path(prefix)
         gone = _beside(target)
-        # By its new name nobody finds it, so that the rest may take its time.
+        # Nobody finds it under its new name, so that the removal may be slow.
         with self._explained(prefix, "removed"), contextlib.suppress(*_ABSENT):
             target.rename(gone)
             shutil.rmtree(gone)
@@ -148,7 +148,7 @@ class FolderStorage(Storage):
 
     @contextlib.contextmanager
     def _explained(self, key: str, done: str) -> Iterator[None]:
-        """Turns the system's errors into ours, with the path."""
+        """Turns OS errors into `StorageError`, with the path."""
         try:
             yield
         except OSError as error:
@@ -160,7 +160,7 @@ def _digest(data: bytes) -> str:
 
 
 def _raise_unless_absent(error: OSError) -> None:
-    # os.walk passes over a folder that cannot be listed, and half a listing looks like a whole one.
+    # os.walk skips a folder that cannot be listed, and a partial listing looks like a complete one.
     if not isinstance(error, _ABSENT):
         raise error
 
@@ -170,7 +170,7 @@ def _beside(target: Path) -> Path:
 
 
 def _copy_for_good(source: str, target: str) -> str:
-    """Copies a file so that it outlives a crash of the machine: by then its folder has a name that says it is whole."""
+    """Copies a file and syncs it, so that it survives a crash once its folder has its final name."""
     shutil.copy2(source, target)
     descriptor = os.open(target, os.O_RDONLY)
     try:
@@ -181,7 +181,7 @@ def _copy_for_good(source: str, target: str) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes the names in a folder outlive a crash of the machine; a file system that cannot is left to its own ways."""
+    """Syncs the names in a folder, so that they survive a crash; file systems that cannot are accepted."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -193,7 +193,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Makes a folder, and those above it, so that they outlive a crash of the machine."""
+    """Makes a folder and its parents, synced, so that they survive a crash."""
     missing = []
     while not folder.exists():
         missing.append(folder)
@@ -204,7 +204,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _move_into_place(staging: Path, target: Path) -> None:
-    """Renames a folder to where another may stand; of several writers at once, one whole folder remains."""
+    """Renames a folder, replacing another; of several concurrent writers, one complete folder remains."""
     while True:
         try:
             staging.rename(target)

@@ -1,4 +1,4 @@
-"""What every storage can do, and how it says that it could not."""
+"""The interface of every storage, and its errors."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from steel_training.errors import SteelTrainingError, UsageError
+from steel_training.storage.json_types import Json
 
-# A NUL ends a path; a new line in a name would write lines of its own into logs.
+# A NUL ends a path; a newline in a name could forge log lines.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -27,7 +28,7 @@ class ObjectNotFound(StorageError):
 
 
 class ConditionFailed(StorageError):
-    """A conditional write found something else than it was told to expect; nothing was written."""
+    """A conditional write did not find what it expected; nothing was written."""
 
 
 class PathEscapes(UsageError):
@@ -51,7 +52,7 @@ class Entry:
     """One stored object: key relative to the storage, size in bytes, and a tag that changes with its content.
 
     On S3 the tag is the ETag; in a folder it is made of time and size, so that listing reads no file. `modified` is when it was
-    written, seconds since 1970: good for what is likely newest, no more, as a copied store has the times of the copy.
+    written, seconds since 1970: good only for sorting by likely age, as a copied store has the times of the copy.
     """
 
     key: str
@@ -69,7 +70,7 @@ class Storage(ABC):
 
     uri: str
     is_local = False
-    """Whether reading asks no service."""
+    """Whether reading needs no network service."""
 
     @abstractmethod
     def read(self, key: str) -> bytes:
@@ -96,7 +97,7 @@ class Storage(ABC):
         """
 
     def exists(self, key: str) -> bool:
-        """Says whether there is an object at exactly this key."""
+        """Returns whether there is an object at exactly this key."""
         try:
             self.entry(key)
         except ObjectNotFound:
@@ -105,10 +106,10 @@ class Storage(ABC):
 
     @abstractmethod
     def entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Yields the objects below a prefix (a folder), in no promised order; none where there is no such folder."""
+        """Yields the objects below a prefix (a folder), in unspecified order; none where there is no such folder."""
 
     def contents(self) -> Iterator[Entry]:
-        """Yields all that can be read: the objects, and what is packed in them instead of the pack."""
+        """Yields everything that can be read: the objects, with the members of ZIP files instead of the files."""
         return self.entries()
 
     @abstractmethod
@@ -117,7 +118,7 @@ class Storage(ABC):
 
     @abstractmethod
     def entry(self, key: str) -> Entry:
-        """Returns what a listing would say of the object, without reading it.
+        """Returns the object's entry as in a listing, without reading it.
 
         Raises:
             ObjectNotFound: there is none.
@@ -129,37 +130,36 @@ class Storage(ABC):
 
     @abstractmethod
     def put_folder(self, local: Path, prefix: str, *, last: str, if_absent: bool = False) -> None:
-        """Replaces the folder at `prefix` by a local one; `last` is the file whose presence says that it is whole.
+        """Replaces the folder at `prefix` by a local one; `last` is the file whose presence marks it as complete.
 
         Args:
             local: the folder to copy.
-            prefix: where it goes.
+            prefix: of the target folder.
             last: file of it that is written last.
-            if_absent: only where there is no whole folder; of several writers at once, one puts its own. What another left
-                half-written is replaced.
+            if_absent: only where there is no complete folder; of several concurrent writers, one succeeds. A partial folder of
+                another writer is replaced.
 
         Raises:
-            ConditionFailed: `if_absent`, and there is a whole one, or another writer with other content is at work.
+            ConditionFailed: `if_absent`, and there is a complete one, or another writer is writing other content.
         """
 
     @abstractmethod
     def remove_folder(self, prefix: str, *, first: str) -> None:
-        """Removes the folder at `prefix` and all below it; `first` is the file whose presence says that it is whole.
+        """Removes the folder at `prefix` and all below it; `first` is the file whose presence marks it as complete.
 
-        From the first moment on a reader finds the folder without that file. None there is no error; a removal that was
-        broken off is finished by doing it again.
+        That file is removed first. A missing folder is not an error; repeat an interrupted removal to finish it.
         """
 
     @abstractmethod
     def local_folder(self, prefix: str) -> AbstractContextManager[Path]:
-        """Gives the folder as a local path, fetched if need be. Read only: writing there reaches nobody.
+        """Yields the folder as a local path, downloaded if needed. Read only: changes are not stored.
 
         Raises:
             ObjectNotFound: there is no such folder.
         """
 
     def md5(self, key: str) -> str:
-        """Returns the MD5 of an object's bytes, as S3 tells it in a listing.
+        """Returns the MD5 of an object's bytes, as S3 has it in a listing.
 
         Raises:
             ObjectNotFound: there is none.
@@ -178,7 +178,9 @@ class Storage(ABC):
         """Returns the object parsed as JSON."""
         return json.loads(self.read(key))
 
-    def write_json(self, key: str, value: Any, *, if_absent: bool = False, if_match: str | None = None) -> str:
+    def write_json(
+        self, key: str, value: Json | Mapping[str, object], *, if_absent: bool = False, if_match: str | None = None
+    ) -> str:
         """Writes a value as JSON. NaN and infinities are refused: a reader in another language could not parse them."""
         text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
         return self.write(key, text.encode(), if_absent=if_absent, if_match=if_match)

@@ -1,8 +1,8 @@
-"""Patches packed into ZIP files: few large objects instead of many small ones, which disks over a network and S3 read slowly.
+"""Patches packed into ZIP files: few large objects instead of many small ones, which network disks and S3 read slowly.
 
-`strips-000.zip/patches/p1.png` is the member `patches/p1.png` of the object `strips-000.zip`. ZIP, since its directory stands at its end:
-a member is found without reading what is before it, and any file manager shows what is inside. On S3 a whole file is fetched
-once and kept on the scratch disk of the machine, where all stages and later runs find it.
+`strips-000.zip/patches/p1.png` is the member `patches/p1.png` of the object `strips-000.zip`. ZIP has its directory at its
+end, so that a member is found without reading the others, and any file manager can open it. A ZIP file on S3 is downloaded
+once and kept on the scratch disk of the machine, for all stages and later runs.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from pathlib import Path
 from steel_training.storage.dataset_folder import LARGEST_FILE, DatasetFolder
 from steel_training.storage.folder import FolderStorage
 from steel_training.storage.interface import Entry, ObjectNotFound, Storage, StorageError, confined
-from steel_training.storage.scratch import forget_unused, make_room, scratch_folder, sole_writer
+from steel_training.storage.scratch import free_space, remove_unused, scratch_folder, sole_writer
 
 SUFFIX = ".zip"
-PATCHES_A_FILE = 4096
-"""Some tens of MB of patches of 64 pixels: large enough for a service, small enough to fetch again."""
+PATCHES_PER_FILE = 4096
+"""Some tens of MB of patches of 64 pixels: large enough to be read fast, small enough to download again."""
 LARGEST_MEMBER = LARGEST_FILE
-"""Bytes of a patch that is packed; a directory that promises more is a mistake or an attack on memory."""
+"""Bytes of a packed patch; a directory that lists more is a mistake or an attack on memory."""
 
 _OPEN_AT_ONCE = 64
 
 
 class PackDamaged(StorageError):
-    """A ZIP file, or a file inside it, cannot be read as it was written."""
+    """A ZIP file, or a member of it, is damaged."""
 
 
 def object_of(key: str) -> str:
-    """Returns the object that holds a key: the ZIP file it leads into, or the key itself."""
+    """Returns the object that holds a key: the ZIP file of a member, or the key itself."""
     first, slash, rest = key.partition("/")
     return first if slash and rest and first.endswith(SUFFIX) else key
 
 
 class PackedStorage(Storage):
-    """A dataset's storage, read only, whose keys may lead into ZIP files at its top; other keys are read as ever."""
+    """A dataset's storage, read only, whose keys may be members of ZIP files at its top; other keys are read as usual."""
 
     def __init__(self, inner: Storage) -> None:
-        """Opens nothing yet; `inner` is where the objects lie."""
+        """Opens nothing yet; `inner` holds the objects."""
         self.inner = DatasetFolder(inner.root) if isinstance(inner, FolderStorage) else inner
         self.uri, self.is_local = inner.uri, inner.is_local
         self._open: OrderedDict[str, zipfile.ZipFile] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, key: str) -> bytes:
-        shard, member = self._led(key)
+        shard, member = self._split_key(key)
         return self.inner.read(shard) if member is None else self._member(shard, member)
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
@@ -61,18 +61,18 @@ class PackedStorage(Storage):
         return data, self.entry(key).etag
 
     def md5(self, key: str) -> str:
-        shard, member = self._led(key)
+        shard, member = self._split_key(key)
         return self.inner.md5(shard) if member is None else super().md5(key)
 
     def copy_to(self, key: str, target: Path) -> None:
-        shard, member = self._led(key)
+        shard, member = self._split_key(key)
         if member is None:
             self.inner.copy_to(shard, target)
         else:
             super().copy_to(key, target)
 
     def entry(self, key: str) -> Entry:
-        shard, member = self._led(key)
+        shard, member = self._split_key(key)
         if member is None:
             return self.inner.entry(shard)
         return _entry(shard, self.inner.entry(shard), self._found(shard, member))
@@ -85,7 +85,7 @@ class PackedStorage(Storage):
             if "/" in entry.key or not entry.key.endswith(SUFFIX):
                 yield entry
                 continue
-            with contextlib.suppress(PackDamaged):  # whoever reads from it is told
+            with contextlib.suppress(PackDamaged):  # reported when a member is read
                 infos = self._file(entry.key).infolist()
                 yield from (_entry(entry.key, entry, info) for info in infos if not info.is_dir())
 
@@ -108,9 +108,9 @@ class PackedStorage(Storage):
         raise self._read_only()
 
     def _read_only(self) -> StorageError:
-        return StorageError(f"{self.uri} is a dataset that is only read; write a new one beside it.")
+        return StorageError(f"{self.uri} is a dataset and read only; write a new one beside it.")
 
-    def _led(self, key: str) -> tuple[str, str | None]:
+    def _split_key(self, key: str) -> tuple[str, str | None]:
         key = confined(key)
         shard = object_of(key)
         return (key, None) if shard == key else (shard, key[len(shard) + 1 :])
@@ -139,7 +139,7 @@ class PackedStorage(Storage):
                 return self._open[shard]
             file = self._opened(shard)
             self._open[shard] = file
-            # Who still reads from one that goes keeps it; it is closed with its last reader.
+            # A reader keeps a reference to a file that is evicted; it is closed with its last reader.
             while len(self._open) > _OPEN_AT_ONCE:
                 self._open.popitem(last=False)
             return file
@@ -159,7 +159,7 @@ class PackedStorage(Storage):
             raise StorageError(f"{self.location(shard)} cannot be read: {error.strerror or error}.") from error
 
     def _copied(self, shard: str) -> zipfile.ZipFile:
-        """Opens a copy on the scratch disk; of several processes that want it at once, one fetches it."""
+        """Opens a copy on the scratch disk; of several processes that need it, one downloads it."""
         folder = scratch_folder() / "shards"
         entry = self.inner.entry(shard)
         name = hashlib.sha256(f"{self.location(shard)}\0{entry.etag}".encode()).hexdigest()[:32]
@@ -168,8 +168,8 @@ class PackedStorage(Storage):
             if copy.exists():
                 copy.touch()
             else:
-                forget_unused(folder)
-                make_room(folder, entry.size, keeping=copy)
+                remove_unused(folder)
+                free_space(folder, entry.size, keeping=copy)
                 staged = copy.with_suffix(".part")
                 staged.write_bytes(self.inner.read(shard))
                 staged.replace(copy)

@@ -1,8 +1,8 @@
-"""What a person who may trigger a run may have read: datasets and weights below the roots that the installation names.
+"""Which datasets and weights a run may read: those below the roots of the installation.
 
-A dataset is typed into a form, sent to the API, or told by an event; the worker that reads it has the mill's credentials. With
-`STEEL_TRAINING_ROOTS` (folders and `s3://` prefixes, separated by spaces) nothing else is opened. Without it a run may read what the worker may.
-The configuration is judged as it was read, since there are several ways to write one.
+A dataset comes from a form, the API or an event; the worker that reads it has the site's credentials. With `STEEL_TRAINING_ROOTS`
+(folders and `s3://` prefixes, separated by spaces) nothing else is opened. Without it a run may read what the worker may. Addresses
+are normalised before they are compared, since there are several ways to write one.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from steel_training.errors import UsageError
 
 
 class OutsideOfRoots(UsageError):
-    """An address lies below none of the roots."""
+    """An address is not below any of the roots."""
 
 
 def require_below_roots(setting: str, uri: str) -> None:
     """Refuses an address outside of the roots.
 
     Args:
-        setting: that holds it, for the message.
-        uri: folder, file or `s3://` URI; `..` and links are followed before it is judged.
+        setting: name of the setting that holds it, for the message.
+        uri: folder, file or `s3://` URI; `..` and links are resolved first.
 
     Raises:
-        OutsideOfRoots: it is below none of the roots.
+        OutsideOfRoots: it is not below any of the roots.
     """
     roots, parts = Environment.read().roots, _parts(uri)
     if roots and not any(parts[: len(root)] == root for root in map(_parts, roots)):
@@ -37,9 +37,9 @@ def require_below_roots(setting: str, uri: str) -> None:
 
 
 def _parts(uri: str) -> tuple[str, ...]:
-    """Returns the address as a scheme and names, with nothing left that leads elsewhere."""
+    """Returns the scheme and path components of an address, with `..` and links resolved."""
     if uri.startswith("s3://"):
-        # A key may hold '..', which no reader follows; taken literally it would still look as if it were below.
+        # A key may hold '..', which no reader follows; taken literally it could pass for one below a root.
         names = posixpath.normpath("/" + uri.removeprefix("s3://")).strip("/")
         return ("s3", *names.split("/"))
     return ("file", *Path(uri.removeprefix("file://")).resolve().parts)

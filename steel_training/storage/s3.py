@@ -1,8 +1,7 @@
-"""Objects below a prefix of an S3 bucket, through boto3 and its usual chain of credentials.
+"""Objects below a prefix of an S3 bucket, through boto3 and its default credential chain.
 
-S3 shows an object whole or not at all, and compares by itself (`If-None-Match`, `If-Match`) in a conditional write. What may pass
-(throttling, errors of the server, a lost connection, an answer that breaks off) is tried again with growing pauses; what was sent is
-checked by the digest of what arrived.
+S3 writes objects atomically and supports conditional writes (`If-None-Match`, `If-Match`). Transient errors (throttling, server errors,
+a lost connection, a truncated response) are retried with growing delays; uploads are checked by the digest that S3 returns.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ if TYPE_CHECKING:
 
 PARALLEL_TRANSFERS = 16
 
-# A service that is not there is told of in seconds; a longer absence is for the retries of the task.
+# A service that is down is reported in seconds; longer outages are left to the retries of the task.
 CONNECT_TIMEOUT = 3
 READ_TIMEOUT = 60
 ATTEMPTS = 5
-# Sent in one piece, whose ETag is the MD5 of what arrived.
-ONE_PIECE = 256 * 2**20
+# Up to this size an object is uploaded in one request, and its ETag is the MD5 of its bytes.
+SINGLE_REQUEST = 256 * 2**20
 _MD5 = re.compile(r"^[0-9a-f]{32}$")
 _LONGEST_PAUSE = 8.0
-# No folder takes so long to write: who has not finished by then was broken off.
+# No folder takes this long to write: a writer that has not finished by then was interrupted.
 CLAIM_SECONDS = 3600
 _PASSING = {
     "SlowDown",
@@ -52,7 +51,7 @@ _PASSING = {
 
 @dataclass(frozen=True)
 class _Claim:
-    """What says that a folder is being written: an object beside it, and what it holds."""
+    """Marks that a folder is being written: an object beside it, and the digest of the content."""
 
     key: str
     content: bytes
@@ -94,10 +93,10 @@ class S3Storage(Storage):
                 answer = self.client.get_object(Bucket=self.bucket, Key=self._key(key))
                 try:
                     return answer["Body"].read(), answer["ETag"]
-                except _broken_off() as error:  # boto3 asks again before an answer begins, not within one
+                except _truncated() as error:  # boto3 retries before a response begins, not within one
                     if attempt == ATTEMPTS:
                         raise StorageError(
-                            f"The answer of S3 for {self.location(key)} broke off {ATTEMPTS} times: {error}. Check the network."
+                            f"The response of S3 for {self.location(key)} was cut off {ATTEMPTS} times: {error}. Check the network."
                         ) from error
                     _pause(attempt)
         raise AssertionError("not reached")
@@ -110,19 +109,19 @@ class S3Storage(Storage):
             condition["IfMatch"] = if_match
         try:
             return self._send(key, data, condition)
-        except ObjectNotFound:  # the answer to If-Match where nothing is
+        except ObjectNotFound:  # the response to If-Match without an object
             raise ConditionFailed(f"{self.location(key)} was removed by another writer; read it again.") from None
         except StorageError as error:
-            # The answer to an attempt that was carried out may have been lost; a later attempt then met our own object.
+            # The response to a successful attempt may have been lost; a retry then finds our own object.
             if condition and (tag := self._tag_of(key, data, error)) is not None:
                 return tag
             raise
 
     def _tag_of(self, key: str, data: bytes, failed: StorageError) -> str | None:
-        """Returns the tag of an object that holds these bytes in spite of a write that failed; `None` where it does not.
+        """Returns the tag of an object that holds these bytes although the write failed; `None` where it does not.
 
         Raises:
-            StorageError: it cannot be read, so nobody can tell.
+            StorageError: it cannot be read, so the outcome is unknown.
         """
         try:
             found, tag = self.read_tagged(key)
@@ -130,13 +129,13 @@ class S3Storage(Storage):
             return None
         except StorageError as error:
             raise StorageError(
-                f"{failed} Whether {self.location(key)} was written cannot be told, as it cannot be read now. Look at it "
+                f"{failed} It is unknown whether {self.location(key)} was written, as it cannot be read now. Check it "
                 "before you write it again."
             ) from error
         return tag if found == data else None
 
     def _send(self, key: str, data: bytes, condition: dict[str, str] | None = None) -> str:
-        """Writes an object in one piece, and checks that what arrived is what was sent."""
+        """Writes an object in one request, and checks the digest of what arrived."""
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         with self._explained(key):
             for attempt in range(1, ATTEMPTS + 1):
@@ -148,15 +147,15 @@ class S3Storage(Storage):
                 )
                 tag = answer["ETag"]
                 arrived = tag.strip('"')
-                # Encrypted by KMS, an object has a tag that is no digest.
+                # The tag of an object encrypted by KMS is not a digest.
                 if arrived == digest if _MD5.match(arrived) else self.read(key) == data:
                     return tag
-                if condition:  # our own broken object is there now, and is what may be replaced
+                if condition:  # replace only our own damaged object
                     condition = {"IfMatch": tag}
                 _pause(attempt)
         self._delete(key)
         raise StorageError(
-            f"{self.location(key)} arrived changed {ATTEMPTS} times (MD5 {arrived}, sent {digest}), and was removed. "
+            f"{self.location(key)} was corrupted in {ATTEMPTS} uploads (MD5 {arrived}, sent {digest}), and was removed. "
             "Check the network and the S3 service."
         )
 
@@ -179,7 +178,7 @@ class S3Storage(Storage):
         with self._explained(prefix):
             for page in self.client.get_paginator("list_objects_v2").paginate(**below):  # type: ignore[arg-type]
                 for found in page.get("Contents", ()):
-                    # Web consoles keep an empty object with a slash at its end for a folder.
+                    # Web consoles represent a folder by an empty object whose key ends with a slash.
                     if not found["Key"].endswith("/"):
                         yield Entry(
                             found["Key"][skip:], found["Size"], found["ETag"], found["LastModified"].timestamp()
@@ -204,7 +203,7 @@ class S3Storage(Storage):
                 self._delete(claim.key)
                 raise ConditionFailed(f"{self.location(prefix)} exists already; expected none.")
         else:
-            # Without its last file the folder counts as unfinished while the others change.
+            # Without its last file the folder counts as incomplete while the others change.
             self._delete(_join(prefix, last))
         for entry in list(self.entries(prefix)):
             name = entry.key.removeprefix(f"{confined(prefix)}/")
@@ -212,8 +211,8 @@ class S3Storage(Storage):
                 self._delete(entry.key)
 
         def upload(name: str) -> None:
-            if (local / name).stat().st_size > ONE_PIECE:
-                self._send_in_pieces(_join(prefix, name), local / name)
+            if (local / name).stat().st_size > SINGLE_REQUEST:
+                self._send_multipart(_join(prefix, name), local / name)
             elif if_absent:
                 self.write(_join(prefix, name), (local / name).read_bytes(), if_absent=True)
             else:
@@ -228,9 +227,9 @@ class S3Storage(Storage):
             self._delete(claim.key)
 
     def _claim(self, prefix: str, digests: Mapping[str, str]) -> _Claim:
-        """Says beside a folder that it is being written, and with what: another writer with other content is refused.
+        """Marks a folder as being written, with a digest of the content: another writer with other content is refused.
 
-        A writer that was broken off goes on with the same content at once; one with other content waits `CLAIM_SECONDS`.
+        An interrupted writer may continue with the same content at once; one with other content waits `CLAIM_SECONDS`.
 
         Raises:
             ConditionFailed: another writer was first.
@@ -241,33 +240,33 @@ class S3Storage(Storage):
             with contextlib.suppress(ConditionFailed):
                 self.write(claim.key, content, if_absent=True)
                 return claim
-            with contextlib.suppress(ObjectNotFound):  # given up since
+            with contextlib.suppress(ObjectNotFound):  # released meanwhile
                 held = self.entry(claim.key)
                 if time.time() - held.modified < CLAIM_SECONDS:
                     break
                 self.write(claim.key, content, if_match=held.etag)
                 return claim
         raise ConditionFailed(
-            f"{self.location(prefix)} is being written by another writer, with other content. If that one was broken off, "
-            f"try again {CLAIM_SECONDS // 60} minutes after it began."
+            f"{self.location(prefix)} is being written by another writer, with other content. If that writer was interrupted, "
+            f"try again {CLAIM_SECONDS // 60} minutes after it started."
         )
 
     def _must_still_hold(self, claim: _Claim, prefix: str) -> None:
         with contextlib.suppress(ObjectNotFound):  # another writer of the same content has finished
             if self.read(claim.key) != claim.content:
                 raise ConditionFailed(
-                    f"Another writer has taken over {self.location(prefix)}, since this one took too long."
+                    f"Another writer has taken over {self.location(prefix)} because this one took too long."
                 )
 
     def _holds(self, entry: Entry, path: Path) -> bool:
-        """Says whether an object is a local file, byte for byte."""
+        """Returns whether an object equals a local file, byte for byte."""
         tag = entry.etag.strip('"')
         if _MD5.match(tag):
             return tag == _md5(path)
         return entry.size == path.stat().st_size and self.read(entry.key) == path.read_bytes()
 
-    def _send_in_pieces(self, key: str, path: Path) -> None:
-        """Writes a large object, and reads it back: its tag is no digest of the whole."""
+    def _send_multipart(self, key: str, path: Path) -> None:
+        """Writes a large object in parts and reads it back, since its tag is not a digest of the whole."""
         with self._explained(key):
             self.client.upload_file(str(path), self.bucket, self._key(key))
             with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch:
@@ -276,7 +275,7 @@ class S3Storage(Storage):
                     return
         self._delete(key)
         raise StorageError(
-            f"{self.location(key)} arrived changed, and was removed. Check the network and the S3 service."
+            f"{self.location(key)} was corrupted in the upload, and was removed. Check the network and the S3 service."
         )
 
     def remove_folder(self, prefix: str, *, first: str) -> None:
@@ -311,7 +310,7 @@ class S3Storage(Storage):
 
     @contextlib.contextmanager
     def _explained(self, key: str) -> Iterator[None]:
-        """Turns boto3's errors into ours, with the address and what to do."""
+        """Turns boto3's errors into `StorageError`, with the address and what to do."""
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
@@ -320,13 +319,13 @@ class S3Storage(Storage):
         except ClientError as error:
             raise self._refusal(key, error) from error
         except ParamValidationError as error:
-            raise StorageError(f"{self.location(key)} is no address of S3: {error}") from error
+            raise StorageError(f"{self.location(key)} is not a valid S3 address: {error}") from error
         except (BotoCoreError, Boto3Error) as error:
-            if isinstance(error.__context__, ClientError):  # what upload_file makes of a refusal
+            if isinstance(error.__context__, ClientError):  # upload_file wraps a refusal
                 raise self._refusal(key, error.__context__) from error
             raise StorageError(
                 f"S3 cannot be reached for {self.location(key)}: {error}. "
-                "Check AWS_ENDPOINT_URL, the network and the credentials (usual AWS chain)."
+                "Check AWS_ENDPOINT_URL, the network and the credentials (default AWS chain)."
             ) from error
 
     def _refusal(self, key: str, error: ClientError) -> StorageError:
@@ -343,7 +342,7 @@ class S3Storage(Storage):
         if code in _PASSING or (status is not None and status >= 500):
             return StorageError(
                 f"S3 answered {self.location(key)} with {code or status}, {ATTEMPTS} times in a row: the service is overloaded or "
-                "in trouble. Nothing was lost; try again later."
+                "failing. Nothing was lost; try again later."
             )
         return StorageError(f"S3 refused {self.location(key)}: {error}. Check bucket, permissions and credentials.")
 
@@ -371,11 +370,11 @@ def _md5(path: Path) -> str:
 
 
 def _pause(attempt: int) -> None:
-    """Waits longer after each attempt, and not all writers equally long."""
+    """Waits with exponential backoff and jitter."""
     time.sleep(random.SystemRandom().uniform(0.5, 1.0) * min(_LONGEST_PAUSE, 0.25 * 2**attempt))
 
 
-def _broken_off() -> tuple[type[Exception], ...]:
+def _truncated() -> tuple[type[Exception], ...]:
     from botocore.exceptions import ConnectionClosedError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
     return ConnectionClosedError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError

@@ -1,13 +1,12 @@
-"""The version of what is written into a store, so that a later program knows an earlier record, and an earlier one refuses a later.
+"""Schema version of stored records, so that a later program reads earlier records, and an earlier one refuses later records.
 
-A stage's result, a verdict, the champion pointer and a version's `gate.json` carry it. It grows when a record is written that the programs
-before would misread; what is only added does not change it. Records without one are older than the number.
+A stage's result, a verdict, the champion pointer and a version's `gate.json` carry it. It is raised when earlier programs would misread a
+new record; added fields do not change it. Records without one are older than the number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from steel_training.errors import SteelTrainingError
 
@@ -16,10 +15,10 @@ KEY = "schema"
 
 
 class WrittenByNewer(SteelTrainingError):
-    """A record was written by a later version of this program, which may mean other things by it."""
+    """A record was written by a later version of this program, whose format may differ."""
 
 
-def readable(record: Mapping[str, Any], where: str) -> None:
+def readable(record: Mapping[str, object], where: str) -> None:
     """Refuses a record of a later version.
 
     Args:
@@ -27,7 +26,7 @@ def readable(record: Mapping[str, Any], where: str) -> None:
         where: what it is, for the message.
 
     Raises:
-        WrittenByNewer: its number is above `SCHEMA`, or is none.
+        WrittenByNewer: its number is above `SCHEMA`, or not a number.
     """
     found = record.get(KEY, 0)
     if not isinstance(found, int) or found > SCHEMA:

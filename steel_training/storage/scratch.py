@@ -1,6 +1,6 @@
-"""The scratch disk of a machine: where its caches lie, how large each may be, and what makes room: the least recently used.
+"""The scratch disk of a machine: location and size limit of its caches, and least-recently-used eviction.
 
-A cache is a folder with an entry (a file, or a folder) for each thing that is kept, and a lock beside it.
+A cache is a folder of entries (files or folders), each with a lock beside it.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ from steel_training.errors import SteelTrainingError
 log = logging.getLogger(__name__)
 
 KEPT_DAYS = 14
-"""What nobody used for so long is removed. A process that still maps it keeps its pages until it lets go of them."""
+"""Entries unused for longer are removed. A process that still maps one keeps its pages."""
 
 _GB = 1e9
 _LOCK = ".lock"
 
 
 class ScratchFull(SteelTrainingError):
-    """The scratch folder has no room for what is needed."""
+    """The scratch folder has too little space."""
 
 
 def scratch_folder() -> Path:
-    """Folder for caches of this machine: `STEEL_TRAINING_SCRATCH`, else the user's cache folder."""
+    """Returns the folder for caches of this machine: `STEEL_TRAINING_SCRATCH`, else the user's cache folder."""
     named = Environment.read().scratch
     return named or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "steel-training"
 
 
-def largest(folder: Path) -> float:
-    """How many bytes a cache may take: `STEEL_TRAINING_CACHE_GB`, else half of what its disk would have free without it.
+def size_limit(folder: Path) -> float:
+    """Returns the size limit of a cache in bytes: `STEEL_TRAINING_CACHE_GB`, else half of what its disk would have free without it.
 
     Raises:
-        ScratchFull: the setting is no positive number.
+        ScratchFull: the setting is not a positive number.
     """
     try:
         named = Environment.read().cache_gb
     except VariableInvalid as error:
         raise ScratchFull(str(error)) from None
-    return (shutil.disk_usage(folder).free + taken(folder)) / 2 if named is None else named * _GB
+    return (shutil.disk_usage(folder).free + used_bytes(folder)) / 2 if named is None else named * _GB
 
 
-def taken(folder: Path) -> int:
-    """Bytes of all files below a folder; of what goes meanwhile, none."""
+def used_bytes(folder: Path) -> int:
+    """Returns the bytes of all files below a folder, without files that are removed meanwhile."""
     total = 0
     for path in folder.rglob("*"):
         try:
@@ -62,7 +62,7 @@ def taken(folder: Path) -> int:
 
 @contextmanager
 def sole_writer(entry: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Holds the lock of an entry; the kernel lets go of it when the process dies.
+    """Holds the lock of an entry; the kernel releases it when the process dies.
 
     Yields:
         Whether it is held; False only without `wait`.
@@ -75,21 +75,21 @@ def sole_writer(entry: Path, *, wait: bool = True) -> Iterator[bool]:
             if not wait:
                 yield False
                 return
-            log.info("another process makes the same; waiting for it")
+            log.info("another process is writing the same entry; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield True
 
 
-def forget_unused(folder: Path) -> None:
-    """Removes entries that nobody used for `KEPT_DAYS`."""
+def remove_unused(folder: Path) -> None:
+    """Removes entries unused for `KEPT_DAYS`."""
     oldest = time.time() - KEPT_DAYS * 24 * 3600
     for used, entry in _by_last_use(folder):
         if used < oldest:
             _remove(entry)
 
 
-def make_room(folder: Path, needed: int, *, keeping: Path) -> None:
-    """Removes entries, the least recently used first, until so many bytes more may be written.
+def free_space(folder: Path, needed: int, *, keeping: Path) -> None:
+    """Removes entries, the least recently used first, until the needed bytes fit.
 
     Args:
         folder: of the cache.
@@ -97,9 +97,9 @@ def make_room(folder: Path, needed: int, *, keeping: Path) -> None:
         keeping: the entry that is written.
 
     Raises:
-        ScratchFull: there is no room even without the other entries.
+        ScratchFull: there is not enough space even without the other entries.
     """
-    most, now = largest(folder), taken(folder)
+    most, now = size_limit(folder), used_bytes(folder)
     for _, entry in _by_last_use(folder):
         if now + needed <= most:
             return
@@ -108,7 +108,7 @@ def make_room(folder: Path, needed: int, *, keeping: Path) -> None:
     if now + needed > most:
         raise ScratchFull(
             f"{folder} needs {needed / _GB:,.2f} GB more beside the {now / _GB:,.2f} GB in use, and may hold {most / _GB:,.2f} GB. "
-            "Point STEEL_TRAINING_SCRATCH at a larger disk, set STEEL_TRAINING_CACHE_GB, or train with fewer views (training.views)."
+            "Point STEEL_TRAINING_SCRATCH at a larger disk, set STEEL_TRAINING_CACHE_GB, or train with fewer augmentations (training.views)."
         )
 
 
@@ -124,12 +124,12 @@ def _by_last_use(folder: Path) -> list[tuple[float, Path]]:
 
 
 def _remove(entry: Path) -> int:
-    """Removes an entry unless somebody writes it; returns the bytes that are free now."""
+    """Removes an entry unless it is being written; returns the freed bytes."""
     with sole_writer(entry, wait=False) as held:
         if not held:
             return 0
         if entry.is_dir():
-            size = taken(entry)
+            size = used_bytes(entry)
             shutil.rmtree(entry, ignore_errors=True)
             return size
         try:

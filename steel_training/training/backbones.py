@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 
@@ -39,12 +38,12 @@ class BackboneSpec:
     from_layer: str
     rescales: bool
 
-    def application(self) -> Callable[..., Any]:
+    def application(self) -> Callable[..., keras.Model]:
         """Return the function of keras.applications that builds the network."""
-        application: Callable[..., Any] = getattr(keras.applications, self.name)
+        application: Callable[..., keras.Model] = getattr(keras.applications, self.name)
         return application
 
-    def build(self, input_size: int) -> Any:
+    def build(self, input_size: int) -> keras.Model:
         """Build the network without its top and with random weights, for pixels 0-255, RGB, float32.
 
         Returns:

@@ -12,9 +12,10 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from steel_training.errors import SteelTrainingError, UsageError
+from steel_training.storage.json_types import Json
 from steel_training.training.rendezvous import split_address
 
 Found = TypeVar("Found")
@@ -151,7 +152,7 @@ def wait_for_chief(poll: Callable[[], Found | None]) -> Found:
     )
 
 
-def _addresses(kind: str, given: Any) -> tuple[str, ...]:
+def _addresses(kind: str, given: Json) -> tuple[str, ...]:
     if not isinstance(given, list):
         _refuse(f"has {given!r} for '{kind}', expected a list of addresses")
     for address in given:
@@ -161,7 +162,7 @@ def _addresses(kind: str, given: Any) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _position(task: Any, sizes: Mapping[str, int]) -> int:
+def _position(task: Json, sizes: Mapping[str, int]) -> int:
     if not isinstance(task, dict):
         _refuse(f"has the task {task!r}, expected its type and index")
     kind, index = task.get("type"), task.get("index")

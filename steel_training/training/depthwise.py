@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import keras
 import numpy as np
@@ -20,7 +19,7 @@ LARGEST_MAP = 64
 
 
 @contextmanager
-def as_matrices(network: Any) -> Iterator[int]:
+def as_matrices(network: keras.Model) -> Iterator[int]:
     """Compute depthwise layers with small feature maps as matrix products within the block; no effect on a GPU.
 
     Weights and configuration of the layers, and the saved network, do not change.
@@ -44,7 +43,7 @@ def as_matrices(network: Any) -> Iterator[int]:
             del layer.call
 
 
-def _is_small(layer: Any) -> bool:
+def _is_small(layer: keras.layers.DepthwiseConv2D) -> bool:
     plain = layer.depth_multiplier == 1 and not layer.use_bias and layer.dilation_rate == (1, 1)
     height, width = layer.input.shape[1:3]
     return bool(
@@ -56,14 +55,14 @@ def _is_small(layer: Any) -> bool:
     )
 
 
-def _product(layer: Any) -> Callable[[Any], Any]:
+def _product(layer: keras.layers.DepthwiseConv2D) -> Callable[[tf.Tensor], tf.Tensor]:
     height, width, channels = layer.input.shape[1:]
     rows, columns = layer.output.shape[1:3]
     places = tf.constant(
         _places((height, width), (rows, columns), layer.kernel_size, layer.strides, same=layer.padding == "same")
     )
 
-    def call(inputs: Any) -> Any:
+    def call(inputs: tf.Tensor) -> tf.Tensor:
         kernel = tf.reshape(tf.convert_to_tensor(layer.kernel), (-1, channels))
         matrices = tf.reshape(tf.matmul(kernel, places, transpose_a=True), (channels, height * width, rows * columns))
         maps = tf.transpose(tf.reshape(inputs, (-1, height * width, channels)), (2, 0, 1))

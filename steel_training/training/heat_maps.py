@@ -22,7 +22,6 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import keras
 import matplotlib as mpl
@@ -49,7 +48,7 @@ class NothingToExplain(SteelTrainingError):
     """The network is not a `TransferLearningModel`: it has no feature layers to explain it by."""
 
 
-def heat_maps(network: Any, pixels: np.ndarray) -> np.ndarray:
+def heat_maps(network: keras.Model, pixels: np.ndarray) -> np.ndarray:
     """Return a heat map of each patch: which regions raised its score.
 
     Args:
@@ -101,7 +100,7 @@ def overlay(patch: np.ndarray, heat_map: np.ndarray) -> np.ndarray:
 
 
 def keep_heat_maps(
-    network: Any, patches: PatchSet, table: pd.DataFrame, threshold: float, folder: Path
+    network: keras.Model, patches: PatchSet, table: pd.DataFrame, threshold: float, folder: Path
 ) -> list[Explanation]:
     """Write images of the worst mistakes on a split: missed defects with the lowest scores, false alarms with the highest.
 
@@ -145,13 +144,13 @@ def keep_heat_maps(
     return kept
 
 
-def _inner(network: Any) -> tuple[Any, bool]:
+def _inner(network: keras.Model) -> tuple[keras.Model, bool]:
     """Return the network with the feature layers, and whether scores are averaged over mirror images."""
     nested = [layer for layer in network.layers if isinstance(layer, keras.Model)]
     return (nested[0], True) if nested else (network, False)
 
 
-def _heat_map_function(network: Any) -> Callable[[np.ndarray], np.ndarray]:
+def _heat_map_function(network: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function from pixels (n, size, size, 3) to heat maps (n, size, size) that are not scaled to 1."""
     layer = _lowest_feature_layer(network)
     last = network.get_layer(SCORE)
@@ -160,7 +159,7 @@ def _heat_map_function(network: Any) -> Callable[[np.ndarray], np.ndarray]:
     size = int(network.input_shape[1])
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def compute(pixels: Any) -> Any:
+    def compute(pixels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(pixels)
             activation, hidden = paths(pixels, training=False)
@@ -173,7 +172,7 @@ def _heat_map_function(network: Any) -> Callable[[np.ndarray], np.ndarray]:
     return lambda pixels: np.asarray(compute(tf.constant(pixels)))
 
 
-def _lowest_feature_layer(network: Any) -> str:
+def _lowest_feature_layer(network: keras.Model) -> str:
     names = {layer.name for layer in network.layers}
     for spec in SPECS.values():
         if {POOLED, SCORE, *spec.feature_layers} <= names:
@@ -215,9 +214,9 @@ def _small_png(pixels: np.ndarray) -> bytes:
     return data.getvalue()
 
 
-def _number(value: Any) -> float | None:
+def _number(value: float | None) -> float | None:
     return None if value is None or pd.isna(value) else float(value)
 
 
-def _text(value: Any) -> str | None:
+def _text(value: str | None) -> str | None:
     return None if value is None or pd.isna(value) or not str(value) else str(value)

@@ -12,11 +12,12 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging as absl_logging
+from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from steel_training.training import replicated_fit
@@ -29,13 +30,13 @@ GRAPH_SECONDS = 15.0
 # Relative to the value, or to 1 if it is smaller.
 TOLERANCE = 1e-3
 
-Outputs = Sequence[Any]
+Outputs = Sequence[np.ndarray]
 
 
 class Forward:
     """Calls a network on one batch after another, for `FeatureCache`."""
 
-    def __init__(self, network: Any, *, graph_seconds: float | None = None) -> None:
+    def __init__(self, network: keras.Model, *, graph_seconds: float | None = None) -> None:
         """Wrap a network.
 
         Args:
@@ -46,12 +47,12 @@ class Forward:
         graph = tf.function(lambda pixels: tf.nest.flatten(network(pixels, training=False)), reduce_retracing=True)
         self._network = network
         self._graph = replicated_fit.spread(graph, strategy)
-        self._lite: Callable[[Any], Outputs] | None = None
+        self._lite: Callable[[np.ndarray | tf.Tensor], Outputs] | None = None
         # XNNPACK runs on CPUs; with a GPU the graph is faster.
         self._convertible = not replicated_fit.is_replicated(strategy) and not tf.config.list_physical_devices("GPU")
         self._left = GRAPH_SECONDS if graph_seconds is None else graph_seconds
 
-    def __call__(self, pixels: Any) -> Outputs:
+    def __call__(self, pixels: np.ndarray | tf.Tensor) -> Outputs:
         """Return the outputs, (n, …) each, of float32 pixels (n, size, size, 3), 0-255."""
         if self._lite is not None:
             return self._lite(pixels)
@@ -64,7 +65,7 @@ class Forward:
         return outputs
 
 
-def as_constants(network: Any) -> Any:
+def as_constants(network: keras.Model) -> ConcreteFunction:
     """Return a network as a graph of constants, since the LiteRT converter does not find the variables of Keras 3."""
     forward = tf.function(lambda pixels: network(pixels, training=False))
     return convert_variables_to_constants_v2(
@@ -72,7 +73,9 @@ def as_constants(network: Any) -> Any:
     )
 
 
-def _converted(network: Any, pixels: np.ndarray, expected: Outputs) -> Callable[[Any], Outputs] | None:
+def _converted(
+    network: keras.Model, pixels: np.ndarray, expected: Outputs
+) -> Callable[[np.ndarray | tf.Tensor], Outputs] | None:
     """Return the network as a LiteRT function, or `None` if conversion fails or its values differ.
 
     Args:
@@ -110,7 +113,7 @@ def _converted(network: Any, pixels: np.ndarray, expected: Outputs) -> Callable[
         return None
     log.info("features are computed by LiteRT from here on (converted in %.0f s)", time.monotonic() - started)
 
-    def lite(batch: Any) -> list[np.ndarray]:
+    def lite(batch: np.ndarray | tf.Tensor) -> list[np.ndarray]:
         parts = []
         for start in range(0, len(batch), full):
             part = np.asarray(batch[start : start + full], np.float32)

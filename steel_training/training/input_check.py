@@ -6,8 +6,6 @@ check passes black and white images through the same layers as patches.
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 
@@ -23,7 +21,7 @@ class InputRangeMismatch(SteelTrainingError):
     """The backbone does not receive the value range it was trained on; the message gives both ranges."""
 
 
-def check_input_normalisation(network: Any, spec: BackboneSpec) -> float:
+def check_input_normalisation(network: keras.Model, spec: BackboneSpec) -> float:
     """Measure the range from black to white at the first convolution, and check it.
 
     Args:

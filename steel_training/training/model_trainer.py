@@ -11,17 +11,18 @@ import math
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from steel_training.config import BaselineConfig, Config, ModelConfig, TrainingConfig
+from steel_training.config import BaselineConfig, Config, FineTuneConfig, HeadConfig, ModelConfig, TrainingConfig
 from steel_training.data.patches import PatchSet
 from steel_training.progress import counting
+from steel_training.storage.json_types import Json
 from steel_training.training import monitoring, replicated_fit
 from steel_training.training.backbones import SPECS, BackboneSpec, UnknownLayer
+from steel_training.training.cached_batches import CachedBatches
 from steel_training.training.depthwise import as_matrices
 from steel_training.training.feature_cache import CachedArray, FeatureCache, network_digest
 from steel_training.training.inference import Forward
@@ -51,7 +52,7 @@ class Training:
     best_epoch: int = 0
     stopped: str = "skipped"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""
         epochs = len(self.history.get("loss", ()))
         return {"history": self.history, "best_epoch": self.best_epoch, "epochs": epochs, "stopped": self.stopped}
@@ -94,7 +95,7 @@ class TransferLearningModel:
     anywhere and saved safely.
     """
 
-    def __init__(self, keras_model: Any, spec: BackboneSpec, weights: LoadedWeights) -> None:
+    def __init__(self, keras_model: keras.Model, spec: BackboneSpec, weights: LoadedWeights) -> None:
         self.keras_model = keras_model
         self.spec = spec
         self.weights = weights
@@ -135,7 +136,7 @@ class TransferLearningModel:
         """Side of the input, pixels."""
         return int(self.keras_model.input_shape[1])
 
-    def boundary(self, from_layer: str) -> list[Any]:
+    def boundary(self, from_layer: str) -> list[keras.KerasTensor]:
         """Return the tensors that cross a cut above a layer: its output, and the pooled feature layers below it.
 
         Raises:
@@ -158,11 +159,11 @@ class TransferLearningModel:
             raise UnknownLayer(f"{self.spec.name} cannot be cut after '{name}': {error}") from None
         return tensors
 
-    def pooled(self) -> list[Any]:
+    def pooled(self) -> list[keras.KerasTensor]:
         """Return the tensor between backbone and head."""
         return [self.keras_model.get_layer(POOLED).output]
 
-    def scoring_model(self, *, flips: bool) -> Any:
+    def scoring_model(self, *, flips: bool) -> keras.Model:
         """Return the network that is evaluated and published.
 
         Args:
@@ -235,18 +236,7 @@ class ModelTrainer:
         train, val = self._cached("train_head", model)
         _adapt(model.keras_model.get_layer("standardise"), train.pooled[0])
         top = keras.Model(model.pooled(), model.keras_model.output)
-        strategy = choose_strategy()
-        self._compile(top, config.head.learning_rate, strategy)
-        return self._fit(
-            "train_head",
-            top,
-            train.pooled,
-            val.pooled,
-            config.head.epochs,
-            config.batch_size,
-            strategy=strategy,
-            class_weights=_class_weights(config),
-        )
+        return self._train_top("train_head", top, config.head, train.pooled, val.pooled)
 
     def fine_tune(self, model: TransferLearningModel) -> Training:
         """Train the layers above the boundary at a lower learning rate, BatchNorm frozen, from cached activations."""
@@ -258,32 +248,39 @@ class ModelTrainer:
         top = keras.Model(boundary, model.keras_model.output)
         for layer in top.layers:
             layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-        strategy = choose_strategy()
-        self._compile(top, config.fine_tune.learning_rate, strategy)
         with as_matrices(top):
-            return self._fit(
-                "fine_tune",
-                top,
-                train.boundary,
-                val.boundary,
-                config.fine_tune.epochs,
-                config.batch_size,
-                strategy=strategy,
-                class_weights=_class_weights(config),
-            )
+            return self._train_top("fine_tune", top, config.fine_tune, train.boundary, val.boundary)
 
     @property
     def _precision(self) -> float:
         return self.config.gate.precision or 0.5
 
-    def _compile(self, network: Any, rate: float, strategy: Any) -> None:
-        config = self.config.training
+    def _train_top(
+        self,
+        stage: str,
+        top: keras.Model,
+        schedule: HeadConfig | FineTuneConfig,
+        train: list[CachedArray],
+        val: list[CachedArray],
+    ) -> Training:
+        """Train the layers above a cut on cached outputs of those below."""
+        config, strategy = self.config.training, choose_strategy()
         steps = math.ceil(len(self.train) / config.batch_size)
         with strategy.scope():
-            optimizer = _adam(rate, averaged_over=steps if config.average_weights else None)
-            network.compile(optimizer, _loss(config), metrics=monitoring.metrics(self._precision))
+            optimizer = _adam(schedule.learning_rate, averaged_over=steps if config.average_weights else None)
+            top.compile(optimizer, _loss(config), metrics=monitoring.metrics(self._precision))
             # If built later, while the first step is traced, its variables make TensorFlow trace that step twice.
-            optimizer.build(network.trainable_variables)
+            optimizer.build(top.trainable_variables)
+        return self._fit(
+            stage,
+            top,
+            train,
+            val,
+            schedule.epochs,
+            config.batch_size,
+            strategy=strategy,
+            class_weights=(config.class_weights.clean, config.class_weights.defective),
+        )
 
     def _cached(self, stage: str, model: TransferLearningModel) -> tuple[Cached, Cached]:
         """Compute the inputs of both trainings in one pass, since training the head does not change the layers below."""
@@ -305,18 +302,20 @@ class ModelTrainer:
     def _fit(
         self,
         stage: str,
-        network: Any,
+        network: keras.Model,
         train: list[CachedArray],
         val: list[CachedArray],
         epochs: int,
         batch_size: int,
         *,
-        strategy: Any,
+        strategy: tf.distribute.Strategy,
         class_weights: tuple[float, float] = (1.0, 1.0),
     ) -> Training:
-        weights, replicated = np.array(class_weights, np.float32), replicated_fit.is_replicated(strategy)
-        training = _cached_batches(train, self.train.labels, batch_size, weights=weights, seed=self.config.data.seed)
-        validation = _cached_batches(val, self.val.labels, 256, weights=weights, seed=None)
+        replicated = replicated_fit.is_replicated(strategy)
+        training = CachedBatches(
+            train, self.train.labels, batch_size, class_weights=class_weights, seed=self.config.data.seed
+        )
+        validation = CachedBatches(val, self.val.labels, 256, class_weights=class_weights, seed=None)
         if self.logs is not None:
             log.info("%s  watch it: tensorboard --logdir %s", stage, self.logs)
         with (
@@ -374,44 +373,7 @@ class ModelTrainer:
         return Training(history, best, "epochs" if len(history["loss"]) == epochs else "early")
 
 
-def _cached_batches(
-    arrays: list[CachedArray], labels: np.ndarray, batch_size: int, *, weights: np.ndarray, seed: int | None
-) -> Any:
-    """Batches of cached arrays (augmentations, n, …): a random augmentation per patch and epoch; unaugmented, in order if `seed` is None."""
-
-    class CachedBatches(keras.utils.PyDataset):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.random = np.random.default_rng(seed) if seed is not None else None
-            self.on_epoch_end()
-
-        def __len__(self) -> int:
-            return -(-len(labels) // batch_size)
-
-        def on_epoch_end(self) -> None:
-            augmentations, count = arrays[0].shape[:2]
-            self.order = np.arange(count)
-            if self.random is not None:
-                self.random.shuffle(self.order)
-            self.augmentation = np.zeros(count, int)
-            if self.random is not None:
-                self.augmentation[:] = self.random.integers(augmentations, size=count)
-
-        def __getitem__(self, index: int) -> tuple[Any, np.ndarray, np.ndarray]:
-            return self.take(self.rows(index))
-
-        def rows(self, index: int) -> np.ndarray:
-            return self.order[index * batch_size : (index + 1) * batch_size]
-
-        def take(self, rows: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
-            inputs = tuple(np.asarray(array.take(self.augmentation[rows], rows), np.float32) for array in arrays)
-            target = labels[rows]
-            return (inputs if len(inputs) > 1 else inputs[0]), target[:, None].astype(np.float32), weights[target]
-
-    return CachedBatches()
-
-
-def _adapt(standardise: Any, pooled: CachedArray) -> None:
+def _adapt(standardise: keras.layers.Normalization, pooled: CachedArray) -> None:
     """Adapt a Normalization layer to cached vectors (augmentations, n, channels), without loading all of them."""
     batches = tf.data.Dataset.from_generator(
         lambda: pooled.batches(4096), output_signature=tf.TensorSpec((None, *pooled.shape[2:]), tf.float32)
@@ -419,7 +381,7 @@ def _adapt(standardise: Any, pooled: CachedArray) -> None:
     standardise.adapt(batches)
 
 
-def _moments(backbone: Any, layer: str) -> Any:
+def _moments(backbone: keras.Model, layer: str) -> keras.KerasTensor:
     """Return mean and standard deviation over the patch of every channel of a layer, (n, 2 channels)."""
     activation = backbone.get_layer(layer).output
     mean = keras.layers.GlobalAveragePooling2D(name=f"mean_{layer}")(activation)
@@ -428,19 +390,15 @@ def _moments(backbone: Any, layer: str) -> Any:
     return keras.layers.Concatenate(name=f"pooled_{layer}")([mean, deviation])
 
 
-def _adam(rate: float, *, averaged_over: int | None = None) -> Any:
+def _adam(rate: float, *, averaged_over: int | None = None) -> keras.optimizers.Adam:
     """Return Adam; with `averaged_over` steps it also keeps a running mean of the weights (Polyak and Juditsky 1992)."""
     if averaged_over is None:
         return keras.optimizers.Adam(rate)
     return keras.optimizers.Adam(rate, use_ema=True, ema_momentum=1.0 - 1.0 / max(2, averaged_over))
 
 
-def _loss(config: TrainingConfig) -> Any:
+def _loss(config: TrainingConfig) -> keras.losses.Loss:
     if config.loss == "focal":
         # The class weights replace alpha: both together would weight the classes twice.
         return keras.losses.BinaryFocalCrossentropy(gamma=config.focal_gamma, apply_class_balancing=False)
     return keras.losses.BinaryCrossentropy()
-
-
-def _class_weights(config: TrainingConfig) -> tuple[float, float]:
-    return config.class_weights.clean, config.class_weights.defective

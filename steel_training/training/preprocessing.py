@@ -6,8 +6,7 @@ contrast. None can hide a defect: no cropping, no erasing, no mixing of patches,
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import tensorflow as tf
 
 AUGMENTATIONS = (
@@ -19,7 +18,7 @@ _BRIGHTNESS = {"darker": 0.85, "brighter": 1.15}
 _CONTRAST = {"softer": 0.85, "harder": 1.15}
 
 
-def resize(batch: Any, size: int) -> Any:
+def resize(batch: np.ndarray | tf.Tensor, size: int) -> tf.Tensor:
     """Resize pixels to the input size of a network.
 
     The single definition that training, evaluation and the exported model share.
@@ -34,7 +33,7 @@ def resize(batch: Any, size: int) -> Any:
     return tf.image.resize(tf.cast(batch, tf.float32), (size, size), method="bilinear", antialias=True)
 
 
-def augment(batch: Any, name: str) -> Any:
+def augment(batch: tf.Tensor, name: str) -> tf.Tensor:
     """Apply one of `AUGMENTATIONS` to a batch (n, height, width, 3), float32, 0-255."""
     if name == "left_right":
         return batch[:, :, ::-1]

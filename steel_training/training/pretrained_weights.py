@@ -18,9 +18,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import h5py
+import keras
 import numpy as np
 from keras.src.applications.efficientnet import IMAGENET_STDDEV_RGB
 
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 DOWNLOAD_TIMEOUT_S = 20.0
 
 
-def load_weights(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
+def load_weights(backbone: keras.Model, spec: BackboneSpec, wanted: str) -> LoadedWeights:
     """Load initial weights into a backbone built with `weights=None`.
 
     Args:
@@ -74,7 +74,7 @@ def _random_state_preserved() -> Iterator[None]:
         random.setstate(state)
 
 
-def _load(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
+def _load(backbone: keras.Model, spec: BackboneSpec, wanted: str) -> LoadedWeights:
     if wanted == NONE:
         return LoadedWeights(NONE, "random, as configured (model.weights: none)", random=True)
     if wanted == IMAGENET:
@@ -94,7 +94,7 @@ def _load(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
         return LoadedWeights(NONE, f"random: {why}", random=True)
 
 
-def _load_imagenet(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
+def _load_imagenet(backbone: keras.Model, spec: BackboneSpec) -> LoadedWeights:
     previous = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)  # otherwise urllib, which Keras uses, waits forever
     try:
@@ -114,7 +114,7 @@ def _load_imagenet(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
     return LoadedWeights(IMAGENET, f"{spec.name}, ImageNet, downloaded by Keras", random=False)
 
 
-def _load_steel(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
+def _load_steel(backbone: keras.Model, spec: BackboneSpec) -> LoadedWeights:
     check_weights(STEEL, spec.name)
     path = PACKAGED[spec.name]
     expected = path.with_suffix(".sha256").read_text(encoding="ascii").split()[0]
@@ -127,7 +127,7 @@ def _load_steel(backbone: Any, spec: BackboneSpec) -> LoadedWeights:
     return LoadedWeights(STEEL, f"{spec.name}, the project's own steel weights ({expected[:12]})", random=False)
 
 
-def _load_file(backbone: Any, spec: BackboneSpec, wanted: str) -> LoadedWeights:
+def _load_file(backbone: keras.Model, spec: BackboneSpec, wanted: str) -> LoadedWeights:
     with _local_copy(wanted) as path:
         try:
             backbone.load_weights(path)
@@ -157,16 +157,16 @@ def _was_saved_with_extra_rescaling(path: Path) -> bool:
         return "layers" in file and "rescaling_1" in file["layers"]
 
 
-def _fold_extra_rescaling(backbone: Any, extra: list[Any]) -> None:
+def _fold_extra_rescaling(backbone: keras.Model, extra: list[keras.layers.Layer]) -> None:
     for layer in extra:
         _divide_after_normalization(backbone, [1.0 / scale for scale in layer.scale])
 
 
-def _fold_imagenet_deviation(backbone: Any) -> None:
+def _fold_imagenet_deviation(backbone: keras.Model) -> None:
     _divide_after_normalization(backbone, [deviation**0.5 for deviation in IMAGENET_STDDEV_RGB])
 
 
-def _divide_after_normalization(backbone: Any, divisors: list[float]) -> None:
+def _divide_after_normalization(backbone: keras.Model, divisors: list[float]) -> None:
     """Make the Normalization layer divide its output by `divisors` as well: (x - mean) / sqrt(variance · divisor²)."""
     layer = next((layer for layer in backbone.layers if layer.__class__.__name__ == "Normalization"), None)
     if layer is None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from steel_training.training.cached_batches import Inputs
 
 
 class Batches(Protocol):
@@ -29,18 +31,25 @@ class Batches(Protocol):
         """Return the patches of a batch, int (n,)."""
         ...
 
-    def take(self, rows: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+    def take(self, rows: np.ndarray) -> tuple[Inputs, np.ndarray, np.ndarray]:
         """Return input or inputs (n, …), target (n, 1) and weight (n,) of patches, all float32."""
         ...
 
 
-def is_replicated(strategy: Any) -> bool:
+def is_replicated(strategy: tf.distribute.Strategy) -> bool:
     """Return whether there is more than one replica."""
     return int(strategy.num_replicas_in_sync) > 1
 
 
 def fit(
-    network: Any, train: Batches, val: Batches, *, strategy: Any, epochs: int, callbacks: Sequence[Any], first: int = 0
+    network: keras.Model,
+    train: Batches,
+    val: Batches,
+    *,
+    strategy: tf.distribute.Strategy,
+    epochs: int,
+    callbacks: Sequence[keras.callbacks.Callback],
+    first: int = 0,
 ) -> None:
     """Do the same as `network.fit(train, validation_data=val, …)`, on every replica of a strategy.
 
@@ -62,7 +71,9 @@ def fit(
         optimizer.build(network.trainable_variables)
     loss = type(network.loss).from_config({**network.loss.get_config(), "reduction": "sum"})
 
-    def forward(inputs: Any, target: Any, weight: Any, *, training: bool) -> Any:
+    def forward(
+        inputs: tf.Tensor | tuple[tf.Tensor, ...], target: tf.Tensor, weight: tf.Tensor, *, training: bool
+    ) -> tf.Tensor:
         scores = network(_listed(inputs), training=training)[: tf.shape(target)[0]]
         summed = loss(target, scores, sample_weight=weight)
         patches = tf.cast(tf.shape(target)[0], tf.float32)
@@ -70,13 +81,17 @@ def fit(
         network.compute_metrics(inputs, target, scores, sample_weight=weight)
         return summed
 
-    def train_step(inputs: Any, target: Any, weight: Any, patches: Any) -> None:
+    def train_step(
+        inputs: tf.Tensor | tuple[tf.Tensor, ...], target: tf.Tensor, weight: tf.Tensor, patches: tf.Tensor
+    ) -> None:
         with tf.GradientTape() as tape:
             mean = forward(inputs, target, weight, training=True) / patches
         variables = network.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(mean, variables), variables, strict=True))
 
-    def validation_step(inputs: Any, target: Any, weight: Any, _: Any) -> None:
+    def validation_step(
+        inputs: tf.Tensor | tuple[tf.Tensor, ...], target: tf.Tensor, weight: tf.Tensor, _: tf.Tensor
+    ) -> None:
         forward(inputs, target, weight, training=False)
 
     # Traced once, since the iterator leaves the shapes open: workers that trace at different times wait for each other.
@@ -129,13 +144,15 @@ def fit(
     callback_list.on_train_end(logs)
 
 
-def scores(network: Any, batches: Batches) -> np.ndarray:
+def scores(network: keras.Model, batches: Batches) -> np.ndarray:
     """Return the scores (n,) of all patches in order, from the weights of this process only."""
     shards = [network(_listed(batches.take(batches.rows(index))[0]), training=False) for index in range(len(batches))]
     return np.concatenate([np.asarray(shard)[:, 0] for shard in shards])
 
 
-def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[Any], Sequence[Any]]:
+def spread(
+    forward: Callable[[tf.Tensor], Sequence[tf.Tensor]], strategy: tf.distribute.Strategy
+) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
     """Make a function of a batch use all devices of this machine, each for a shard of the batch.
 
     Args:
@@ -146,7 +163,7 @@ def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[
     if replicas == 1:
         return forward
 
-    def over_all(batch: Any) -> list[Any]:
+    def over_all(batch: tf.Tensor) -> list[tf.Tensor]:
         # Convolutions do not accept an empty shard: if there are too few patches, the last one is computed several times.
         count = len(batch)
         rows = np.minimum(np.arange(max(count, replicas)), count - 1)
@@ -160,31 +177,32 @@ def spread(forward: Callable[[Any], Sequence[Any]], strategy: Any) -> Callable[[
     return over_all
 
 
-def _listed(inputs: Any) -> list[Any]:
+def _listed(inputs: tf.Tensor | tuple[tf.Tensor, ...]) -> list[tf.Tensor]:
     return list(inputs) if isinstance(inputs, tuple) else [inputs]
 
 
-def _distributed(strategy: Any, batches: Batches, order: list[int]) -> Any:
+def _distributed(
+    strategy: tf.distribute.Strategy, batches: Batches, order: list[int]
+) -> tf.distribute.DistributedDataset:
     """Give each replica its shard of every batch, in an order that may change between epochs, and the size of the batch."""
     replicas = int(strategy.num_replicas_in_sync)
     inputs, target, weight = batches.take(batches.rows(0)[:0])
-    several = isinstance(inputs, tuple)
 
-    def spec(array: np.ndarray) -> Any:
+    def spec(array: np.ndarray) -> tf.TensorSpec:
         return tf.TensorSpec((None, *array.shape[1:]), tf.float32)
 
     signature = (
-        tuple(spec(array) for array in inputs) if several else spec(inputs),
+        tuple(map(spec, inputs)) if isinstance(inputs, tuple) else spec(inputs),
         spec(target),
         spec(weight),
         tf.TensorSpec((), tf.float32),
     )
 
-    def of_worker(context: Any) -> Any:
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         local = replicas // context.num_input_pipelines
         first = context.input_pipeline_id * local
 
-        def shards() -> Iterator[Any]:
+        def shards() -> Iterator[tuple[Inputs, np.ndarray, np.ndarray, np.float32]]:
             for index in order:
                 rows = batches.rows(index)
                 for shard in np.array_split(rows, replicas)[first : first + local]:

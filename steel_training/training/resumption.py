@@ -13,15 +13,15 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from steel_training.storage import StorageError
 from steel_training.training import cluster
+from steel_training.training.cached_batches import CachedBatches
 from steel_training.training.monitoring import WATCHED
-from steel_training.training.unfinished import Kept, Unfinished
+from steel_training.training.unfinished import Facts, Kept, Unfinished
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +43,9 @@ class Resumption:
         unfinished: Unfinished | None,
         *,
         stage: str,
-        network: Any,
-        batches: Any,
-        callbacks: Sequence[Any],
+        network: keras.Model,
+        batches: CachedBatches,
+        callbacks: Sequence[keras.callbacks.Callback],
         history: dict[str, list[float]],
         best: Path,
         logs: Path | None,
@@ -85,20 +85,20 @@ class Resumption:
         """Whether training had already stopped early."""
         return self.kept is not None and self.kept.over
 
-    def callback(self) -> Any:
+    def callback(self) -> keras.callbacks.Callback:
         """Return the callback to put last: it restores the state of the others, which they reset when training begins, and saves epochs."""
         outer = self
 
         class SaveAndResume(keras.callbacks.Callback):  # type: ignore[misc]
-            def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it by name
+            def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras passes it by name
                 if outer.kept is not None:
                     outer._restore_callbacks(outer.kept)
 
-            def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it by name
+            def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras passes it by name
                 if outer.kept is not None and epoch == outer.first:
                     outer._restore_order(outer.kept)
 
-            def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it by name
+            def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras passes it by name
                 outer._save_if_due(epoch + 1)
 
         return SaveAndResume()
@@ -118,7 +118,7 @@ class Resumption:
         self._cost = self._kept_at - started
 
     def _now(self, epoch: int) -> Kept:
-        facts = {
+        facts: Facts = {
             "callbacks": [_remembered(callback) for callback in self.callbacks],
             "history": self.history,
             "python": random.getstate(),
@@ -131,7 +131,7 @@ class Resumption:
             arrays[f"file/{file.relative_to(self.logs or file)}"] = np.frombuffer(file.read_bytes(), np.uint8)
         return Kept(epoch, bool(self.network.stop_training), facts, arrays)
 
-    def _variables(self) -> list[Any]:
+    def _variables(self) -> list[keras.Variable]:
         # Metrics are reset each epoch; and with several workers, reading one is a collective operation.
         counted = {id(each) for each in self.network.metrics_variables}
         return [each for each in self.network.variables if id(each) not in counted] + list(
@@ -171,7 +171,7 @@ class Resumption:
         self.batches.order, self.batches.augmentation = kept.arrays["order"], kept.arrays["view"]
 
 
-def _remembered(callback: Any) -> dict[str, Any]:
+def _remembered(callback: keras.callbacks.Callback) -> dict[str, float | None]:
     values = {name: vars(callback)[name] for name in _REMEMBERED if name in vars(callback)}
     return {
         name: value if value is None or isinstance(value, bool | int) else float(value)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -17,7 +16,7 @@ BATCH = 64
 class Scorer:
     """Scores patches with one network. Its graph takes seconds to build, and is built once for all splits."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: keras.Model) -> None:
         """Wrap a Keras network, pixels 0-255 (n, size, size, 3) → score (n, 1)."""
         self._forward = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
         self._size = int(network.input_shape[1])
@@ -28,6 +27,6 @@ class Scorer:
         return np.concatenate([np.asarray(self._forward(resize(batch, self._size)))[:, 0] for batch in batches])
 
 
-def score(network: Any, patches: PatchSet) -> np.ndarray:
+def score(network: keras.Model, patches: PatchSet) -> np.ndarray:
     """Return float32 scores (n,) of a Keras network (n, size, size, 3) → (n, 1) for every patch, in order."""
     return Scorer(network)(patches)

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
@@ -27,7 +26,7 @@ HEARTBEAT_SECONDS = 60
 """Time without a heartbeat after which a worker counts as lost."""
 
 
-def choose_strategy() -> Any:
+def choose_strategy() -> tf.distribute.Strategy:
     """Return the `tf.distribute.Strategy` to train with.
 
     The current strategy if the caller has entered its scope; else MultiWorkerMirroredStrategy if `TF_CONFIG` describes a
@@ -41,7 +40,7 @@ def choose_strategy() -> Any:
 
 
 @cache  # a process can join its cluster only once
-def _of_this_machine() -> Any:
+def _of_this_machine() -> tf.distribute.Strategy:
     found = read_cluster()
     if found is not None:
         return _joined(found)
@@ -52,7 +51,7 @@ def _of_this_machine() -> Any:
     return tf.distribute.get_strategy()
 
 
-def _joined(found: Cluster) -> Any:
+def _joined(found: Cluster) -> tf.distribute.Strategy:
     """Wait for the other workers, and form a cluster with them."""
     meet(found, GATHERING_SECONDS)
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from steel_training.storage import ObjectNotFound, Storage
+from steel_training.storage.json_types import Json
 from steel_training.training import cluster
 
 OBJECT = "training.npz"
+
+
+class Facts(TypedDict):
+    """State of a training that JSON can hold.
+
+    Attributes:
+        callbacks: what each carries over to the next epoch.
+        history: values per epoch for every metric.
+        python: state of `random`.
+        order: state of the generator that shuffles the patches.
+    """
+
+    callbacks: list[dict[str, float | None]]
+    history: dict[str, list[float]]
+    python: tuple[int, tuple[int, ...], float | None]
+    order: Mapping[str, Json]
 
 
 @dataclass(frozen=True)
@@ -22,13 +40,13 @@ class Kept:
     Attributes:
         epoch: number of epochs done.
         over: whether training had stopped early.
-        facts: JSON values: callbacks, history, random state.
+        facts: what is no array.
         arrays: variables, best weights and files, by name.
     """
 
     epoch: int
     over: bool
-    facts: dict[str, Any]
+    facts: Facts
     arrays: dict[str, np.ndarray]
 
 

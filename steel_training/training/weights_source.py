@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.storage import open_storage
@@ -32,7 +31,7 @@ class LoadedWeights:
     detail: str
     random: bool
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, str | bool]:
         """Return the fields as JSON values."""
         return asdict(self)
 

@@ -1,4 +1,4 @@
-"""Labels held against `defect_type`: which rows say two things at once, whatever their pixels show."""
+"""Labels compared with `defect_type`: the rows whose two columns contradict each other."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from steel_training.data.defect_types import names_no_defect
 
 @dataclass(frozen=True)
 class Contradictions:
-    """Labels against kinds of defects.
+    """Contradictions between labels and defect types.
 
     Attributes:
         found: what is wrong with each row; null where label and kind agree.
-        typed: rows that name a kind of defect; without any there is nothing to hold labels against.
-        typed_clean: of those, rows labelled clean.
-        untyped_defective: rows labelled defective that name no kind.
+        typed: number of rows with a defect type; without any there is nothing to compare labels with.
+        typed_clean: of those, number labelled clean.
+        untyped_defective: number of rows labelled defective without a defect type.
     """
 
     found: pd.Series
@@ -27,19 +27,19 @@ class Contradictions:
     untyped_defective: int
 
     @property
-    def turned_round(self) -> bool:
-        """Kinds stand at clean patches only."""
+    def inverted(self) -> bool:
+        """Whether only clean patches have a defect type."""
         return 0 < self.typed == self.typed_clean
 
 
 def contradictions(label: pd.Series, defect_type: pd.Series) -> Contradictions:
-    """Finds clean rows that name a kind of defect, and defective rows that name none although others do.
+    """Finds clean rows with a defect type, and defective rows without one although others have one.
 
-    A word such as "ok" or "none" is no kind. Neither is a word that every clean row has and no defective one, where all defective rows
-    name kinds, several of them: then it is the site's own word for clean.
+    A word such as "ok" or "none" is not a defect type. Neither is a word that every clean row has and no defective one, if all
+    defective rows have types, and several of them: then it is the site's own word for clean.
 
     Args:
-        label: "0" and "1"; other texts are passed over.
+        label: "0" and "1"; other texts are ignored.
         defect_type: text, null or blank where there is none.
     """
     text = defect_type.astype("string")

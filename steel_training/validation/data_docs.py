@@ -1,8 +1,8 @@
-"""Data Docs that can be read where there is no internet: the pages Great Expectations renders, on their own feet.
+"""Data Docs that work offline: the pages of Great Expectations, made self-contained.
 
-As rendered, they load styles, scripts and a logo with the project's id in its address from other people's servers;
-without those the pages are bare and the list of results on the first page is empty. Here the references are taken out,
-a small stylesheet is put in, and the first page is ours: every expectation, with its message, and links to the rest.
+As rendered, they load styles, scripts and a logo with the project's id in its URL from third-party servers;
+without those the pages are unstyled and the list of results on the first page is empty. Here the references are removed,
+a small stylesheet is added, and the first page is replaced: every expectation with its message, and links to the rest.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ th { background: #f2f5f8; } td p { margin: 0; } code { font-size: .9em; white-sp
 
 
 def finish(site: Path, outcomes: Sequence[ExpectationOutcome], *, success: bool) -> Path:
-    """Makes the rendered site self-contained and writes its first page, whose path is returned."""
+    """Makes the rendered site self-contained, and returns the path of its new first page."""
     shutil.rmtree(site / "static", ignore_errors=True)
     for page in site.rglob("*.html"):
         page.write_text(_REMOTE.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
@@ -58,7 +58,7 @@ def finish(site: Path, outcomes: Sequence[ExpectationOutcome], *, success: bool)
 
 
 def link_page(site: Path, page: str, title: str) -> Path:
-    """Puts a link to a further page of the site first on its first page, whose path is returned."""
+    """Adds a link to another page at the top of the first page, and returns the path of the first page."""
     index = site / "index.html"
     head = "</h1>"
     text = index.read_text(encoding="utf-8")
@@ -69,7 +69,7 @@ def link_page(site: Path, page: str, title: str) -> Path:
 
 
 def _first_page(outcomes: Sequence[ExpectationOutcome], pages: Sequence[str], *, success: bool) -> str:
-    verdict = "The dataset may be trained on." if success else "The dataset is blocked."
+    verdict = "The dataset passed; training may start." if success else "The dataset is blocked."
     rows = "\n".join(
         f"<tr><td>{_badge(outcome)}</td><td><code>{escape(outcome.code)}</code></td><td>{escape(outcome.title)}</td>"
         f"<td>{escape(outcome.observed)}</td><td>{escape(outcome.expected)}</td><td>{escape(outcome.message)}</td></tr>"

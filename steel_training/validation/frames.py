@@ -46,14 +46,14 @@ class Facts:
     @property
     def contradiction_advice(self) -> str:
         """What to do where labels and `defect_type` contradict each other."""
-        if self.kinds is not None and self.kinds.turned_round:
+        if self.kinds is not None and self.kinds.inverted:
             return (
-                "Only clean patches name a defect: the labels look inverted. Here 0 is clean and 1 is defective; "
+                "Only clean patches have a defect type: the labels look inverted. 0 is clean and 1 is defective; "
                 "write 1 for each patch that shows a defect"
             )
         return (
-            "Correct label (0 clean, 1 defective) or defect_type: leave it empty for clean patches, and name the kind for defective ones, "
-            "'unknown' where nobody knows it"
+            "Correct label (0 clean, 1 defective) or defect_type: leave it empty for clean patches, and fill it in for defective ones, "
+            "with 'unknown' if need be"
         )
 
     @property
@@ -69,10 +69,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class Tables:
-    """One row a patch, one for each class in each part, one for each property compared. `row` names the row in messages."""
+    """One row per patch, one per class and split, one per compared property. `row` names the row in messages."""
 
     patches: pd.DataFrame
-    parts: pd.DataFrame
+    splits: pd.DataFrame
     drift: pd.DataFrame
     facts: Facts
 
@@ -80,8 +80,8 @@ class Tables:
 def tables_of(profile: pd.DataFrame, *, min_contrast: float, split_problem: str | None, drift: Comparison) -> Tables:
     """Derives the tables; a column that the profile lacks is missing here too.
 
-    A value that is in order is null where the expectation is that there be none (`decode_error`, the twins): Great
-    Expectations then counts and lists exactly the offenders, with what is wrong with each.
+    Columns such as `decode_error` are null for valid rows, and the expectation is that all are null: Great
+    Expectations then counts and lists exactly the offending rows, with what is wrong with each.
     """
     profile = profile.reset_index(drop=True)
     table = pd.DataFrame(index=profile.index)
@@ -110,7 +110,7 @@ def tables_of(profile: pd.DataFrame, *, min_contrast: float, split_problem: str 
         table["grey_or_rgb"] = table["mode"].where(table["mode"].isin(GREY_AND_RGB))
     if "part" in profile:
         table["part"] = profile["part"].astype("string").fillna("")
-        table["parts_of_group"] = _parts_of_group(profile, table["part"])
+        table["splits_of_group"] = _splits_of_group(profile, table["part"])
     if {"pixel_hash", "contrast"} <= set(profile) and {"part", "label"} <= set(table):
         blank = table["contrast"] < min_contrast
         elsewhere, beside = _twins(profile["pixel_hash"].mask(blank), table)
@@ -159,8 +159,8 @@ def _label_text(labels: pd.Series) -> pd.Series:
     return text.where(text != "").fillna("missing")
 
 
-def _parts_of_group(profile: pd.DataFrame, part: pd.Series) -> pd.Series:
-    """In how many parts the patch's group stands, or its photograph where that is more."""
+def _splits_of_group(profile: pd.DataFrame, part: pd.Series) -> pd.Series:
+    """Returns the number of splits that the patch's group is in, or its source image if that is more."""
     counts = [
         part.groupby(profile[column].astype("string")).transform("nunique").astype("float64")
         for column in ("group", "source_id")
@@ -172,21 +172,21 @@ def _parts_of_group(profile: pd.DataFrame, part: pd.Series) -> pd.Series:
 
 
 def _straddling(profile: pd.DataFrame, table: pd.DataFrame) -> str:
-    """Names the first groups that stand in more than one part, with how many there are."""
+    """Returns the names of the first groups in more than one split, and the number of further ones."""
     column = "group" if "group" in profile else "source_id"
-    if column not in profile or "parts_of_group" not in table:
+    if column not in profile or "splits_of_group" not in table:
         return ""
-    names = profile[column].astype("string")[table["parts_of_group"] > 1].drop_duplicates().dropna()
+    names = profile[column].astype("string")[table["splits_of_group"] > 1].drop_duplicates().dropna()
     shown = ", ".join(names.head(5))
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5:,} more"
 
 
 def _twins(pixel_hash: pd.Series, table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """For each patch one with the same pixels: in another part or class, else in the same; null where there is none.
+    """Returns for each patch one with the same pixels: in another split or class, else in the same; null where there is none.
 
-    Blank patches are left out by the caller: what is wrong with them is that they are blank.
+    The caller leaves out blank patches, which are reported as blank.
     """
-    names, parts, labels = table["row"].tolist(), table["part"].tolist(), table["label"].tolist()
+    names, splits, labels = table["row"].tolist(), table["part"].tolist(), table["label"].tolist()
     elsewhere: list[str | None] = [None] * len(table)
     beside = elsewhere.copy()
     clusters: dict[str, list[int]] = {}
@@ -194,15 +194,15 @@ def _twins(pixel_hash: pd.Series, table: pd.DataFrame) -> tuple[pd.Series, pd.Se
     for row in np.flatnonzero(pixel_hash.duplicated(keep=False) & pixel_hash.notna()).tolist():
         clusters.setdefault(hashes[row], []).append(row)
     for rows in clusters.values():
-        first = {(parts[row], labels[row]): row for row in reversed(rows)}
+        first = {(splits[row], labels[row]): row for row in reversed(rows)}
         for row in rows:
-            other = next((twin for home, twin in first.items() if home != (parts[row], labels[row])), None)
+            other = next((twin for home, twin in first.items() if home != (splits[row], labels[row])), None)
             if other is None:
                 beside[row] = f"same pixels as {names[rows[1] if row == rows[0] else rows[0]]}"
             else:
                 kind = CLASS_TEXT.get(labels[other], f"label {labels[other]}")
                 elsewhere[row] = f"same pixels as {names[other]}, {kind}" + (
-                    f" in {parts[other]}" if parts[other] else ""
+                    f" in {splits[other]}" if splits[other] else ""
                 )
     return (
         pd.Series(elsewhere, index=table.index, dtype="string"),

@@ -1,10 +1,10 @@
-"""The result of a validation: one outcome an expectation, and the reasons that block the run."""
+"""The result of a validation: one outcome per expectation, and the reasons that block the run."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from steel_training.storage.json_types import Json
 from steel_training.validation.rules import CRITICAL, Severity
 from steel_training.verdict import Reason
 
@@ -18,7 +18,7 @@ class ExpectationOutcome:
         title: the expectation as a sentence.
         severity: critical or warning.
         success: `None` where it could not be judged; the message says why.
-        observed: what was found.
+        observed: the finding.
         expected: the target.
         unexpected_count: rows that do not meet it.
         examples: ids of the first ten such patches.
@@ -60,14 +60,14 @@ class ValidationOutcome:
 
     @property
     def warnings(self) -> tuple[Reason, ...]:
-        """What is worth a look and blocks nothing."""
+        """Expectations that are not met and do not block."""
         return tuple(
             Reason(outcome.code, outcome.message)
             for outcome in self.expectations
             if outcome.success is False and not outcome.blocks
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Json]:
         """Returns the outputs of the stage, as JSON values."""
         return {
             "success": self.success,

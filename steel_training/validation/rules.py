@@ -1,6 +1,6 @@
-"""What a dataset is held to, as a table: each row is one expectation, its severity, its target and its message.
+"""The expectations on a dataset, as a table: each row is one expectation, its severity, its target and its message.
 
-A message is for the person who made the dataset: what was found, what was expected, what to do. Fields of the
+A message is for the person who made the dataset: the finding, the target, and what to do. Fields of the
 templates: `{facts}` (`frames.Facts`), `{limit}` (`ValidationConfig`), `{count}` and `{share}` of the unexpected rows,
 `{named}` (the first ten of them) and `{missing}` columns.
 """
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from steel_training.config import ValidationConfig
-from steel_training.data.dataset import REQUIRED_COLUMNS
+from steel_training.data.columns import REQUIRED_COLUMNS
 from steel_training.data.drift import DRIFTED_ABOVE
 from steel_training.data.images import GREY_AND_RGB
 from steel_training.data.splits import SPLITS
@@ -34,14 +34,14 @@ class Rule:
         kind: class in `great_expectations.expectations`.
         arguments: its arguments.
         expected: template of the target.
-        message: template of what to say when it fails.
-        message_without_parts: what to say instead where no split could be made.
-        observed: template of what was found.
-        needs: columns without which it cannot be judged.
-        after: codes that must hold before it is judged: where they do not, its failure would only repeat theirs.
-        needs_parts: not judged where no split could be made.
-        applies: whether there is anything to hold it to; where not, it is not even mentioned.
-        table: the rows it looks at.
+        message: template of the message when it fails.
+        message_without_splits: template of the message where no splits could be made.
+        observed: template of the finding.
+        needs: columns that it requires.
+        after: codes that must hold first: where they do not, its failure would only repeat theirs.
+        needs_splits: not judged where no splits could be made.
+        applies: whether it is relevant; if not, it is not listed.
+        table: the table that it checks; `parts` has one row per class and split.
         shows_values: the message gives the offending value beside the name of the row.
     """
 
@@ -49,20 +49,22 @@ class Rule:
     title: str
     severity: Severity
     kind: str
-    arguments: Callable[[Facts, ValidationConfig], Mapping[str, Any]]
+    arguments: Callable[[Facts, ValidationConfig], Mapping[str, object]]
     expected: str
     message: str
     observed: str = "{count:,} of {facts.patches:,} unexpected"
-    message_without_parts: str | None = None
+    message_without_splits: str | None = None
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    needs_parts: bool = False
+    needs_splits: bool = False
     applies: Callable[[Facts, ValidationConfig], bool] = lambda *_: True
     table: Literal["patches", "parts", "drift"] = "patches"
     shows_values: bool = True
 
 
-def _brightness(mostly: Callable[[ValidationConfig], float]) -> Callable[[Facts, ValidationConfig], Mapping[str, Any]]:
+def _brightness(
+    mostly: Callable[[ValidationConfig], float],
+) -> Callable[[Facts, ValidationConfig], Mapping[str, object]]:
     return lambda _, limit: {
         "column": "brightness",
         "min_value": limit.min_brightness,
@@ -71,7 +73,7 @@ def _brightness(mostly: Callable[[ValidationConfig], float]) -> Callable[[Facts,
     }
 
 
-def _contrast(mostly: Callable[[ValidationConfig], float]) -> Callable[[Facts, ValidationConfig], Mapping[str, Any]]:
+def _contrast(mostly: Callable[[ValidationConfig], float]) -> Callable[[Facts, ValidationConfig], Mapping[str, object]]:
     return lambda _, limit: {"column": "contrast", "min_value": limit.min_contrast, "mostly": mostly(limit)}
 
 
@@ -83,10 +85,10 @@ def _all(_: ValidationConfig) -> float:
     return 1.0
 
 
-_DRIFT_FOUND = "{count:,} beyond it; the highest {facts.most_drift:.3f}"
+_DRIFT_FOUND = "{count:,} above it; the highest is {facts.most_drift:.3f}"
 _DRIFT_ADVICE = (
-    "Find out what changed at the line (lamp, camera, steel, who labels): the champion may be worse on it, and figures of "
-    "before cannot be compared."
+    "Find out what changed on site (lighting, camera, steel, annotators): the champion may be worse on these patches, and "
+    "earlier metrics are not comparable."
 )
 _LABELLED = ("data.labels", "data.both_classes")
 _MODES = " or ".join(sorted(GREY_AND_RGB))
@@ -102,7 +104,7 @@ RULES = (
         observed="missing: {missing}",
         message="The manifest has no column {missing}; it needs "
         + ", ".join(REQUIRED_COLUMNS)
-        + ". Add the column, or name it so.",
+        + ". Add the column, or rename an existing one.",
     ),
     Rule(
         code="data.row_count",
@@ -113,7 +115,7 @@ RULES = (
         expected="at least {limit.min_patches:,}",
         observed="{facts.patches:,}",
         message="The manifest lists {facts.patches:,} patches; at least {limit.min_patches:,} are needed "
-        "(validation.min_patches). Add patches: a model trained on so few cannot be judged.",
+        "(validation.min_patches). Add patches: a model trained on fewer cannot be judged.",
     ),
     Rule(
         code="data.ids_present",
@@ -122,31 +124,31 @@ RULES = (
         kind="ExpectColumnValuesToNotBeNull",
         arguments=lambda *_: {"column": "patch_id"},
         expected="no empty patch_id",
-        message="{count:,} of {facts.patches:,} rows have no patch_id: {named}. Give every patch an id of its own.",
+        message="{count:,} of {facts.patches:,} rows have no patch_id: {named}. Give every patch a unique id.",
         needs=("patch_id",),
         shows_values=False,
     ),
     Rule(
         code="data.ids_present",
-        title="Every patch names the photograph that it was cut from",
+        title="Every patch has the id of its source image",
         severity=CRITICAL,
         kind="ExpectColumnValuesToNotBeNull",
         arguments=lambda *_: {"column": "source_id"},
         expected="no empty source_id",
-        message="{count:,} of {facts.patches:,} patches have no source_id: {named}. Name the photograph of each: without "
-        "it, patches of one photograph could stand in training and test at once.",
+        message="{count:,} of {facts.patches:,} patches have no source_id: {named}. Fill it in: without "
+        "it, patches of one source image could be in training and test at once.",
         needs=("source_id",),
         shows_values=False,
     ),
     Rule(
         code="data.unique_ids",
-        title="No patch_id stands twice",
+        title="No patch_id occurs twice",
         severity=CRITICAL,
         kind="ExpectColumnValuesToBeUnique",
         arguments=lambda *_: {"column": "patch_id"},
         expected="unique",
-        message="{count:,} of {facts.patches:,} rows share their patch_id with another: {named}. Give every patch an id "
-        "of its own, or remove the rows that stand twice.",
+        message="{count:,} of {facts.patches:,} rows share their patch_id with another: {named}. Give every patch a unique id, "
+        "or remove the duplicate rows.",
         needs=("patch_id",),
         shows_values=False,
     ),
@@ -158,7 +160,7 @@ RULES = (
         arguments=lambda *_: {"column": "label", "value_set": ["0", "1"]},
         expected="0 or 1",
         message="{count:,} of {facts.patches:,} labels are neither 0 (clean) nor 1 (defective): {named}. "
-        "Correct the column label; kinds of defects belong into defect_type.",
+        "Correct the column label; defect types belong in defect_type.",
         needs=("label",),
     ),
     Rule(
@@ -168,8 +170,8 @@ RULES = (
         kind="ExpectColumnValuesToBeNull",
         arguments=lambda *_: {"column": "contradiction"},
         expected="defect_type empty for clean patches, filled for defective ones",
-        message="{count:,} of {facts.patches:,} labels contradict defect_type ({facts.kinds.typed_clean:,} clean patches name a "
-        "defect, {facts.kinds.untyped_defective:,} defective ones name none): {named}. {facts.contradiction_advice}.",
+        message="{count:,} of {facts.patches:,} labels contradict defect_type ({facts.kinds.typed_clean:,} clean patches have a "
+        "defect type, {facts.kinds.untyped_defective:,} defective ones have none): {named}. {facts.contradiction_advice}.",
         needs=("label",),
         applies=lambda facts, _: facts.kinds is not None and facts.kinds.typed > 0,
     ),
@@ -182,7 +184,7 @@ RULES = (
         expected="both",
         observed="{facts.clean:,} clean, {facts.defective:,} defective",
         message="There are {facts.clean:,} clean and {facts.defective:,} defective patches; both classes are needed. "
-        "Add {facts.rarer} patches: from one class nothing can be learned.",
+        "Add {facts.rarer} patches: nothing can be learned from one class.",
         needs=("label",),
         after=("data.labels",),
     ),
@@ -200,13 +202,13 @@ RULES = (
         observed="{facts.clean:,} clean, {facts.defective:,} defective",
         message="Of {facts.patches:,} patches {facts.clean:,} are clean and {facts.defective:,} defective; the rarer class "
         "must reach {limit.min_class_share:.2%} (validation.min_class_share). Add {facts.rarer} patches, or leave out "
-        "some of the others.",
+        "some of the other class.",
         needs=("label",),
         after=_LABELLED,
     ),
     Rule(
         code="data.class_imbalance",
-        title="The classes are not far out of balance",
+        title="The classes are not strongly imbalanced",
         severity=WARNING,
         kind="ExpectColumnMeanToBeBetween",
         arguments=lambda _, limit: {
@@ -216,9 +218,9 @@ RULES = (
         },
         expected="at most {limit.max_imbalance:g} : 1",
         observed="{facts.ratio:.1f} : 1",
-        message="{facts.clean:,} patches are clean and {facts.defective:,} defective, {facts.ratio:.1f} : 1; beyond "
-        "{limit.max_imbalance:g} : 1 (validation.max_imbalance) recall and precision rest on few patches. "
-        "Add {facts.rarer} patches, or set training.class_weights for it.",
+        message="{facts.clean:,} patches are clean and {facts.defective:,} defective, {facts.ratio:.1f} : 1; above "
+        "{limit.max_imbalance:g} : 1 (validation.max_imbalance) recall and precision are estimated from few patches. "
+        "Add {facts.rarer} patches, or adjust training.class_weights.",
         needs=("label",),
         after=(*_LABELLED, "data.class_share"),
     ),
@@ -232,7 +234,7 @@ RULES = (
         observed="{facts.clean:,} clean, {facts.defective:,} defective",
         message="{facts.defective:,} of {facts.patches:,} patches are defective and {facts.clean:,} clean. Steel is mostly clean: check "
         "that 1 means defective, and that masks are not inverted. If the numbers are right, leave out some of the defective patches, "
-        "or give training.class_weights for them.",
+        "or adjust training.class_weights.",
         needs=("label",),
         after=_LABELLED,
     ),
@@ -243,24 +245,24 @@ RULES = (
         kind="ExpectColumnValuesToBeInSet",
         arguments=lambda *_: {"column": "part", "value_set": list(SPLITS)},
         expected=", ".join(SPLITS),
-        message="{count:,} of {facts.patches:,} patches are in no part that is known: {named}. The column split takes "
-        "train, val and test; correct it, or leave it out and the parts are made by group.",
+        message="{count:,} of {facts.patches:,} patches are in none of the splits: {named}. The column split takes "
+        "train, val and test; correct it, or leave it out and the splits are made by group.",
         needs=("part",),
-        needs_parts=True,
+        needs_splits=True,
     ),
     Rule(
         code="data.both_classes_in_every_split",
-        title="Every part holds enough patches of both classes",
+        title="Every split has enough patches of both classes",
         severity=CRITICAL,
         kind="ExpectColumnValuesToBeBetween",
         arguments=lambda _, limit: {"column": "patches", "min_value": limit.min_per_class_and_split},
         expected="at least {limit.min_per_class_and_split:,} of each class in train, val and test",
         observed="too few: {named}",
-        message="Every part needs at least {limit.min_per_class_and_split:,} patches of each class "
-        "(validation.min_per_class_and_split), and there are fewer: {named}. Add patches from further photographs, or "
+        message="Every split needs at least {limit.min_per_class_and_split:,} patches of each class "
+        "(validation.min_per_class_and_split), and there are fewer: {named}. Add patches from further source images, or "
         "correct the column split.",
-        message_without_parts="No train, val and test part could be made: {facts.split_problem}. Add patches from further "
-        "photographs or groups: each stands in one part only, and every part needs both classes.",
+        message_without_splits="No train, val and test splits could be made: {facts.split_problem}. Add patches from further "
+        "source images or groups: each is in one split only, and every split needs both classes.",
         needs=("part", "label"),
         after=(
             "data.required_columns",
@@ -274,17 +276,17 @@ RULES = (
     ),
     Rule(
         code="data.disjoint_groups",
-        title="No group and no photograph stands in two parts",
+        title="No group or source image is in two splits",
         severity=CRITICAL,
         kind="ExpectColumnValuesToBeBetween",
-        arguments=lambda *_: {"column": "parts_of_group", "min_value": 1, "max_value": 1},
-        expected="one part a group",
-        message="{count:,} of {facts.patches:,} patches belong to groups that stand in more than one part ({facts.straddling}). "
-        "Put each group into one part, or leave the column split out: what is tested must come from photographs "
+        arguments=lambda *_: {"column": "splits_of_group", "min_value": 1, "max_value": 1},
+        expected="one split per group",
+        message="{count:,} of {facts.patches:,} patches belong to groups that are in more than one split ({facts.straddling}). "
+        "Put each group into one split, or leave the column split out: test patches must come from source images "
         "that training has not seen.",
         needs=("part", "source_id"),
         after=("data.split_values",),
-        needs_parts=True,
+        needs_splits=True,
         shows_values=False,
     ),
     Rule(
@@ -300,7 +302,7 @@ RULES = (
     ),
     Rule(
         code="data.files_present",
-        title="Every path leads to a file that can be read",
+        title="Every path is a readable file",
         severity=CRITICAL,
         kind="ExpectColumnValuesToBeNull",
         arguments=lambda *_: {"column": "not_read"},
@@ -311,13 +313,13 @@ RULES = (
     ),
     Rule(
         code="data.decodable",
-        title="Every file is a whole PNG, JPEG, BMP or TIFF image",
+        title="Every file is a complete PNG, JPEG, BMP or TIFF image",
         severity=CRITICAL,
         kind="ExpectColumnValuesToBeNull",
         arguments=lambda *_: {"column": "decode_error"},
         expected="decodable",
-        message="{count:,} of {facts.patches:,} files are no whole image: {named}. Copy them again from where they came "
-        "from, or remove their rows.",
+        message="{count:,} of {facts.patches:,} files are not complete images: {named}. Copy them again from their origin, "
+        "or remove their rows.",
         needs=("path", "decode_error"),
     ),
     Rule(
@@ -337,8 +339,8 @@ RULES = (
         severity=CRITICAL,
         kind="ExpectColumnValuesToBeInSet",
         arguments=lambda facts, _: {"column": "grey_or_rgb", "value_set": [facts.mode]},
-        expected="all as most are: {facts.mode}",
-        message="{count:,} of {facts.patches:,} images are not of the mode that most have ({facts.mode}): {named}. "
+        expected="all as the majority: {facts.mode}",
+        message="{count:,} of {facts.patches:,} images differ from the majority's mode ({facts.mode}): {named}. "
         "Convert them: a model can learn the camera instead of the defect.",
         needs=("path", "mode"),
     ),
@@ -348,8 +350,8 @@ RULES = (
         severity=CRITICAL,
         kind="ExpectColumnValuesToBeInSet",
         arguments=lambda facts, _: {"column": "size", "value_set": [facts.size]},
-        expected="all as most are: {facts.size} pixels",
-        message="{count:,} of {facts.patches:,} images are not of the size that most have ({facts.size} pixels): {named}. "
+        expected="all as the majority: {facts.size} pixels",
+        message="{count:,} of {facts.patches:,} images differ from the majority's size ({facts.size} pixels): {named}. "
         "Cut all patches to one size.",
         needs=("path", "width", "height"),
     ),
@@ -359,26 +361,26 @@ RULES = (
         severity=WARNING,
         kind="ExpectColumnValuesToBeInSet",
         arguments=lambda facts, _: {"column": "format", "value_set": [facts.format]},
-        expected="all as most are: {facts.format}",
-        message="{count:,} of {facts.patches:,} files are not of the format that most have ({facts.format}): {named}. "
-        "Save all in one format: traces of compression can give the label away.",
+        expected="all as the majority: {facts.format}",
+        message="{count:,} of {facts.patches:,} files differ from the majority's format ({facts.format}): {named}. "
+        "Save all in one format: compression artefacts can predict the label.",
         needs=("path", "format"),
     ),
     Rule(
         code="data.brightness",
-        title="Hardly any patch is too dark or blown out",
+        title="Almost no patch is too dark or overexposed",
         severity=CRITICAL,
         kind="ExpectColumnValuesToBeBetween",
         arguments=_brightness(_most),
         expected="mean grey {limit.min_brightness:g} to {limit.max_brightness:g} in all but {limit.max_odd_share:.1%}",
         message="{count:,} of {facts.patches:,} patches ({share:.1%}) have a mean grey value outside {limit.min_brightness:g} to "
-        "{limit.max_brightness:g}; at most {limit.max_odd_share:.1%} may (validation.max_odd_share): {named}. Check lamp "
+        "{limit.max_brightness:g}; at most {limit.max_odd_share:.1%} may (validation.max_odd_share): {named}. Check lighting "
         "and exposure, and leave these patches out.",
         needs=("path", "brightness"),
     ),
     Rule(
         code="data.brightness",
-        title="No patch is too dark or blown out",
+        title="No patch is too dark or overexposed",
         severity=WARNING,
         kind="ExpectColumnValuesToBeBetween",
         arguments=_brightness(_all),
@@ -390,7 +392,7 @@ RULES = (
     ),
     Rule(
         code="data.contrast",
-        title="Hardly any patch is blank",
+        title="Almost no patch is blank",
         severity=CRITICAL,
         kind="ExpectColumnValuesToBeBetween",
         arguments=_contrast(_most),
@@ -414,48 +416,48 @@ RULES = (
     ),
     Rule(
         code="data.duplicate_content",
-        title="No image stands in two parts or under both labels",
+        title="No image is in two splits or under both labels",
         severity=CRITICAL,
         kind="ExpectColumnValuesToBeNull",
         arguments=lambda *_: {"column": "twin_elsewhere"},
-        expected="no same pixels in another part or with the other label",
-        message="{count:,} of {facts.patches:,} patches have the same pixels as one in another part or with the other "
-        "label: {named}. Remove all but one of each: what is tested must not be in training, and one image has one label.",
+        expected="no identical pixels in another split or with the other label",
+        message="{count:,} of {facts.patches:,} patches have the same pixels as one in another split or with the other "
+        "label: {named}. Remove all but one of each: test images must not be in training, and one image has one label.",
         needs=("path", "pixel_hash", "part", "label"),
     ),
     Rule(
         code="data.duplicate_content",
-        title="No image stands twice",
+        title="No image occurs twice",
         severity=WARNING,
         kind="ExpectColumnValuesToBeNull",
         arguments=lambda *_: {"column": "twin_beside"},
-        expected="no same pixels twice",
-        message="{count:,} of {facts.patches:,} patches have the same pixels as another of the same part and label: "
+        expected="no identical pixels",
+        message="{count:,} of {facts.patches:,} patches have the same pixels as another of the same split and label: "
         "{named}. Remove all but one of each: they count double.",
         needs=("path", "pixel_hash", "part", "label"),
     ),
     Rule(
         code="data.drift",
-        title="The patches are like those that the champion learned from, within the limit that was set",
+        title="The patches do not drift from the champion's training data beyond validation.max_drift",
         severity=CRITICAL,
         kind="ExpectColumnValuesToBeBetween",
         arguments=lambda _, limit: {"column": "drift", "max_value": limit.max_drift},
-        expected="population stability index at most {limit.max_drift}, or no more than chance gives",
+        expected="population stability index at most {limit.max_drift}, or within the chance level",
         observed=_DRIFT_FOUND,
-        message="The patches have drifted from those that champion {facts.champion} learned from; population stability index "
+        message="The patches have drifted from the data that champion {facts.champion} was trained on; population stability index "
         "above {limit.max_drift} (validation.max_drift): {named}. " + _DRIFT_ADVICE,
         applies=lambda facts, limit: limit.max_drift is not None and bool(facts.champion),
         table="drift",
     ),
     Rule(
         code="data.drift",
-        title="The patches are like those that the champion learned from",
+        title="The patches do not drift from the champion's training data",
         severity=WARNING,
         kind="ExpectColumnValuesToBeBetween",
         arguments=lambda *_: {"column": "drift", "max_value": DRIFTED_ABOVE},
-        expected=f"population stability index at most {DRIFTED_ABOVE}, or no more than chance gives",
+        expected=f"population stability index at most {DRIFTED_ABOVE}, or within the chance level",
         observed=_DRIFT_FOUND,
-        message="The patches have drifted from those that champion {facts.champion} learned from; population stability index "
+        message="The patches have drifted from the data that champion {facts.champion} was trained on; population stability index "
         f"above {DRIFTED_ABOVE}: {{named}}. " + _DRIFT_ADVICE,
         after=("data.drift",),
         applies=lambda facts, _: bool(facts.champion),

@@ -1,4 +1,4 @@
-"""Great Expectations at work: rules become a suite, tables become batches, results come back as plain values."""
+"""Runs Great Expectations: rules become a suite, tables become batches, results are returned as plain values."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typing import Any
 import great_expectations as gx
 import great_expectations.expectations as expectations
 import pandas as pd
+from great_expectations.core import ExpectationSuiteValidationResult
+from great_expectations.data_context import FileDataContext
 from great_expectations.data_context.types.base import ProgressBarsConfig
 
 from steel_training.config import ValidationConfig
@@ -35,12 +37,12 @@ _RESULT_FORMAT = {
 
 
 class ValidationFailed(SteelTrainingError):
-    """Great Expectations could not judge the table: a fault of the program or its packages, not of the dataset."""
+    """Great Expectations failed to judge the table: an error of the program or its packages, not of the dataset."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What Great Expectations says of one rule.
+    """The result of Great Expectations for one rule.
 
     Attributes:
         success: the expectation is met.
@@ -55,26 +57,26 @@ class Finding:
     count: int
     share: float
     rows: tuple[str, ...]
-    values: tuple[Any, ...]
+    values: tuple[object, ...]
     missing: tuple[str, ...]
 
 
 class Session:
     """A Great Expectations project in a scratch folder, with the tables as its data. Use `open_session`."""
 
-    def __init__(self, context: Any, tables: Tables, limits: ValidationConfig) -> None:
+    def __init__(self, context: FileDataContext, tables: Tables, limits: ValidationConfig) -> None:
         self._context = context
         self._tables = tables
         self._limits = limits
-        # Great Expectations writes the values it found into its pages as they are: a manifest could hold a script.
-        self._frames = {"patches": _escaped(tables.patches), "parts": tables.parts, "drift": tables.drift}
+        # Great Expectations writes values into its pages unescaped: a manifest could hold a script.
+        self._frames = {"patches": _escaped(tables.patches), "parts": tables.splits, "drift": tables.drift}
         source = context.data_sources.add_pandas("dataset")
         self._batches = {
             name: source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all rows") for name in _TABLES
         }
 
     def judge(self, rules: Sequence[Rule]) -> dict[Rule, Finding]:
-        """Judges rules and leaves nothing behind."""
+        """Judges rules without writing Data Docs."""
         findings: dict[Rule, Finding] = {}
         for name, chosen in _by_table(rules).items():
             batch = self._batches[name].get_batch({"dataframe": self._frames[name]})
@@ -100,7 +102,7 @@ class Session:
         self._context.build_data_docs()
         return findings
 
-    def _suite(self, name: str, rules: Sequence[Rule]) -> Any:
+    def _suite(self, name: str, rules: Sequence[Rule]) -> gx.ExpectationSuite:
         return gx.ExpectationSuite(
             name=name,
             expectations=[
@@ -117,7 +119,7 @@ class Session:
 
 @contextmanager
 def open_session(tables: Tables, limits: ValidationConfig, *, folder: Path, styles: str) -> Iterator[Session]:
-    """Gives a session whose Data Docs and suites are left in `folder`.
+    """Opens a session that writes its Data Docs and suites to `folder`.
 
     Args:
         tables: what to judge.
@@ -158,7 +160,7 @@ def _escaped(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _unescaped(value: Any) -> Any:
+def _unescaped(value: object) -> object:
     return unescape(value) if isinstance(value, str) else value
 
 
@@ -167,7 +169,7 @@ def _by_table(rules: Sequence[Rule]) -> dict[str, list[Rule]]:
     return {name: chosen for name, chosen in by_table.items() if chosen}
 
 
-def _findings(validation: Any, rules: Sequence[Rule]) -> dict[Rule, Finding]:
+def _findings(validation: ExpectationSuiteValidationResult, rules: Sequence[Rule]) -> dict[Rule, Finding]:
     findings = {}
     for result in validation.results:
         config = result.expectation_config
@@ -176,14 +178,14 @@ def _findings(validation: Any, rules: Sequence[Rule]) -> dict[Rule, Finding]:
         if problem is not None:
             raise ValidationFailed(
                 f"Great Expectations could not judge {rule.code} ({rule.title}): {problem}. "
-                "This is no fault of the dataset: please report it, with profile.parquet of the run."
+                "This is not an error in the dataset: please report it, with profile.parquet of the run."
             )
         findings[rule] = _finding(bool(result.success), result.result, config.kwargs.get("column"))
     return findings
 
 
 def _exception(info: Mapping[str, Any] | None) -> str | None:
-    """Returns the first exception's message: Great Expectations gives one record, or one for each metric."""
+    """Returns the first exception's message: Great Expectations has one record, or one per metric."""
     records = [info] if info and "raised_exception" in info else list((info or {}).values())
     return next((str(record["exception_message"]) for record in records if record["raised_exception"]), None)
 

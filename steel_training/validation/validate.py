@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -21,15 +20,15 @@ def validate_patches(
 ) -> ValidationOutcome:
     """Judges a profile by every rule that can be judged.
 
-    What needs a missing column, or would only repeat another failure, is left out and says so: its outcome has
-    `success` None.
+    A rule that needs a missing column, or would only repeat another failure, is not judged: its outcome has
+    `success` None and a message with the reason.
 
     Args:
         profile: of `profile_patches`, with the columns `part` and `group` of the run.
         config: the targets.
         folder: gets `data_docs/` (start at the returned `data_docs`) and the suites as JSON in `expectations/`.
-        split_problem: why no parts could be made, or `None`.
-        drift: the profile held against that of the champion.
+        split_problem: why no splits could be made, or `None`.
+        drift: of the profile from that of the champion.
 
     Raises:
         ValidationFailed: Great Expectations itself failed.
@@ -38,16 +37,16 @@ def validate_patches(
     rules = [rule for rule in RULES if rule.applies(tables.facts, config)]
     with open_session(tables, config, folder=folder, styles=STYLES) as session:
         unjudged = {rule: why for rule in rules if (why := _why_not(rule, profile, tables.facts)) is not None}
-        # What others wait for is judged first, without a trace in the documents.
+        # Rules that others depend on are judged first, without a trace in the Data Docs.
         awaited = {code for rule in rules for code in rule.after}
         first = session.judge(
             [rule for rule in rules if rule.code in awaited and rule.severity == CRITICAL and rule not in unjudged]
         )
         failed = {rule.code for rule, finding in first.items() if not finding.success}
         for rule in rules:
-            waits_for = [code for code in rule.after if code in failed]
-            if rule not in unjudged and waits_for:
-                unjudged[rule] = f"Not judged before {', '.join(waits_for)} holds."
+            unmet = [code for code in rule.after if code in failed]
+            if rule not in unjudged and unmet:
+                unjudged[rule] = f"Not judged before {', '.join(unmet)} holds."
         findings = session.judge_and_document([rule for rule in rules if rule not in unjudged])
     outcomes = tuple(
         _left_out(rule, unjudged[rule], tables.facts, config)
@@ -68,8 +67,8 @@ def _why_not(rule: Rule, profile: pd.DataFrame, facts: Facts) -> str | None:
         return f"Not judged: column {', '.join(missing)} is missing."
     if facts.patches == 0 and rule.code not in ("data.required_columns", "data.row_count"):
         return "Not judged: there are no patches."
-    if rule.needs_parts and facts.split_problem is not None:
-        return f"Not judged: no parts could be made ({facts.split_problem})."
+    if rule.needs_splits and facts.split_problem is not None:
+        return f"Not judged: no splits could be made ({facts.split_problem})."
     return None
 
 
@@ -87,7 +86,7 @@ def _outcome(rule: Rule, finding: Finding, facts: Facts, config: ValidationConfi
         "named": _named(rule, finding),
         "missing": ", ".join(finding.missing) or "none",
     }
-    message = rule.message_without_parts if facts.split_problem is not None else None
+    message = rule.message_without_splits if facts.split_problem is not None else None
     return ExpectationOutcome(
         code=rule.code,
         title=rule.title,
@@ -110,7 +109,7 @@ def _named(rule: Rule, finding: Finding) -> str:
     return (", ".join(shown) or "none") + (f" and {rest:,} more" if rest else "")
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     text = str(value)

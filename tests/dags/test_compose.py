@@ -299,7 +299,7 @@ def test_init_writes_logins_and_creates_buckets(tmp_path: Path) -> None:
     finally:
         server.stop()
     assert said[0].count(": made") == 2
-    assert said[1].count(": there already") == 2, "it runs at every start"
+    assert said[1].count(": exists") == 2, "it runs at every start"
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
     with passwords.open(encoding="utf-8") as stream:

@@ -77,7 +77,10 @@ def test_service_ends_with_its_parent_process(tmp_path: Path, wait_until: Callab
     )
     command = [sys.executable, "-c", source]
     killed = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")}, stdout=subprocess.PIPE, text=True
+        command,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests" / "integration")},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert killed.returncode == -signal.SIGKILL
 

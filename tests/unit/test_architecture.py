@@ -83,7 +83,7 @@ def test_no_file_grows_out_of_sight(folder: str) -> None:
         assert len(path.read_text(encoding="utf-8").splitlines()) < 500, path
 
 
-def test_no_requirements_file_names_an_index_or_leaves_a_package_without_its_hash() -> None:
+def test_requirements_have_hashes_and_no_index() -> None:
     for path in sorted((ROOT / "requirements").glob("*.txt")):
         text = path.read_text(encoding="utf-8")
         assert "://" not in text, path

@@ -1,4 +1,4 @@
-"""How a photograph of the strip comes about: lamps, lens and sensor of a line."""
+"""How a photograph of the strip is formed: lighting, lens and sensor."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from scipy.ndimage import gaussian_filter
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera with its lamps, fixed above a line.
+    """A camera with its lighting, fixed above a line.
 
     Attributes:
         along_axis: image axis along which the strip runs: 0 from top to bottom, 1 from left to right.
-        lamp: where the light is strongest, as shares of (height, width); may lie outside.
+        light: where the light is strongest, as shares of (height, width); may lie outside.
         falloff: log brightness lost from there over one image diagonal.
         vignetting: log brightness lost from the centre to a corner.
         blur: standard deviation of the lens' point spread, pixels.
@@ -23,7 +23,7 @@ class Camera:
     """
 
     along_axis: int
-    lamp: tuple[float, float]
+    light: tuple[float, float]
     falloff: float
     vignetting: float
     blur: float
@@ -34,8 +34,8 @@ class Camera:
         """Returns (along, across) for a photograph of (height, width)."""
         return shape if self.along_axis == 0 else (shape[1], shape[0])
 
-    def turn(self, strip: np.ndarray) -> np.ndarray:
-        """Turns an array in the strip's axes into the image's."""
+    def to_image(self, strip: np.ndarray) -> np.ndarray:
+        """Returns an array in the strip's axes in the image's axes."""
         return strip if self.along_axis == 0 else np.ascontiguousarray(strip.T)
 
     def expose(
@@ -44,10 +44,10 @@ class Camera:
         """Photographs a surface.
 
         Args:
-            rng: of the sensor's noise and of the lamps' slow wandering.
+            rng: of the sensor's noise and of the slow drift of the lighting.
             log_reflectance: float, (height, width), around zero.
             grey: grey value of zero log reflectance in the middle of the light.
-            flicker: standard deviation of the wandering, in log brightness.
+            flicker: standard deviation of that drift, in log brightness.
 
         Returns:
             uint8, (height, width).
@@ -63,8 +63,8 @@ class Camera:
         y = np.linspace(0.0, 1.0, height, dtype=np.float32)[:, None]
         x = np.linspace(0.0, 1.0, width, dtype=np.float32)[None, :]
         diagonal = float(np.hypot(height, width))
-        from_lamp = np.hypot(
-            (y - self.lamp[0] - shift[0]) * height / diagonal, (x - self.lamp[1] - shift[1]) * width / diagonal
+        from_light = np.hypot(
+            (y - self.light[0] - shift[0]) * height / diagonal, (x - self.light[1] - shift[1]) * width / diagonal
         )
         from_centre = ((y - 0.5) ** 2 + (x - 0.5) ** 2) / 0.5
-        return np.asarray(-self.falloff * from_lamp**2 - self.vignetting * from_centre)
+        return np.asarray(-self.falloff * from_light**2 - self.vignetting * from_centre)

@@ -1,7 +1,7 @@
 """Defects of rolled strip, each with the pixels that an inspector would mark.
 
 A defect is drawn in the strip's axes, (along rolling, across). Its contrast is spread from obvious to faint; the
-faintest still stands out from the grain of its surface, so that an engineer agrees with the mark.
+faintest still stands out from the grain of its surface, so that an inspector would agree with the mask.
 """
 
 from __future__ import annotations

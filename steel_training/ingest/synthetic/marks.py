@@ -1,6 +1,6 @@
 """Clean steel that looks a little like a defect: roll chatter, bands, streaks, water stains, smears, dust.
 
-An engineer passes all of these. They keep a model honest: brightness, contrast or 'there is a line' do not tell a
+An inspector accepts all of these. They keep a model honest: brightness, contrast or 'there is a line' do not identify a
 defect. They stay fainter, softer or longer than defects: a streak runs through the whole photograph, a scratch ends.
 """
 
@@ -56,7 +56,7 @@ def water_stain(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def smear(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """A cloud of emulsion dragged along the strip, without an edge to lay a finger on."""
+    """A cloud of emulsion dragged along the strip, without a clear edge."""
     y, x = _around(rng, shape)
     length, width = rng.uniform(40.0, 160.0), rng.uniform(9.0, 26.0)
     cloud = np.exp(-0.5 * ((y / length) ** 2 + (x / width) ** 2))

@@ -27,17 +27,17 @@ from steel_training.ingest.synthetic.surfaces import (
 )
 from steel_training.ingest.tiling import Cutter, IngestSummary, Progress
 
-# A photograph is so many patches high and wide.
+# Size of a photograph in patches.
 PATCHES_HIGH, PATCHES_WIDE = 4, 7
-DEFECTS_A_PHOTOGRAPH = 3.4
-MARKS_A_PHOTOGRAPH = 3.6
+DEFECTS_PER_PHOTOGRAPH = 3.4
+MARKS_PER_PHOTOGRAPH = 3.6
 
 _FIRST_COIL = datetime(2026, 1, 5, 6, 0, tzinfo=UTC)
 _COLOURS = ((0, 0, 0), (230, 80, 60), (240, 180, 40), (70, 160, 220), (150, 90, 200), (80, 190, 110))
 
 
 class SampleInvalid(UsageError):
-    """The sample cannot be made as asked."""
+    """The parameters of the sample are out of range."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class Line:
 LINES = (
     Line(
         "hot-strip",
-        Camera(along_axis=0, lamp=(0.4, 0.3), falloff=0.9, vignetting=0.18, blur=0.55, noise=1.2, full_well=90.0),
+        Camera(along_axis=0, light=(0.4, 0.3), falloff=0.9, vignetting=0.18, blur=0.55, noise=1.2, full_well=90.0),
         (MILL_SCALE, PICKLED),
     ),
     Line(
         "cold-mill",
-        Camera(along_axis=1, lamp=(0.6, 0.75), falloff=0.7, vignetting=0.22, blur=0.5, noise=1.0, full_well=110.0),
+        Camera(along_axis=1, light=(0.6, 0.75), falloff=0.7, vignetting=0.22, blur=0.5, noise=1.0, full_well=110.0),
         (BRIGHT, MATT),
     ),
 )
@@ -93,22 +93,22 @@ def make_sample(
     patch: int = 64,
     progress: Progress | None = None,
 ) -> IngestSummary:
-    """Makes a dataset of procedural steel strips; the photographs and their masks are laid beside the patches.
+    """Makes a dataset of procedural steel strips; the photographs and their masks are written beside the patches.
 
-    The same arguments give the same bytes. Patches, photographs and masks lie in `patches/`, `photographs/` and
-    `masks/`; only patches stand in the manifest. A coil is a group.
+    The same arguments give the same bytes. Patches, photographs and masks are in `patches/`, `photographs/` and
+    `masks/`; the manifest lists the patches only. A coil is a group.
 
     Args:
         out: folder or S3 prefix of the new dataset; must be empty.
-        coils: how many, at least 2: they alternate between the two lines.
+        coils: number of coils, at least 2; they alternate between the two lines.
         photographs_per_coil: each is 4 patches high and 7 wide.
-        seed: of everything drawn.
+        seed: of all random draws.
         patch: side of a patch, pixels.
-        progress: called with coils done and in all.
+        progress: called with the coils done so far and their total.
 
     Raises:
         SampleInvalid: a number is out of range.
-        OutputExists: there is something at `out` already.
+        OutputExists: `out` is not empty.
     """
     for name, value, low, high in (
         ("coils", coils, 2, 10_000),
@@ -173,21 +173,23 @@ def _photograph(
     """Draws one photograph and its mask, at a place between the coil's head (0) and tail (1)."""
     strip = camera.strip_shape(shape)
     surface = bare_surface(rng, coil, strip)
-    for _ in range(rng.poisson(MARKS_A_PHOTOGRAPH)):
+    for _ in range(rng.poisson(MARKS_PER_PHOTOGRAPH)):
         surface += MARKS[rng.integers(len(MARKS))](rng, strip)
     mask = np.zeros(strip, dtype=np.uint8)
     area = shape[0] * shape[1] / (PATCHES_HIGH * PATCHES_WIDE * 64**2)
-    for _ in range(rng.poisson(DEFECTS_A_PHOTOGRAPH * area)):
+    for _ in range(rng.poisson(DEFECTS_PER_PHOTOGRAPH * area)):
         number = int(rng.integers(len(DEFECTS)))
         defect = DEFECTS[number][1](rng, strip, coil.grain)
         surface += defect.change
         mask[defect.mask] = number + 1
-    pixels = camera.expose(rng, camera.turn(surface), grey=coil.grey * float(np.exp(coil.drift * place)), flicker=0.03)
-    return pixels, camera.turn(mask)
+    pixels = camera.expose(
+        rng, camera.to_image(surface), grey=coil.grey * float(np.exp(coil.drift * place)), flicker=0.03
+    )
+    return pixels, camera.to_image(mask)
 
 
 def _coloured(mask: np.ndarray) -> Image.Image:
-    """Returns a mask as a palette image: its values are the numbers of the defects, its colours are for people."""
+    """Returns a mask as a palette image: its values are the numbers of the defects, its colours are for viewing."""
     image = Image.fromarray(mask, mode="P")
     image.putpalette([channel for colour in _COLOURS for channel in colour])
     return image

@@ -63,10 +63,10 @@ class Finish:
     """A kind of surface.
 
     Attributes:
-        name: as mills say it.
+        name: the industry's term.
         grey: range of the mean grey value, 0..255, over coils.
         textures: layers of grain.
-        profile: standard deviation of log reflectance across the strip, constant along it (roll and lamp streaks).
+        profile: standard deviation of log reflectance across the strip, constant along it (streaks of rolls and lighting).
         profile_width: correlation length of that profile, pixels.
     """
 
@@ -121,7 +121,7 @@ class Coil:
         finish: kind of surface.
         grey: mean grey value of its first photograph, 0..255.
         roughness: factor on all grain.
-        drift: change of log brightness from the first photograph to the last (lamps warm up, oil builds).
+        drift: change of log brightness from the first photograph to the last (lighting warms up, oil builds up).
         profile_seed: of the profile across the strip.
         glints: pinpoints per 1000 pixels: grains that catch the light, or pores of a pixel. Every strip has some.
     """

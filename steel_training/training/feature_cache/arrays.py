@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 
 class CachedArray:
@@ -52,6 +52,6 @@ class CachedArray:
             for start in range(0, len(rows), size):
                 yield np.asarray(stored[rows[start : start + size]], np.float32)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         whole = np.stack([stored[rows] for stored, rows in zip(self._stored, self._rows, strict=True)])
         return whole if dtype is None else whole.astype(dtype)

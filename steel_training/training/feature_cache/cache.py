@@ -9,18 +9,20 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from steel_training.data import images as pixels_module
 from steel_training.data.images import read_batches
 from steel_training.data.patches import DIGEST, PatchSet, pixel_digest
-from steel_training.storage.scratch import ScratchFull, forget_unused, make_room, scratch_folder, sole_writer
+from steel_training.storage.json_types import Json
+from steel_training.storage.scratch import ScratchFull, free_space, remove_unused, scratch_folder, sole_writer
 from steel_training.training import preprocessing as augmentations_module
 from steel_training.training.feature_cache.arrays import CachedArray
 from steel_training.training.feature_cache.row_store import RowStore, bytes_of, form_of
@@ -32,7 +34,7 @@ BATCH = 64
 # Maximum number of patches lost when a process is killed.
 _COMMITTED_EVERY = 32 * BATCH
 
-Compute = Callable[[Any], Sequence[Any]]
+Compute = Callable[[tf.Tensor], Sequence[np.ndarray | tf.Tensor]]
 """float32 pixels (n, size, size, 3) → one tensor (n, …) per output; the values of a patch do not depend on the others."""
 
 Progress = Callable[[int, int], None]
@@ -49,7 +51,7 @@ class FeatureCache:
         patches: PatchSet,
         compute: Compute,
         *,
-        key: dict[str, Any],
+        key: Mapping[str, Json],
         size: int,
         augmentations: int = 1,
         dtype: str = "float16",
@@ -82,7 +84,7 @@ class FeatureCache:
         known = entry / "parts" / patches.identity()
         with sole_writer(entry):
             if not entry.exists():
-                forget_unused(self.folder)
+                remove_unused(self.folder)
             (entry / "parts").mkdir(parents=True, exist_ok=True)
             # To the nanosecond: the kernel's own clock ticks every few milliseconds, and equal times would evict by name.
             os.utime(entry, ns=(time.time_ns(), time.time_ns()))
@@ -176,18 +178,18 @@ class _Filling:
                     self._stored(output)[lacking] for output in self.compute(augment(pixels, row_store.folder.name))
                 ]
                 if not self.has_space:
-                    self._make_room(remaining * len(self.row_stores) * bytes_of(form_of(outputs)))
+                    self._free_space(remaining * len(self.row_stores) * bytes_of(form_of(outputs)))
                 row_store.append([some[at] for at in lacking], outputs)
             self.computed += len(some)
             if self.computed % _COMMITTED_EVERY == 0:
                 for row_store in self.row_stores:
                     row_store.commit()
 
-    def _stored(self, output: Any) -> np.ndarray:
+    def _stored(self, output: np.ndarray | tf.Tensor) -> np.ndarray:
         return np.asarray(output).astype("float32" if len(output.shape) == 2 else self.dtype, copy=False)
 
-    def _make_room(self, needed: int) -> None:
-        make_room(self.folder, needed, keeping=self.entry)
+    def _free_space(self, needed: int) -> None:
+        free_space(self.folder, needed, keeping=self.entry)
         self.has_space = True
 
 
@@ -208,7 +210,7 @@ def _code() -> str:
     return total.hexdigest()
 
 
-def network_digest(network: Any) -> str:
+def network_digest(network: keras.Model) -> str:
     """Return the SHA-256 over graph and weights of a network, for cache keys."""
     total = hashlib.sha256(network.to_json().encode())
     for array in network.get_weights():

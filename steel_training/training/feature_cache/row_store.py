@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -137,6 +137,6 @@ def bytes_of(rows: Sequence[Row]) -> int:
     return sum(row.size for row in rows)
 
 
-def form_of(outputs: Sequence[Any]) -> list[Row]:
+def form_of(outputs: Sequence[np.ndarray]) -> list[Row]:
     """Return the row format of outputs (n, …)."""
     return [Row(tuple(output.shape[1:]), str(output.dtype)) for output in outputs]

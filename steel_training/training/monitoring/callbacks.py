@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -24,7 +23,7 @@ class LossNotFinite(SteelTrainingError):
 
 def callbacks(
     *, stage: str, epochs: int, patience: int, precision: float, checkpoint: Path, averaged: bool, logs: Path | None
-) -> tuple[list[Any], dict[str, list[float]]]:
+) -> tuple[list[keras.callbacks.Callback], dict[str, list[float]]]:
     """Build the four standard callbacks, preceded by learning-rate warm-up and by ranking and logging of epochs.
 
     Args:
@@ -43,7 +42,7 @@ def callbacks(
     results = ResultsFile(logs / RESULTS) if logs is not None else None
 
     class RankAndReport(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes them by name
+        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras passes them by name
             self.started = time.monotonic()
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -76,10 +75,10 @@ def callbacks(
     class WarmUp(keras.callbacks.Callback):  # type: ignore[misc]
         """Raises the learning rate from 0 over the first epoch: Adam's first steps are noisy and would damage good weights."""
 
-        def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it by name
+        def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras passes it by name
             self.rate = float(np.asarray(self.model.optimizer.learning_rate))
 
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras passes it by name
+        def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras passes it by name
             if self.model.optimizer.iterations < self.params["steps"]:
                 self.model.optimizer.learning_rate = self.rate * (batch + 1) / self.params["steps"]
 

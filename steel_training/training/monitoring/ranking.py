@@ -8,7 +8,6 @@ and the area under the precision-recall curve decides.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 
@@ -24,7 +23,7 @@ class MonitorMissing(SteelTrainingError):
     """A metric that selects the checkpoint was not reported."""
 
 
-def metrics(precision: float) -> list[Any]:
+def metrics(precision: float) -> list[keras.metrics.Metric]:
     """Return the metrics compiled into every network; named, since an unnamed one becomes `recall_1` at the next compile."""
     return [
         keras.metrics.RecallAtPrecision(precision, num_thresholds=THRESHOLDS, name="recall"),
@@ -33,7 +32,7 @@ def metrics(precision: float) -> list[Any]:
     ]
 
 
-def counts_at_half() -> list[Any]:
+def counts_at_half() -> list[keras.metrics.Metric]:
     """Return metrics for the confusion matrix at 0.5, `tp`, `fn`, `tn`, `fp`, from which balanced accuracy is computed."""
     return [
         keras.metrics.TruePositives(name="tp"),

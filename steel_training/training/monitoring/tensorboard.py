@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +15,7 @@ FOLDER = "tensorboard"
 PR_CURVE = "validation"
 
 
-def event_files(logs: Path) -> Any:
+def event_files(logs: Path) -> keras.callbacks.TensorBoard:
     """Return Keras' TensorBoard callback, with epochs counted from 1 and a precision-recall curve per epoch.
 
     Runs are `train` and `validation`. Scalars: `epoch_loss`, `epoch_recall` (at the target precision), `epoch_pr_auc`,
@@ -27,7 +26,7 @@ def event_files(logs: Path) -> Any:
     """
 
     class EventFiles(keras.callbacks.TensorBoard):  # type: ignore[misc]
-        def on_test_end(self, logs: Any = None) -> None:
+        def on_test_end(self, logs: dict[str, float] | None = None) -> None:
             """Skip the validation scalars by step, which would repeat those by epoch under other names."""
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -41,14 +40,14 @@ def event_files(logs: Path) -> Any:
     return EventFiles(str(logs / FOLDER), write_graph=False)
 
 
-def _pr_metric(network: Any) -> Any:
+def _pr_metric(network: keras.Model) -> keras.metrics.AUC:
     """Return the compiled metric with the counts of the curve; at the end of an epoch they are those of validation."""
     name = TIE_BREAK.removeprefix("val_")
     compiled = [metric for outer in network.metrics for metric in getattr(outer, "metrics", [outer])]
     return next(metric for metric in compiled if metric.name == name)
 
 
-def _write_pr_curve(metric: Any, epoch: int) -> None:
+def _write_pr_curve(metric: keras.metrics.AUC, epoch: int) -> None:
     """Write a summary for TensorBoard's `pr_curves` plugin from counts at evenly spaced thresholds.
 
     The plugin's own operation is for TensorFlow 1; its tensor is float32 (6, thresholds): true positives, false

@@ -107,7 +107,7 @@ def test_who_may_not_read_the_dag_may_not_read(browser, monkeypatch):
     assert set(asked) == {("GET", "steel_training")}
 
 
-def test_no_page_may_be_framed_by_another_site_or_kept_by_a_proxy(browser):
+def test_pages_forbid_framing_and_caching(browser):
     viewer = browser("viewer")
     for path in PAGES:
         headers = viewer.get(path).headers

@@ -42,7 +42,7 @@ def logged():
 
 
 @pytest.mark.parametrize("role", ["admin", "op", "user"])
-def test_who_may_trigger_the_dag_may_promote_and_roll_back_and_it_is_written_down(registry, browser, role):
+def test_permitted_user_promotes_and_is_logged(registry, browser, role):
     client = browser(role)
     answer = promote(client, BB)
     assert answer.status_code == 200
@@ -107,7 +107,7 @@ def test_a_consent_is_for_one_person_one_move_and_one_hour(registry, browser, mo
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
-def test_a_form_that_another_site_makes_a_browser_send_is_refused(registry, browser, site):
+def test_cross_site_form_is_refused(registry, browser, site):
     admin = browser("admin")
     admin.headers["Sec-Fetch-Site"] = site
     answer = promote(admin, BB)
@@ -115,7 +115,7 @@ def test_a_form_that_another_site_makes_a_browser_send_is_refused(registry, brow
     assert registry.champion()[0] == AA
 
 
-def test_a_decision_on_a_champion_that_has_moved_meanwhile_is_refused(registry, browser):
+def test_move_after_champion_changed_is_refused(registry, browser):
     admin = browser("admin")
     path = f"/steel-training/versions/{CC}"
     early = confirmation(admin, path)
@@ -131,13 +131,13 @@ def test_a_decision_on_a_champion_that_has_moved_meanwhile_is_refused(registry, 
     assert registry.champion()[0] == AA
 
 
-def test_a_version_that_is_damaged_or_gone_is_refused_with_the_reason(registry, browser):
+def test_damaged_or_missing_version_is_refused(registry, browser):
     admin = browser("admin")
     store = registry.store
     store.write(registry.key_of(BB, "model_card.md"), b"tampered")
     answer = promote(admin, BB)
     assert answer.status_code == 409
-    assert "model_card.md of version 20261124-bb is not what was published" in answer.text
+    assert "model_card.md of version 20261124-bb differs from what was published" in answer.text
     assert re.search("refused: .*model_card", logged()[3]["outcome"])
     given = confirmation(admin, f"/steel-training/versions/{CC}")
     store.remove_folder(f"models/steel-defects/versions/{CC}", first="checksums.json")

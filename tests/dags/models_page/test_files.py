@@ -129,7 +129,7 @@ def test_a_key_is_read_inside_or_refused(fenced, key):
             assert found == (b"fine" if use is read else 4)
 
 
-def test_a_page_of_the_store_is_shown_without_this_servers_origin_and_its_links_work(any_store, browser):
+def test_store_page_is_sandboxed_and_its_links_work(any_store, browser):
     page = b'<script>fetch("/api/v2/dags")</script><a href="validate_patches/data_docs/index.html">Data Docs</a>'
     any_store.write("runs/r 1/report.html", page)
     any_store.write("runs/r 1/validate_patches/data_docs/index.html", b'<a href="../../report.html">back</a>')
@@ -202,7 +202,7 @@ def test_what_a_browser_would_not_show_harmlessly_is_downloaded(any_store, brows
     assert "filename=x.html" not in answer.headers.get("content-disposition", "")
 
 
-def test_a_folder_shows_what_is_directly_below_it_first_pages_first(any_store, browser):
+def test_folder_listing_has_index_pages_first(any_store, browser):
     for name in ("result.json", "index.html", "data_docs/index.html", "deep/er/file.txt"):
         any_store.write(f"runs/r1/validate_patches/{name}", b"x")
     viewer = browser("viewer")
@@ -219,4 +219,4 @@ def test_a_file_that_is_too_large_for_the_api_server_is_refused(any_store, brows
     monkeypatch.setattr("models_page.safe_files.LARGEST", 1000)
     answer = browser("viewer").get(f"{FILES}runs/r1/profile.parquet")
     assert answer.status_code == 413
-    assert "Take it from the store" in answer.text
+    assert "Read it from the store" in answer.text

@@ -44,7 +44,7 @@ def test_the_menu_has_the_page_and_every_run_its_tab(browser):
     assert browser("admin").get("/api/v2/plugins/importErrors").json()["total_entries"] == 0
 
 
-def test_reading_the_plugins_loads_neither_the_page_nor_what_it_shows():
+def test_loading_plugins_does_not_import_the_page():
     loaded = fresh(
         """
 from airflow import plugins_manager
@@ -59,7 +59,7 @@ print(json.dumps({"errors": errors, "modules": [name for name in sys.modules if 
 
 
 @pytest.mark.timeout(180)
-def test_the_page_needs_no_package_that_only_workers_have_and_may_stand_below_another_address(tmp_path, store):
+def test_page_needs_no_worker_packages_and_any_base_path(tmp_path, store):
     """The API server's image holds no pandas, NumPy or TensorFlow; a proxy may serve Airflow at /air."""
     publish(open_storage(store), tmp_path, "20261124-aa")
     publish(open_storage(store), tmp_path, "20261124-bb")
@@ -100,9 +100,9 @@ print(json.dumps(told))
 
 
 @pytest.mark.slow
-def test_the_first_page_of_a_thousand_versions_comes_within_seconds():
+def test_page_benchmark_of_a_thousand_versions():
     """The figure in the documentation is below one second on an idle machine; this one may be busy."""
-    script = ROOT / "benchmarks" / "models_page.py"
+    script = ROOT / "benchmarks" / "models_page_speed.py"
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     took = json.loads(done.stdout.splitlines()[-1])
     assert took["first page, cold"] < 3

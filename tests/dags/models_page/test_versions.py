@@ -43,7 +43,7 @@ def judged(any_store, tmp_path):
     return any_store
 
 
-def test_figures_stand_against_targets_and_the_curve_shows_the_operating_point(judged, browser):
+def test_metrics_targets_and_operating_point_are_shown(judged, browser):
     text = browser("viewer").get(PAGE).text
     page = Markup(text)
     assert "Missed 3 of 100 defects; 4 false alarms among 300 clean patches." in page.text
@@ -57,7 +57,7 @@ def test_figures_stand_against_targets_and_the_curve_shows_the_operating_point(j
     assert f"M{x:.1f} {y - 7:.1f}l7 7" in curve, "the diamond stands at the recall and precision of the threshold"
 
 
-def test_missed_defects_come_first_and_their_pictures_open_through_the_guarded_route(judged, browser):
+def test_missed_defects_come_first_with_their_images(judged, browser):
     viewer = browser("viewer")
     text = viewer.get(PAGE).text
     page = Markup(text)
@@ -86,16 +86,16 @@ def test_lineage_card_report_run_and_files_are_linked_and_open(judged, browser):
     assert f"/steel-training/files/models/steel-defects/versions/{VERSION}/model_card.md" in links
 
 
-def test_a_version_whose_run_is_gone_still_tells_what_its_bundle_holds(any_store, browser, tmp_path):
+def test_version_of_deleted_run_shows_its_bundle(any_store, browser, tmp_path):
     publish(any_store, tmp_path, VERSION, run_id="gone")
     page = Markup(browser("viewer").get(PAGE).text)
-    assert "holds no curves any more" in page.text
-    assert "3 in all; the run's folder holds no pictures of them any more." in page.text
+    assert "no longer has curves" in page.text
+    assert "3 in total; the run's folder no longer has pictures of them." in page.text
     links = {a.get("href") for tag, a in page.elements if tag == "a"}
     assert f"/steel-training/files/models/steel-defects/versions/{VERSION}/report.html" in links
 
 
-def test_files_of_a_run_that_are_torn_or_of_another_kind_do_not_break_the_page(judged, browser):
+def test_damaged_run_files_do_not_break_the_page(judged, browser):
     viewer = browser("viewer")
     for curves, index in ((b"{", b"["), (b"[]", b"{}"), (b'{"pr": {"recall": ["x"], "precision": []}}', b'[1, {"kind": 2}]'),
                           (b'{"pr": {"recall": [1], "precision": [1, 2]}}', b'[{"kind": "missed"}]'), (b"\xff", b"\xff")):  # fmt: skip
@@ -103,7 +103,7 @@ def test_files_of_a_run_that_are_torn_or_of_another_kind_do_not_break_the_page(j
         judged.write(f"{ATTENTION}/index.json", index)
         answer = viewer.get(PAGE)
         assert answer.status_code == 200, (curves, index)
-        assert "holds no curves any more" in answer.text
+        assert "no longer has curves" in answer.text
 
 
 def test_a_bundle_with_next_to_nothing_in_it_is_shown(any_store, browser, tmp_path):
@@ -117,9 +117,7 @@ def test_a_bundle_with_next_to_nothing_in_it_is_shown(any_store, browser, tmp_pa
     assert VERSION in viewer.get("/steel-training/").text
 
 
-def test_a_version_that_was_pruned_is_told_with_its_verdict_and_an_unknown_one_is_not_there(
-    any_store, browser, tmp_path
-):
+def test_pruned_version_shows_verdict_unknown_one_is_404(any_store, browser, tmp_path):
     publish(any_store, tmp_path, VERSION)
     any_store.remove_folder(f"models/steel-defects/versions/{VERSION}", first="checksums.json")
     viewer = browser("viewer")
@@ -132,13 +130,13 @@ def test_a_version_that_was_pruned_is_told_with_its_verdict_and_an_unknown_one_i
     assert "holds no version never-was" in answer.text
 
 
-def test_a_version_that_was_tampered_with_is_not_shown_as_if_it_were_fine(any_store, browser, tmp_path):
+def test_tampered_version_is_not_shown(any_store, browser, tmp_path):
     publish(any_store, tmp_path, VERSION)
     key = Registry(any_store, "steel-defects").key_of(VERSION, "gate.json")
     any_store.write(key, json.dumps({"metrics": {"recall": {"value": 1.0}}}).encode())
     answer = browser("viewer").get(PAGE)
     assert answer.status_code == 409
-    assert "gate.json of version 20261124-aa is not what was published" in answer.text
+    assert "gate.json of version 20261124-aa differs from what was published" in answer.text
 
 
 ODD = [None, [], {}, "x", 5, -1, 1e308, [5], [{}], {"a": []}, {"value": "x"}, True]

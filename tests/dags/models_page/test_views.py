@@ -13,7 +13,7 @@ from .conftest import HOSTILE, Markup, decide, publish
 PAGE = "/steel-training/"
 
 
-def test_every_verdict_is_listed_newest_first_with_reasons_figures_and_the_champion(any_store, browser, tmp_path):
+def test_verdicts_are_listed_newest_first(any_store, browser, tmp_path):
     publish(any_store, tmp_path, "20261124-aa", run_id="backfill__2026-11-20T00-00-00-x")
     publish(any_store, tmp_path, "20261124-bb")
     decide(any_store, "manual__2", Verdict.REJECTED)
@@ -34,7 +34,7 @@ def test_every_verdict_is_listed_newest_first_with_reasons_figures_and_the_champ
     for told in ("data.decode_error", "recall of manual__2", "0.9100", "✗ not met ≥ 0.95", "✓ met ≥ 0.9", "2026-11-20",
                  "backfill", "new data", "by hand"):  # fmt: skip
         assert told in page.text, told
-    assert "Champion 20261124-bb serves since" in page.text
+    assert "Champion 20261124-bb since" in page.text
     assert "All 4" in page.text
 
 
@@ -85,7 +85,7 @@ def test_several_models_of_a_store_are_chosen_from(folder_store, browser, tmp_pa
     assert viewer.get(PAGE, params={"model": "../../etc"}).status_code == 400
 
 
-def test_two_versions_stand_side_by_side_with_a_warning_where_their_test_parts_differ(any_store, browser, tmp_path):
+def test_compare_page_warns_if_test_splits_differ(any_store, browser, tmp_path):
     publish(any_store, tmp_path, "20261124-aa", test_part="part-1")
     publish(any_store, tmp_path, "20261124-bb", test_part="part-1", metrics={"recall": {"value": 0.99, "bound": 0.9}})
     publish(any_store, tmp_path, "20261124-cc", test_part="part-2")
@@ -93,7 +93,7 @@ def test_two_versions_stand_side_by_side_with_a_warning_where_their_test_parts_d
     same = Markup(viewer.get("/steel-training/compare?a=20261124-aa&b=20261124-bb").text)
     assert "+0.0200" in same.text
     assert "Warning" not in same.text
-    assert "the test parts differ" in viewer.get("/steel-training/compare?a=20261124-aa&b=20261124-cc").text
+    assert "the test splits differ" in viewer.get("/steel-training/compare?a=20261124-aa&b=20261124-cc").text
     assert viewer.get("/steel-training/compare?a=20261124-aa&b=gone").status_code == 404
 
 
@@ -147,7 +147,7 @@ def test_a_store_that_is_not_there_is_told_in_words(browser, monkeypatch, tmp_pa
     assert "has ended in a verdict yet" in viewer.get(PAGE).text
 
 
-def test_a_pointer_that_cannot_be_read_does_not_hide_the_verdicts(folder_store, browser, tmp_path: Path):
+def test_unreadable_pointer_does_not_hide_verdicts(folder_store, browser, tmp_path: Path):
     publish(folder_store, tmp_path, "20261124-aa")
     folder_store.write("models/steel-defects/champion.json", b"{}")
     answer = browser("admin").get(PAGE)

@@ -23,7 +23,7 @@ def power() -> Any:
 
 
 @pytest.mark.parametrize(("size", "correlation"), [(1, 0.0), (4, 0.2)])
-def test_false_passes_are_rare_and_good_models_pass_once_there_are_defects_enough(power, size, correlation) -> None:
+def test_gate_power_of_bad_and_good_models(power, size, correlation) -> None:
     shares = power.table(size, correlation, trials=TRIALS, seed=1, defects=(60, 100, 300, 1000), resamples=200)
     chance = 2.6 * (0.05 * 0.95 / TRIALS) ** 0.5  # of this number of trials
     for (evidence, recall, defects), share in shares.items():

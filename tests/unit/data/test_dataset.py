@@ -155,5 +155,5 @@ def test_a_manifest_of_a_spreadsheet_is_read(tmp_path: Path, make_dataset, encod
 def test_an_encoding_that_does_not_name_itself_is_told(tmp_path: Path, make_dataset) -> None:
     folder = make_dataset(tmp_path / "d", patches=4, line="Süd")
     (folder / "manifest.csv").write_bytes((folder / "manifest.csv").read_bytes().decode().encode("cp1252"))
-    with pytest.raises(ManifestUnreadable, match=r"line 2 holds the byte 0xFC, which is no UTF-8: .*'CSV UTF-8'"):
+    with pytest.raises(ManifestUnreadable, match=r"line 2 holds the byte 0xFC, which is not UTF-8: .*'CSV UTF-8'"):
         find_dataset(str(folder))

@@ -33,7 +33,7 @@ def test_the_sign_says_who_is_better() -> None:
     assert all(each.bound < each.value < 0 for each in found.difference.values())
 
 
-def test_a_rival_whose_scores_are_not_numbers_has_no_figures_that_could_pass_for_some() -> None:
+def test_reference_with_nan_scores_has_nan_metrics() -> None:
     found = compare(
         LABELS, GROUPS, ScoredModel(SCORES, 0.5), ScoredModel(np.full(1200, np.nan), 0.5), **BOUNDS
     ).as_dict()
@@ -42,7 +42,7 @@ def test_a_rival_whose_scores_are_not_numbers_has_no_figures_that_could_pass_for
     assert found["precision"] == 0.0
 
 
-def test_the_interval_of_two_areas_holds_their_difference_and_turns_with_the_sides() -> None:
+def test_auc_interval_holds_difference_and_is_antisymmetric() -> None:
     noisier = SCORES + 0.4 * RANDOM.standard_normal(1200)
     ahead, behind = (auc_difference(LABELS, GROUPS, *pair, **BOUNDS) for pair in ((SCORES, noisier), (noisier, SCORES)))
     assert 0 < ahead.low < ahead.value < ahead.high
@@ -50,7 +50,7 @@ def test_the_interval_of_two_areas_holds_their_difference_and_turns_with_the_sid
     assert ahead.ours - ahead.theirs == ahead.value
 
 
-def test_the_interval_of_two_areas_covers_the_truth_as_often_as_it_says() -> None:
+def test_auc_interval_has_nominal_coverage() -> None:
     """Two models of one quality on other noise: the true difference is 0, and 95 % intervals hold it in 95 of 100 cases."""
     holds = 0
     for seed in range(100):
@@ -63,6 +63,6 @@ def test_the_interval_of_two_areas_covers_the_truth_as_often_as_it_says() -> Non
     assert 88 <= holds <= 100
 
 
-def test_a_model_whose_scores_are_not_numbers_is_ahead_of_nothing() -> None:
+def test_model_with_nan_scores_is_never_better() -> None:
     found = auc_difference(LABELS, GROUPS, np.full(1200, np.nan), SCORES, **BOUNDS).as_dict()
     assert found["value"] is None

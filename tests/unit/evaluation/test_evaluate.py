@@ -35,7 +35,7 @@ CONFIG = load_config(overrides=["gate.resamples=200", "gate.precision=0.5"])
 
 
 def test_metrics_match_scikit_learn_at_the_threshold() -> None:
-    judged = judge(CONFIG, val=VAL, test=TEST, groups=GROUPS, rows=ROWS)
+    judged = judge(CONFIG, val=VAL, test=TEST, groups=GROUPS, rows=ROWS, slice_by=["line"])
     labels, scores = TEST
     called = scores >= judged.threshold.value
     found = {name: metric.value for name, metric in judged.patches.metrics.items()}
@@ -53,20 +53,25 @@ def test_metrics_match_scikit_learn_at_the_threshold() -> None:
 
 
 def test_threshold_does_not_depend_on_the_test_split() -> None:
-    usual = judge(CONFIG, val=VAL, test=TEST, groups=GROUPS, rows=ROWS).threshold.value
+    usual = judge(CONFIG, val=VAL, test=TEST, groups=GROUPS, rows=ROWS, slice_by=["line"]).threshold.value
     labels, scores = TEST
     assert (
-        judge(CONFIG, val=VAL, test=(1 - labels, scores[::-1].copy()), groups=GROUPS, rows=ROWS).threshold.value
+        judge(
+            CONFIG, val=VAL, test=(1 - labels, scores[::-1].copy()), groups=GROUPS, rows=ROWS, slice_by=["line"]
+        ).threshold.value
         == usual
     )
-    assert judge(CONFIG, val=(VAL[0], VAL[1] ** 2), test=TEST, groups=GROUPS, rows=ROWS).threshold.value != usual
+    assert (
+        judge(CONFIG, val=(VAL[0], VAL[1] ** 2), test=TEST, groups=GROUPS, rows=ROWS, slice_by=["line"]).threshold.value
+        != usual
+    )
 
 
 def test_margin_increases_recall_on_validation() -> None:
     reached = []
     for margin in (0.0, 1.0, 2.0):
         config = CONFIG.model_copy(update={"threshold": CONFIG.threshold.model_copy(update={"margin": margin})})
-        threshold = judge(config, val=VAL, test=TEST, groups=GROUPS, rows=ROWS).threshold.value
+        threshold = judge(config, val=VAL, test=TEST, groups=GROUPS, rows=ROWS, slice_by=["line"]).threshold.value
         reached.append(recall_score(VAL[0], VAL[1] >= threshold))
     assert reached[0] >= 0.95
     assert reached == sorted(reached)
@@ -83,7 +88,7 @@ def test_curves_are_short_and_on_the_exact_curve() -> None:
 
 def test_stage_output_is_json_of_the_agreed_shape() -> None:
     config = load_config(overrides={"gate.resamples": 200, "data.prevalence": 0.02, "threshold.review": True})
-    output = judge(config, val=VAL, test=TEST, groups=GROUPS, rows=ROWS).as_dict(config)
+    output = judge(config, val=VAL, test=TEST, groups=GROUPS, rows=ROWS, slice_by=["line"]).as_dict(config)
     json.dumps(output, allow_nan=False)
     names = {"recall", "f2", "precision", "auc", "average_precision", "specificity", "false_alarms_per_1000"}
     assert set(output["metrics"]) == set(output["sources"]["metrics"]) == names
@@ -101,7 +106,7 @@ def test_stage_output_is_json_of_the_agreed_shape() -> None:
 def test_non_finite_test_score_is_refused() -> None:
     labels, scores = TEST
     with pytest.raises(NoOperatingThreshold, match="1 of 1500 test scores") as refused:
-        judge(CONFIG, val=VAL, test=(labels, np.r_[np.nan, scores[1:]]), groups=GROUPS, rows=ROWS)
+        judge(CONFIG, val=VAL, test=(labels, np.r_[np.nan, scores[1:]]), groups=GROUPS, rows=ROWS, slice_by=["line"])
     assert refused.value.code == "gate.not_finite"
 
 
@@ -109,8 +114,8 @@ def test_non_finite_test_score_is_refused() -> None:
 def test_one_class_in_the_test_split_is_undefined(label: int) -> None:
     labels, scores = TEST
     config = load_config(overrides={"gate.resamples": 200, "data.prevalence": 0.02, "threshold.review": True})
-    output = judge(config, val=VAL, test=(np.full_like(labels, label), scores), groups=GROUPS, rows=ROWS).as_dict(
-        config
-    )
+    output = judge(
+        config, val=VAL, test=(np.full_like(labels, label), scores), groups=GROUPS, rows=ROWS, slice_by=["line"]
+    ).as_dict(config)
     json.dumps(output, allow_nan=False)
     assert output["metrics"]["auc"] == {"value": None, "bound": None}

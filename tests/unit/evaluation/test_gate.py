@@ -29,7 +29,7 @@ def codes(decision):
     return [reason.code for reason in decision.reasons]
 
 
-def test_a_model_that_meets_every_target_is_published_with_the_numbers_that_carried_it():
+def test_meeting_every_target_publishes_with_metrics():
     decision = judged()
     assert decision.publish
     assert codes(decision) == ["gate.recall", "gate.f2", "gate.precision", "gate.auc"]
@@ -51,7 +51,7 @@ def test_exactly_the_target_is_enough_and_a_hair_below_is_not(name):
     assert codes(judged({name: math.nextafter(target, 0)})) == [f"gate.{name}"]
 
 
-def test_a_model_that_calls_everything_defective_never_passes_even_without_a_precision_target():
+def test_predicting_all_defective_never_passes():
     gate = GateConfig(precision=None, f2=None, auc=None)
     decision = judged({"recall": 1.0}, gate=gate, counts=Counts(tp=100, fn=0, fp=300, tn=0))
     assert not decision.publish
@@ -59,7 +59,7 @@ def test_a_model_that_calls_everything_defective_never_passes_even_without_a_pre
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 200), st.integers(0, 200))
-def test_whoever_gets_hardly_any_of_one_class_right_is_never_published(tp, fn, fp, tn):
+def test_nearly_one_class_predictions_are_rejected(tp, fn, fp, tn):
     decision = judged(counts=Counts(tp, fn, fp, tn))
     sound = tp + fn > 0 and fp + tn > 0 and tp / (tp + fn) >= 0.05 and tn / (fp + tn) >= 0.05
     assert decision.publish is sound
@@ -92,9 +92,7 @@ def test_the_bound_is_judged_where_evidence_is_bound():
     ("defects", "target", "needed"), [(0, 0.95, 59), (58, 0.95, 59), (13, 0.8, 14), (298, 0.99, 299)]
 )
 @pytest.mark.parametrize("evidence", ["point", "bound"])
-def test_too_few_defects_for_the_claim_publish_nothing_and_the_number_that_would_do_is_named(
-    defects, target, needed, evidence
-):
+def test_too_few_defects_reject_and_name_number_needed(defects, target, needed, evidence):
     gate = GateConfig(recall=target, evidence=evidence)
     refused = judged({"recall": 1.0}, gate=gate, support=Support(defects))
     assert codes(refused) == ["gate.not_enough_evidence"]
@@ -104,7 +102,7 @@ def test_too_few_defects_for_the_claim_publish_nothing_and_the_number_that_would
 
 
 @pytest.mark.parametrize(("recall", "effect", "said"), [(0.97, 1.0, "about 343"), (0.97, 2.0, "about 686")])
-def test_a_recall_that_is_met_but_not_proven_says_how_many_defects_would_prove_it(recall, effect, said):
+def test_unproven_recall_names_defects_needed(recall, effect, said):
     gate = GateConfig(evidence="bound", f2=None, precision=None, auc=None)
     decision = judged({"recall": recall}, lower=0.03, gate=gate, support=Support(200, effect))
     message = decision.reasons[-1].message
@@ -156,7 +154,7 @@ def test_the_model_must_beat_the_baseline_on_validation_too(value: float, beats:
     ],
 )
 @pytest.mark.parametrize("evidence", ["point", "bound"])
-def test_the_challenger_must_not_be_worse_than_the_champion_beyond_the_tolerance(recall, f2, publish, evidence):
+def test_worse_than_champion_beyond_tolerance_rejects(recall, f2, publish, evidence):
     kind = {"point": (0, 9), "bound": (9, 0)}[evidence]  # the other number does not matter
 
     def of(value):
@@ -187,7 +185,7 @@ def part(recall, *, supported=True, value="B"):
         ([], "point", "gate.not_enough_evidence"),
     ],
 )
-def test_every_supported_slice_must_reach_its_target_where_one_is_configured(slices, evidence, expected):
+def test_supported_slices_must_reach_slice_target(slices, evidence, expected):
     gate = GateConfig(slice_recall=0.9, evidence=evidence)
     decision = judged(gate=gate, slices=slices)
     assert (codes(decision)[0] if not decision.publish else None) == expected

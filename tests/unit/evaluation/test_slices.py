@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from steel_training.evaluation.slices import SliceColumnMissing, slice_columns, slices_of, worst
+from steel_training.evaluation.slices import slices_of, worst
 
 LABELS = np.array([1, 0] * 60)
 ROWS = pd.DataFrame(
@@ -29,15 +29,7 @@ def judged(columns: list[str], min_defects: int = 20) -> dict:
     return {(each.column, each.value): each for each in found}
 
 
-def test_metadata_of_two_to_twenty_values_is_sliced_by_where_nothing_is_named() -> None:
-    assert slice_columns(ROWS, []) == ["line"]
-    assert slice_columns(ROWS.assign(shift=np.arange(120) % 3), []) == ["line", "shift"]
-    assert slice_columns(ROWS, ["mill", "defect_type"]) == ["mill", "defect_type"]
-    with pytest.raises(SliceColumnMissing, match="lines"):
-        slice_columns(ROWS, ["lines"])
-
-
-def test_every_value_has_its_own_recall_and_the_worst_supported_one_is_named() -> None:
+def test_recall_per_value_and_worst_supported_slice() -> None:
     found = judged(["line"])
     assert found["line", "west"].recall.value == pytest.approx(0.75)
     assert found["line", "west"].recall.bound < 0.75

@@ -43,7 +43,7 @@ def test_masks_takes_names_groups_and_stride(tmp_path, save, steel, capsys) -> N
     assert sorted(table["x"].unique()) == [0, 32, 64, 96]
 
 
-def test_severstal_halves_the_patch_for_its_stride_and_warns_of_one_class(tmp_path, save, steel, capsys) -> None:
+def test_severstal_default_stride_and_one_class_warning(tmp_path, save, steel, capsys) -> None:
     save(tmp_path / "images" / "a.jpg", steel(64, 256))
     (tmp_path / "train.csv").write_text("ImageId,ClassId,EncodedPixels\na.jpg,1,\n")
     assert (
@@ -75,7 +75,7 @@ def test_an_ingest_ends_with_a_table_and_takes_values(tmp_path, save, steel, cap
         "with defects 1",
         "patches, defective 1 value 0: 1",
         "leaves out",
-        "photographs not covered 1 up to 14.7% (a)",
+        "images not fully covered 1 up to 14.7% (a)",
     ):
         assert line in told
     assert run([*words, "--ignore-values", "white"]) == 2

@@ -17,13 +17,13 @@ def test_without_a_rule_a_photograph_is_its_own_group() -> None:
     assert grouping(NAMES).metadata("coil1_a") == {}
 
 
-@pytest.mark.parametrize(("regex", "told"), [("^(strip)", "'coil1_a'"), ("(", "no regular expression")])
+@pytest.mark.parametrize(("regex", "told"), [("^(strip)", "'coil1_a'"), ("(", "not a valid regular expression")])
 def test_an_expression_that_does_not_fit_is_refused(regex, told) -> None:
     with pytest.raises(GroupingInvalid, match=told):
         grouping(NAMES, regex=regex)
 
 
-def test_a_table_gives_groups_and_further_columns_whether_names_carry_suffixes_or_not(tmp_path) -> None:
+def test_group_table_with_or_without_file_suffixes(tmp_path) -> None:
     table = tmp_path / "groups.csv"
     table.write_text("source_id,group_id,line\ncoil1_a.jpg,A,hot\ncoil1_b,A,hot\ncoil2_a,007,cold\n")
     by_table = grouping(NAMES, table=str(table))
@@ -36,7 +36,7 @@ def test_a_table_gives_groups_and_further_columns_whether_names_carry_suffixes_o
     [
         ("source_id,group_id\ncoil1_a,A\ncoil1_b,A\n", GroupingInvalid, "'coil2_a'"),
         ("source_id,group_id\ncoil1_a,A\ncoil1_b, \ncoil2_a,B\n", GroupingInvalid, "'coil1_b'"),
-        ("source_id,group_id\ncoil1_a,A\ncoil1_a,B\n", GroupingInvalid, "two things of 1 photographs: 'coil1_a'"),
+        ("source_id,group_id\ncoil1_a,A\ncoil1_a,B\n", GroupingInvalid, "contradicting rows for 1 images: 'coil1_a'"),
         ("source_id,coil\ncoil1_a,A\n", TableInvalid, "no column group_id"),
         ("source_id,group_id,label\ncoil1_a,A,1\n", GroupingInvalid, "column label"),
         ("", TableInvalid, "cannot be read"),
@@ -55,9 +55,9 @@ def test_a_table_that_does_not_exist_is_named(tmp_path) -> None:
 
 
 def test_all_photographs_without_a_group_are_named(tmp_path) -> None:
-    with pytest.raises(GroupingInvalid, match=r"in 2 photographs: 'coil1_a', 'coil1_b'\."):
+    with pytest.raises(GroupingInvalid, match=r"in 2 images: 'coil1_a', 'coil1_b'\."):
         grouping(NAMES, regex="^(coil2)_")
     table = tmp_path / "groups.csv"
     table.write_bytes("source_id;group_id\ncoil2_a;A\n".encode("utf-8-sig"))
-    with pytest.raises(GroupingInvalid, match=r"no group for 2 of 3 photographs: 'coil1_a', 'coil1_b'\."):
+    with pytest.raises(GroupingInvalid, match=r"no group for 2 of 3 images: 'coil1_a', 'coil1_b'\."):
         grouping(NAMES, table=str(table))

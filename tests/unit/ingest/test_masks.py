@@ -14,8 +14,8 @@ from steel_training.ingest import ingest_masks
 from steel_training.ingest.mask_values import MaskValuesInvalid
 from steel_training.ingest.masks import MaskInvalid, MaskMissing, MaskUnmatched
 from steel_training.ingest.problems import DatasetInvalid
-from steel_training.ingest.source_images import AmbiguousPhotograph, NoPhotographs, PhotographUnreadable
-from steel_training.ingest.tiling import CutRule, CutRuleInvalid, PhotographTooSmall, SizesDiffer
+from steel_training.ingest.source_images import AmbiguousSourceImage, NoSourceImages, SourceImageUnreadable
+from steel_training.ingest.tiling import CutRule, CutRuleInvalid, SizesDiffer, SourceImageTooSmall
 
 NEU = Path(__file__).parents[4] / "shared" / "data" / "neu_seg"
 
@@ -57,9 +57,7 @@ def test_overlapping_patches_of_a_photograph_share_its_source(photographs) -> No
     assert set(table["source_id"]) == {"coil0_0", "coil0_1", "coil1_2", "coil1_3"}
 
 
-def test_which_defective_patches_are_kept_depends_on_the_seed_and_not_on_other_photographs(
-    tmp_path, save, steel
-) -> None:
+def test_kept_defective_patches_depend_on_seed_only(tmp_path, save, steel) -> None:
     for number in range(40):
         save(tmp_path / "images" / f"{number}.png", steel(64, 64, seed=number))
         save(tmp_path / "masks" / f"{number}.png", np.full((64, 64), number % 2, np.uint8))
@@ -102,14 +100,14 @@ def test_photographs_in_subfolders_are_found_and_do_not_collide(tmp_path, save, 
 
 def test_an_ingest_that_fails_leaves_nothing_behind(photographs, save) -> None:
     save(photographs / "masks" / "coil1_3.png", np.zeros((64, 127), np.uint8))
-    with pytest.raises(SizesDiffer, match=r"coil1_3\.png: the photograph is 128×64 pixels, its mask 127×64"):
+    with pytest.raises(SizesDiffer, match=r"coil1_3\.png: the image is 128×64 pixels, its mask 127×64"):
         ingest(photographs)
     assert not (photographs / "out").exists()
 
 
 def test_a_photograph_without_mask_is_named(photographs) -> None:
     (photographs / "masks" / "coil0_1.png").unlink()
-    with pytest.raises(MaskMissing, match=r"1 of 4 photographs .* coil0_1\."):
+    with pytest.raises(MaskMissing, match=r"1 of 4 images .* coil0_1\."):
         ingest(photographs)
 
 
@@ -130,35 +128,35 @@ def test_a_coloured_mask_is_refused(photographs, save) -> None:
 
 
 def test_a_patch_larger_than_a_photograph_is_refused(photographs) -> None:
-    with pytest.raises(PhotographTooSmall, match=r"coil0_0\.png: .* 128×64 .* 96×96"):
+    with pytest.raises(SourceImageTooSmall, match=r"coil0_0\.png: .* 128×64 .* 96×96"):
         ingest(photographs, rule=CutRule(patch=96, stride=96))
 
 
 def test_a_truncated_photograph_is_named(photographs) -> None:
     path = photographs / "images" / "coil1_2.png"
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(PhotographUnreadable, match=r"coil1_2\.png"):
+    with pytest.raises(SourceImageUnreadable, match=r"coil1_2\.png"):
         ingest(photographs)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "I;16", "P"])
 def test_a_photograph_of_another_mode_is_named_with_it(photographs, mode) -> None:
     Image.new(mode, (128, 64)).save(photographs / "images" / "coil1_2.png")
-    with pytest.raises(PhotographUnreadable, match=rf"mode {mode}"):
+    with pytest.raises(SourceImageUnreadable, match=rf"mode {mode}"):
         ingest(photographs)
 
 
 def test_folders_without_images_are_named(tmp_path, photographs) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NoPhotographs, match="empty holds no photograph"):
+    with pytest.raises(NoSourceImages, match="empty holds no source image"):
         ingest_masks(str(tmp_path / "empty"), str(photographs / "masks"), str(tmp_path / "out"))
-    with pytest.raises(NoPhotographs, match="absent holds no mask"):
+    with pytest.raises(NoSourceImages, match="absent holds no mask"):
         ingest_masks(str(photographs / "images"), str(tmp_path / "absent"), str(tmp_path / "out"))
 
 
 def test_two_photographs_of_one_name_are_refused(photographs, save, steel) -> None:
     save(photographs / "images" / "coil0_1.bmp", steel(64, 128))
-    with pytest.raises(AmbiguousPhotograph, match="'coil0_1'"):
+    with pytest.raises(AmbiguousSourceImage, match="'coil0_1'"):
         ingest(photographs)
 
 
@@ -180,7 +178,7 @@ def manifest(folder: Path):
     return find_dataset(str(folder / "out")).manifest
 
 
-def test_a_photograph_without_mask_is_clean_or_left_out_by_option(photographs, tmp_path) -> None:
+def test_image_without_mask_is_clean_or_skipped(photographs, tmp_path) -> None:
     (photographs / "masks" / "coil0_1.png").unlink()
     with pytest.raises(MaskMissing, match="--missing skip .* --missing clean"):
         ingest(photographs)
@@ -194,13 +192,13 @@ def test_a_photograph_without_mask_is_clean_or_left_out_by_option(photographs, t
 def test_masks_of_other_names_make_no_photograph_clean(photographs) -> None:
     for path in list((photographs / "masks").iterdir()):
         path.rename(path.with_stem(path.stem + "_GT"))
-    with pytest.raises(MaskMissing, match="4 of 4 photographs"):
+    with pytest.raises(MaskMissing, match="4 of 4 images"):
         ingest(photographs, missing="clean", unmatched="skip")
 
 
 def test_a_mask_without_photograph_is_refused_or_left_out(photographs) -> None:
     (photographs / "images" / "coil1_3.png").unlink()
-    with pytest.raises(MaskUnmatched, match="1 of 4 masks belong to no photograph: coil1_3.*--unmatched skip"):
+    with pytest.raises(MaskUnmatched, match="1 of 4 masks belong to no image: coil1_3.*--unmatched skip"):
         ingest(photographs)
     assert list(ingest(photographs, unmatched="skip").record.left_out.values()) == [["coil1_3"]]
 
@@ -229,7 +227,7 @@ def test_white_beside_other_values_must_be_explained(photographs, save) -> None:
     mask = np.zeros((64, 128), np.uint8)
     mask[:, 0] = 255
     save(photographs / "masks" / "coil0_0.png", mask)
-    with pytest.raises(MaskInvalid, match=r"255 stands beside 1, 2, in 1 masks: coil0_0\. .*--ignore-values 255"):
+    with pytest.raises(MaskInvalid, match=r"255 occurs beside 1, 2, in 1 masks: coil0_0\. .*--ignore-values 255"):
         ingest(photographs)
     assert ingest(photographs, ignore_values={255}).patches == 7
 
@@ -243,7 +241,7 @@ def test_shades_of_grey_are_no_classes(photographs, save) -> None:
 def test_inverted_masks_are_refused_and_read_when_said_so(photographs) -> None:
     for path in (photographs / "masks").iterdir():
         Image.fromarray(np.where(np.asarray(Image.open(path)) > 0, 0, 255).astype(np.uint8)).save(path)
-    with pytest.raises(MaskInvalid, match="value 255 alone 96%: they look inverted. Say --clean-values 255"):
+    with pytest.raises(MaskInvalid, match="value 255 alone 96%: they look inverted. Use --clean-values 255"):
         ingest(photographs)
     summary = ingest(photographs, clean_values={255})
     assert summary.record.by_value == {0: 4}
@@ -254,7 +252,7 @@ def test_inverted_masks_are_refused_and_read_when_said_so(photographs) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"names": {1: "ok"}}, "1=ok names a defect that is none; say --clean-values 0, 1"),
+        ({"names": {1: "ok"}}, "1=ok names a value that is not a defect; use --clean-values 0, 1"),
         ({"names": {1: "pit"}, "ignore_values": {1}}, "value 1 has two meanings"),
     ],
 )
@@ -276,7 +274,7 @@ def test_all_problems_are_told_at_once(photographs, save, steel) -> None:
     assert sum("its mask 127×64" in line for line in told) == 10
     assert "  and 2 more of this kind" in told
     assert any("coil0_1" in line for line in told)
-    assert any("coil1_2.png is no PNG" in line for line in told)
+    assert any("coil1_2.png is not a PNG" in line for line in told)
     assert not (photographs / "out").exists()
 
 
@@ -298,7 +296,7 @@ def test_a_mask_drawn_on_a_turned_photograph_fits_it(tmp_path) -> None:
     (tmp_path / "masks").mkdir()
     Image.fromarray(np.ascontiguousarray(np.rot90(shown))).save(tmp_path / "images" / "a.jpg", exif=exif, quality=95)
     Image.fromarray((shown > 100).astype(np.uint8)).save(tmp_path / "masks" / "a.png")
-    assert ingest(tmp_path).record.turned == ["a"]
+    assert ingest(tmp_path).record.rotated == ["a"]
     table = manifest(tmp_path)
     (defective,) = table.query("label == 1")["path"]
     assert np.asarray(Image.open(tmp_path / "out" / defective)).mean() > 190
@@ -344,7 +342,7 @@ def test_the_last_patches_lie_at_the_edge(photographs, save, steel) -> None:
 
 
 @pytest.mark.skipif(not NEU.is_dir(), reason="the NEU photographs are not here")
-def test_the_neu_photographs_give_the_known_number_of_patches_and_no_photograph_straddles(tmp_path) -> None:
+def test_neu_patch_count_and_splits_by_source(tmp_path) -> None:
     summary = ingest_masks(
         str(NEU / "images"),
         str(NEU / "masks"),

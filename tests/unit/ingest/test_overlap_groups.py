@@ -11,7 +11,7 @@ from PIL import Image
 
 from steel_training.cli import main
 from steel_training.ingest.grouping import grouping
-from steel_training.ingest.overlap_groups import join_photographs
+from steel_training.ingest.overlap_groups import group_overlapping_images
 from steel_training.ingest.synthetic.sample import photograph_coil
 
 
@@ -31,7 +31,7 @@ def photographs(tmp_path: Path) -> Path:
 
 
 def test_what_shows_the_same_steel_is_joined_through_others_too(photographs: Path) -> None:
-    table = join_photographs(str(photographs)).set_index("source_id")["group_id"]
+    table = group_overlapping_images(str(photographs)).set_index("source_id")["group_id"]
     assert table["far"] == table["turned"] == table["strip0"]
     assert table.nunique() == 6
     assert all(table[f"strip{number}"] == f"strip{number}" for number in range(1, 6))
@@ -42,7 +42,7 @@ def test_the_command_writes_the_table_that_an_ingest_takes(
 ) -> None:
     out = tmp_path / "groups.csv"
     assert main(["ingest", "groups", str(photographs), str(out)]) == 0
-    assert "8 photographs in 6 groups; 5 stand alone, the largest group has 3" in capsys.readouterr().err
+    assert "8 images in 6 groups; 5 overlap with no other, the largest group has 3" in capsys.readouterr().err
     table = pd.read_csv(out)
     told = grouping(table["source_id"], table=str(out))
     assert told.metadata("far") == told.metadata("strip0")

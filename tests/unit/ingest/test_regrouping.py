@@ -31,7 +31,7 @@ def manifest_of(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "manifest.csv", dtype={"source_id": "string", "group_id": "string"})
 
 
-def test_values_of_a_column_end_up_in_one_part_and_every_other_column_and_file_stays(
+def test_split_by_column_keeps_other_columns_and_files(
     sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -50,7 +50,7 @@ def test_values_of_a_column_end_up_in_one_part_and_every_other_column_and_file_s
         )
 
 
-def test_the_same_seed_makes_the_same_parts_with_both_classes_in_each(sample: Path, tmp_path: Path) -> None:
+def test_same_seed_gives_same_splits_with_both_classes(sample: Path, tmp_path: Path) -> None:
     for name in ("one", "again"):
         assert main(["split", str(sample), str(tmp_path / name), "--group-by", "source_id", "--seed", "3"]) == 0
     made = manifest_of(tmp_path / "one")
@@ -58,9 +58,7 @@ def test_the_same_seed_makes_the_same_parts_with_both_classes_in_each(sample: Pa
     assert made.groupby("split")["label"].nunique().to_dict() == {"train": 2, "val": 2, "test": 2}
 
 
-def test_a_dataset_on_s3_is_corrected_there_and_one_that_cannot_be_read_whole_leaves_nothing(
-    sample: Path, tmp_path: Path, s3: str
-) -> None:
+def test_s3_split_is_complete_or_leaves_nothing(sample: Path, tmp_path: Path, s3: str) -> None:
     storage = open_storage(f"{s3}/strip/2026-01-05")
     storage.put_folder(sample, "", last="manifest.csv")
     out = f"{s3}/strip-regrouped/2026-01-05"
@@ -81,7 +79,7 @@ def test_a_dataset_on_s3_is_corrected_there_and_one_that_cannot_be_read_whole_le
         assert list(open_storage(target).entries()) == []
 
 
-def test_what_stood_together_is_never_torn_apart_by_a_finer_column(sample: Path, tmp_path: Path) -> None:
+def test_finer_column_never_separates_existing_groups(sample: Path, tmp_path: Path) -> None:
     regroup(str(sample), str(tmp_path / "out"), group_by="captured_at")
     before, after = manifest_of(sample), manifest_of(tmp_path / "out")
     assert after.groupby(groups_of(before))["group_id"].nunique().max() == 1
@@ -135,7 +133,7 @@ def test_bad_wishes_are_refused_and_nothing_is_written(sample: Path, tmp_path: P
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["a", "b", "c", None])), min_size=1, max_size=30))
-def test_rows_are_joined_exactly_where_a_chain_of_common_values_leads(rows: list[tuple[int, str | None]]) -> None:
+def test_rows_join_through_chains_of_common_values(rows: list[tuple[int, str | None]]) -> None:
     numbers, values = np.array([number for number, _ in rows]), pd.Series([value for _, value in rows], dtype="string")
     found = _joined(numbers, values)
     expected = list(range(len(rows)))

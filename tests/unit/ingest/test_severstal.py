@@ -16,7 +16,7 @@ from steel_training.ingest.csv_tables import TableInvalid
 from steel_training.ingest.cut_rule import SEVERSTAL_RULE
 from steel_training.ingest.problems import DatasetInvalid
 from steel_training.ingest.severstal import RowMissing, RowUnmatched, RunLengthInvalid, decode_run_length
-from steel_training.ingest.tiling import CutRule, PhotographTooSmall
+from steel_training.ingest.tiling import CutRule, SourceImageTooSmall
 
 
 def encode(mask: np.ndarray) -> str:
@@ -74,7 +74,7 @@ def test_any_text_is_a_mask_or_a_named_error(text) -> None:
         assert "run" in str(error) or "EncodedPixels" in str(error)
 
 
-def test_patches_of_256_overlap_by_half_and_are_defective_from_50_pixels(kaggle) -> None:
+def test_severstal_defaults_overlap_half_from_50_pixels(kaggle) -> None:
     summary = ingest(kaggle)
     table = find_dataset(str(kaggle / "out")).manifest
     large = table[table["source_id"] == "large"].set_index("x")
@@ -111,14 +111,14 @@ def test_patches_without_any_strip_are_not_called_clean_steel(kaggle, save, stee
     ("row", "told"),
     [
         ("large.jpg,3,1 2 3", "row 2 .* 3 numbers"),
-        ("large.jpg,3,1 two", "row 2 .* whole numbers"),
+        ("large.jpg,3,1 two", "row 2 .* integers"),
         ("large.jpg,3,0 5", "row 2 .* '0 5' leaves"),
-        ("large.jpg,3,409600 2", "row 2 .* '409600 2' leaves the photograph of 1600×256"),
+        ("large.jpg,3,409600 2", "row 2 .* '409600 2' leaves the image of 1600×256"),
         ("large.jpg,3,5 -1", "row 2 .* '5 -1'"),
-        ("large.jpg,3,99999999999999999999999 1", "row 2 .* whole numbers"),
+        ("large.jpg,3,99999999999999999999999 1", "row 2 .* integers"),
         ("large.jpg,x,1 2", "row 2: .* class 'x'"),
-        (",3,1 2", "row 2: photograph ''"),
-        ("large,3,1 2", "names no photograph"),
+        (",3,1 2", "row 2: image ''"),
+        ("large,3,1 2", "lists no image"),
     ],
 )
 def test_a_bad_row_is_named_and_nothing_is_written(kaggle, row, told) -> None:
@@ -143,15 +143,13 @@ def test_a_csv_of_another_kind_is_refused(kaggle, content, error, told) -> None:
 
 
 def test_photographs_lower_than_a_patch_are_named(kaggle) -> None:
-    with pytest.raises(PhotographTooSmall, match=r"large\.jpg: .* 512×512"):
+    with pytest.raises(SourceImageTooSmall, match=r"large\.jpg: .* 512×512"):
         ingest(kaggle, rule=CutRule(patch=512, stride=256))
 
 
 def test_photographs_without_a_row_are_refused_by_folder(kaggle, save, steel) -> None:
     save(kaggle / "images" / "test_images" / "new.jpg", steel(256, 1600))
-    with pytest.raises(
-        RowMissing, match=r"2 of 4 photographs \(1 in test_images, 1 in the top folder\): .*--missing clean"
-    ):
+    with pytest.raises(RowMissing, match=r"2 of 4 images \(1 in test_images, 1 in the top folder\): .*--missing clean"):
         ingest(kaggle, missing="error")
     summary = ingest(kaggle, missing="skip")
     assert (summary.sources, len(next(iter(summary.record.left_out.values())))) == (2, 2)
@@ -168,7 +166,7 @@ def test_clean_for_want_of_a_row_is_counted_apart(kaggle) -> None:
 
 def test_rows_without_photograph_are_refused_or_left_out(kaggle) -> None:
     (kaggle / "images" / "small.jpg").unlink()
-    with pytest.raises(RowUnmatched, match=r"1 photographs that are not there: small\.jpg.*--unmatched skip"):
+    with pytest.raises(RowUnmatched, match=r"1 images that do not exist: small\.jpg.*--unmatched skip"):
         ingest(kaggle)
     assert ingest(kaggle, unmatched="skip").sources == 2
 
@@ -185,7 +183,7 @@ def test_every_spelling_of_no_defect_is_clean(kaggle, row) -> None:
 def test_a_row_that_contradicts_another_is_refused(kaggle, row) -> None:
     with (kaggle / "train.csv").open("a") as table:
         table.write(f"{row}\n")
-    with pytest.raises(RunLengthInvalid, match=r"row 5 says that large\.jpg has no defect.*, row [23] that it has"):
+    with pytest.raises(RunLengthInvalid, match=r"row 5 gives large\.jpg no defect.*, but row [23] gives it one"):
         ingest(kaggle)
 
 

@@ -21,7 +21,7 @@ def files_of(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_the_same_seed_makes_the_same_bytes_and_another_seed_others(tmp_path) -> None:
+def test_sample_bytes_depend_only_on_the_seed(tmp_path) -> None:
     for out, seed in (("a", 3), ("b", 3), ("c", 4)):
         make_sample(str(tmp_path / out), coils=2, photographs_per_coil=1, seed=seed)
     names = files_of(tmp_path / "a")
@@ -61,7 +61,7 @@ def test_every_label_agrees_with_the_mask_of_its_photograph(sample) -> None:
         np.testing.assert_array_equal(np.asarray(Image.open(sample / row.path)), photograph)
 
 
-def test_photographs_and_masks_can_be_cut_again_by_the_masks_ingest(sample, tmp_path) -> None:
+def test_sample_masks_can_be_ingested_again(sample, tmp_path) -> None:
     names = {number: name for number, (name, _) in enumerate(DEFECTS, start=1)}
     ingest_masks(str(sample / "photographs"), str(sample / "masks"), str(tmp_path / "again"), names=names)
     columns = ["patch_id", "label", "defect_type"]
@@ -69,7 +69,7 @@ def test_photographs_and_masks_can_be_cut_again_by_the_masks_ingest(sample, tmp_
     assert again.equals(first)
 
 
-def test_both_classes_come_from_the_same_coils_and_lines_with_a_clean_majority(sample) -> None:
+def test_classes_share_coils_and_lines_with_clean_majority(sample) -> None:
     table = find_dataset(str(sample)).manifest
     shares = table.groupby("line")["label"].mean()
     assert len(shares) == len(LINES)
@@ -79,7 +79,7 @@ def test_both_classes_come_from_the_same_coils_and_lines_with_a_clean_majority(s
     assert set(table["defect_type"].dropna()) == {name for name, _ in DEFECTS}
 
 
-def test_no_coil_straddles_a_split_and_every_part_has_both_classes(sample) -> None:
+def test_sample_splits_keep_coils_and_have_both_classes(sample) -> None:
     table = find_dataset(str(sample)).manifest
     parts = assign_splits(table, seed=20, val_share=0.2, test_share=0.2)
     assert parts.groupby(table["group_id"]).nunique().max() == 1

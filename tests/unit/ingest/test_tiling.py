@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steel_training.ingest.tiling import IGNORED, CutRule, CutRuleInvalid, PhotographTooSmall, SizesDiffer, cut
+from steel_training.ingest.tiling import IGNORED, CutRule, CutRuleInvalid, SizesDiffer, SourceImageTooSmall, cut
 
 
 def marked(pixels: int, value: int = 1) -> np.ndarray:
@@ -19,7 +19,7 @@ def marked(pixels: int, value: int = 1) -> np.ndarray:
     ("defect_pixels", "label"),
     [(0, 0), (1, None), (81, None), (82, 1), (4096, 1)],
 )
-def test_a_patch_is_clean_without_defect_pixels_and_defective_from_two_percent(defect_pixels, label) -> None:
+def test_label_thresholds_of_the_default_rule(defect_pixels, label) -> None:
     (piece,) = cut(np.zeros((64, 64), np.uint8), marked(defect_pixels), CutRule())
     assert piece.label == label
 
@@ -33,11 +33,11 @@ def test_a_patch_is_clean_without_defect_pixels_and_defective_from_two_percent(d
         (128, 17, 1),  # 0.1 % of 16,384 is less than 50 pixels
     ],
 )
-def test_pixels_or_share_make_a_patch_defective_whichever_is_less(patch, defect_pixels, label) -> None:
+def test_defective_by_pixels_or_share_whichever_is_less(patch, defect_pixels, label) -> None:
     assert CutRule(patch=patch, defective_min=0.001, defective_pixels=50).label(defect_pixels) == label
 
 
-def test_the_grid_starts_at_the_top_left_and_knows_where_each_patch_lies() -> None:
+def test_grid_starts_top_left_with_patch_positions() -> None:
     photograph = np.arange(100 * 140, dtype=np.uint32).reshape(100, 140).astype(np.uint8)
     pieces = list(cut(photograph, np.zeros((100, 140), np.uint8), CutRule(patch=32, stride=32, cover_edges=False)))
     assert [(piece.x, piece.y) for piece in pieces] == [(x, y) for y in (0, 32, 64) for x in (0, 32, 64, 96)]
@@ -52,13 +52,11 @@ def test_the_grid_starts_at_the_top_left_and_knows_where_each_patch_lies() -> No
     stride=st.integers(1, 40),
     seed=st.integers(0, 9),
 )
-def test_every_label_agrees_with_its_mask_and_no_patch_leaves_the_photograph(
-    height, width, patch, stride, seed
-) -> None:
+def test_labels_agree_with_mask_and_patches_stay_inside(height, width, patch, stride, seed) -> None:
     rule = CutRule(patch=patch, stride=stride, clean_max=0.02, defective_min=0.1, cover_edges=False)
     mask = (np.random.default_rng(seed).random((height, width)) < 0.06).astype(np.uint8)
     if min(height, width) < patch:
-        with pytest.raises(PhotographTooSmall):
+        with pytest.raises(SourceImageTooSmall):
             list(cut(mask, mask, rule))
         return
     pieces = list(cut(mask, mask, rule))

@@ -85,25 +85,25 @@ def test_whole_photographs_are_defective_when_they_have_a_box(boxed) -> None:
 def test_whole_photographs_must_be_of_one_size(boxed, save, steel) -> None:
     save(boxed / "images" / "clean_1.jpg", steel(100, 200))
     (boxed / "annotations" / "clean_1.xml").write_text(annotation(height=100))
-    with pytest.raises(SizesDiffer, match="200×200 pixels grey, the ones before are 200×100"):
+    with pytest.raises(SizesDiffer, match="200×200 pixels grey, earlier images are 200×100"):
         ingest(boxed, whole=True)
 
 
-def test_a_photograph_without_annotation_is_an_error_unless_said_to_be_clean(boxed) -> None:
+def test_missing_annotation_is_an_error_unless_clean(boxed) -> None:
     (boxed / "annotations" / "clean_1.xml").unlink()
-    with pytest.raises(AnnotationMissing, match=r"1 of 3 photographs .* clean_1\. .*--missing clean"):
+    with pytest.raises(AnnotationMissing, match=r"1 of 3 images .* clean_1\. .*--missing clean"):
         ingest(boxed)
     ingest(boxed, missing="clean")
     table = find_dataset(str(boxed / "out")).manifest
     assert (table[table["source_id"] == "clean_1"]["label"] == 0).all()
 
 
-def test_a_folder_without_any_annotation_does_not_make_all_photographs_clean(boxed) -> None:
+def test_no_annotations_at_all_are_refused(boxed) -> None:
     with pytest.raises(AnnotationMissing, match="3 of 3"):
         ingest_voc(str(boxed / "images"), str(boxed / "images"), str(boxed / "out"), missing="clean")
 
 
-def test_both_edges_of_a_box_belong_to_it_and_pixels_count_from_one() -> None:
+def test_box_edges_are_inclusive_and_one_based() -> None:
     (box,) = read_boxes(annotation(("pit", 1, 2, 1, 3)).encode(), (200, 200), "a.xml")
     assert box == Box("pit", left=0, top=1, right=1, bottom=3)
 
@@ -139,9 +139,9 @@ FILE = '<!DOCTYPE a [<!ENTITY f SYSTEM "file:///etc/hostname">]><annotation><fol
         (BOMB.encode(), "declares entities"),
         (BOMB.replace("?>", ' encoding="utf-16"?>', 1).encode("utf-16"), "declares entities"),
         (FILE.encode(), "declares entities"),
-        (b"<annotation><object>", "no well-formed XML"),
-        (b"", "no well-formed XML"),
-        (b"\xff\xd8\xff\xe0 not xml", "no well-formed XML"),
+        (b"<annotation><object>", "not well-formed XML"),
+        (b"", "not well-formed XML"),
+        (b"\xff\xd8\xff\xe0 not xml", "not well-formed XML"),
         (b"<html/>", "begins with <html>"),
         (b"<annotation><object><name>pit</name></object></annotation>", "object 1: xmin=None"),
         (annotation(("pit", 10, 10, 5, 20)).encode(), "xmin=10, ymin=10, xmax=5"),
@@ -157,7 +157,7 @@ def test_annotations_that_are_broken_or_dangerous_are_refused(data, told) -> Non
 
 
 def test_an_annotation_of_another_size_is_refused() -> None:
-    with pytest.raises(SizesDiffer, match="400×200 pixels, the photograph is 200×200"):
+    with pytest.raises(SizesDiffer, match="400×200 pixels, the image is 200×200"):
         read_boxes(annotation(width=400).encode(), (200, 200), "a.xml")
 
 
@@ -170,9 +170,7 @@ def test_a_photograph_without_annotation_can_be_left_out(boxed) -> None:
 
 def test_an_annotation_without_photograph_is_refused_or_left_out(boxed) -> None:
     (boxed / "images" / "clean_1.jpg").unlink()
-    with pytest.raises(
-        AnnotationUnmatched, match=r"1 XML files belong to no photograph: clean_1\.xml.*--unmatched skip"
-    ):
+    with pytest.raises(AnnotationUnmatched, match=r"1 XML files belong to no image: clean_1\.xml.*--unmatched skip"):
         ingest(boxed)
     assert ingest(boxed, unmatched="skip").sources == 2
 
@@ -197,7 +195,7 @@ def test_two_annotations_of_one_name_are_no_clean_photograph(boxed) -> None:
 @pytest.mark.parametrize("name", ["ok", "Background", "no_defect"])
 def test_a_class_that_sounds_clean_must_be_explained(boxed, name) -> None:
     (boxed / "annotations" / "clean_1.xml").write_text(annotation((name, 1, 1, 200, 200)))
-    with pytest.raises(ClassUndefined, match=rf"'{name}' of boxes in 1 files sounds .*--clean-names {name} "):
+    with pytest.raises(ClassUndefined, match=rf"'{name}' of boxes in 1 files does not sound .*--clean-names {name} "):
         ingest(boxed)
     record = ingest(boxed, clean_names=[name]).record
     assert record.as_dict()["images"]["clean_by_annotation"] == 1
@@ -238,8 +236,8 @@ def test_an_encoding_that_does_not_hold_is_named(encoding) -> None:
 def test_a_size_of_the_stored_pixels_names_the_orientation() -> None:
     data = annotation(width=400).encode()
     with pytest.raises(SizesDiffer, match="EXIF orientation"):
-        read_boxes(data, (400, 200), "a.xml", turned=True)
-    with pytest.raises(SizesDiffer, match="changed places"):
+        read_boxes(data, (400, 200), "a.xml", rotated=True)
+    with pytest.raises(SizesDiffer, match="swapped"):
         read_boxes(data, (400, 200), "a.xml")
 
 

@@ -17,14 +17,14 @@ def _pretraining_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_patch_labels_agree_with_cell_labels() -> None:
     from kinds import KINDS
-    from surfaces import GRID, PATCHES_A_STRIP, patches_of_strip
+    from surfaces import GRID, PATCHES_PER_STRIP, patches_of_strip
 
     seen = np.zeros(len(KINDS))
     for seed in range(8):
         strip = patches_of_strip(np.random.default_rng(seed), 64)
-        assert strip.pixels.shape == (PATCHES_A_STRIP, 64, 64)
+        assert strip.pixels.shape == (PATCHES_PER_STRIP, 64, 64)
         assert strip.pixels.dtype == np.uint8
-        assert strip.where.shape == (PATCHES_A_STRIP, GRID, GRID, len(KINDS))
+        assert strip.where.shape == (PATCHES_PER_STRIP, GRID, GRID, len(KINDS))
         clean = strip.kinds == 0
         assert (strip.where.transpose(0, 3, 1, 2)[clean] == 0).all(), "a cell has a defect that its patch has not"
         assert (strip.pixels.std((1, 2)) > 0).all(), "a patch of one single grey shows nothing"

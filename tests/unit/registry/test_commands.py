@@ -60,7 +60,7 @@ def models(registry: Registry, capsys: pytest.CaptureFixture[str]):
     return call
 
 
-def test_the_list_has_a_line_a_verdict_newest_last_and_marks_the_champion_and_what_is_gone(models, registry) -> None:
+def test_list_marks_champion_and_pruned_newest_last(models, registry) -> None:
     registry.store.remove_folder("models/steel-defects/versions/v1", first=MARKER)
     head, *rows, end = models("list").splitlines()
     assert head.split() == ["version", "verdict", "recall", "precision", "F2", "AUC", "day", "dataset", "run"]
@@ -102,11 +102,11 @@ def test_show_is_for_a_person_and_json_for_a_program(models) -> None:
     assert models("show", "v0").startswith("v0\n"), "a version of which little is known is shown too"
 
 
-def test_a_comparison_warns_where_the_test_parts_differ_and_only_there(models) -> None:
+def test_compare_warns_only_if_test_splits_differ(models) -> None:
     same = models("compare", "v1", "v2")
     assert "+0.0100" in same
     assert "Warning" not in same
-    assert "the test parts differ" in models("compare", "v1", "v3")
+    assert "the test splits differ" in models("compare", "v1", "v3")
     assert "not recorded" in models("compare", "v1", "v0")
 
 
@@ -122,10 +122,10 @@ def test_prune_says_what_goes_before_and_after(models, registry) -> None:
     assert models("prune", "--keep", "1", "--dry-run").splitlines() == [
         "would remove v0",
         "would remove v1",
-        "2 versions would stay: v2, v3",
+        "2 versions would be kept: v2, v3",
     ]
     assert len(registry.versions()) == 4
-    assert models("prune", "--keep", "1").splitlines() == ["removed v0", "removed v1", "2 versions stay: v2, v3"]
+    assert models("prune", "--keep", "1").splitlines() == ["removed v0", "removed v1", "2 versions kept: v2, v3"]
     assert "at least 1" in models("prune", "--keep", "0", code=2)
 
 
@@ -134,6 +134,6 @@ def test_verify_ends_with_1_where_something_is_damaged(models, registry) -> None
     registry.store.write("models/steel-defects/versions/v1/gate.json", b"{}")
     told = models("verify", code=1)
     assert "v1  damaged" in told
-    assert "gate.json of version v1 is not what was published" in told
+    assert "gate.json of version v1 differs from what was published" in told
     assert "4 versions checked, 1 damaged" in told
-    assert models("verify", "v2").startswith("v2  every file is as it was published")
+    assert models("verify", "v2").startswith("v2  all files match their checksums")

@@ -47,7 +47,7 @@ def test_they_come_newest_first_and_each_is_read_once(registry, reads):
     assert sorted(reads) == ["a.json", "b.json", "c.json"]
 
 
-def test_one_that_was_replaced_is_read_again_and_one_that_is_gone_is_gone(registry, reads):
+def test_replaced_and_removed_records_are_noticed(registry, reads):
     decisions = Decisions(registry)
     for run_id in ("a", "b"):
         record(registry, run_id)
@@ -69,7 +69,7 @@ def test_one_that_was_replaced_is_read_again_and_one_that_is_gone_is_gone(regist
         (b"{}", "run_id is None; expected text"),
         (b'{"run_id": "x", "verdict": "rejected", "decided_at": 5}', "decided_at is 5; expected text"),
         (b'{"run_id": "x", "verdict": "rejected", "decided_at": "t", "metrics": []}', "metrics is"),
-        (b'{"run_id": "x", "verdict": "rejected", "decided_at": "t", "reasons": ["x"]}', "no list of objects"),
+        (b'{"run_id": "x", "verdict": "rejected", "decided_at": "t", "reasons": ["x"]}', "not a list of objects"),
     ],
 )
 def test_one_that_is_none_is_named_and_hides_no_other(registry, content, why):
@@ -81,7 +81,7 @@ def test_one_that_is_none_is_named_and_hides_no_other(registry, content, why):
     assert why in verdicts.unreadable[0].why
 
 
-def test_whoever_cannot_wait_gets_the_newest_and_the_next_caller_the_rest(tmp_path, monkeypatch, wait_until):
+def test_time_limit_returns_newest_records_first(tmp_path, monkeypatch, wait_until):
     registry = Registry(open_storage(tmp_path), "steel-defects")
     for number in range(200):
         record(registry, f"run-{number:03d}")

@@ -89,7 +89,7 @@ def test_what_a_dead_writer_left_is_replaced_after_a_while(
 ) -> None:
     half_written(s3, bundle(tmp_path / "dead", "dead"))
     later = bundle(tmp_path / "later", "later")
-    with pytest.raises(VersionBeingPublished, match="try again 60 minutes after it began"):
+    with pytest.raises(VersionBeingPublished, match="try again 60 minutes after it started"):
         registry(f"{s3}/store").publish(later, "v1")
     assert registry(f"{s3}/store").versions() == []
     monkeypatch.setattr(s3_module, "CLAIM_SECONDS", 0)

@@ -18,9 +18,7 @@ RUNS, ROUNDS = 10, 20
 
 
 @pytest.mark.parametrize("kind", ["folder", pytest.param("s3", marks=pytest.mark.slow)])
-def test_of_ten_that_publish_at_once_each_is_kept_and_one_at_a_time_becomes_champion(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def test_ten_concurrent_publications_are_all_kept(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     uri = str(tmp_path / "store") if kind == "folder" else f"{request.getfixturevalue('s3')}/store"
     script = str(Path(__file__).with_name("decide_at_once.py"))
     (tmp_path / "bundles").mkdir()

@@ -52,7 +52,7 @@ def test_a_torn_verdict_hides_no_other(
     with caplog.at_level(logging.WARNING):
         found = registry.decisions()
     assert [each["run_id"] for each in found] == ["run-v1", "run-v2", "run-v3", "run-v4"]
-    assert "decisions/torn.json is no verdict" in caplog.text
+    assert "decisions/torn.json is not a valid verdict" in caplog.text
     assert main(["models", "list", "--store", registry.store.uri]) == 0
     listed = capsys.readouterr().out
     assert "unreadable: models/steel-defects/decisions/torn.json (" in listed
@@ -80,7 +80,7 @@ def test_a_torn_pointer_is_mended_by_a_rollback(registry: Registry, content: byt
 def test_a_run_does_not_mend_what_it_cannot_judge(registry: Registry) -> None:
     registry.store.write(POINTER, b"{")
     for expected in (None, "v3"):
-        with pytest.raises(PointerDamaged, match="nobody can say which version is the champion"):
+        with pytest.raises(PointerDamaged, match="the champion is unknown"):
             registry.promote("v4", expected=expected)
     assert registry.store.read(POINTER) == b"{"
 

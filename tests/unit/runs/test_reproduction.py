@@ -44,7 +44,7 @@ SHARES = st.none() | st.floats(0, 1)
     flips=st.booleans(),
 )
 @settings(max_examples=200, deadline=None)
-def test_whatever_was_configured_comes_back_from_the_command_line(name, recall, rate, seed, layer, flips) -> None:
+def test_reproduce_command_restores_the_configuration(name, recall, rate, seed, layer, flips) -> None:
     config = load_config(
         overrides={
             "model.name": name,
@@ -87,7 +87,7 @@ def profile(**changed: object) -> pd.DataFrame:
     return table.assign(**changed)
 
 
-def test_a_part_is_the_same_by_its_files_and_labels_and_nothing_else() -> None:
+def test_split_hash_depends_on_files_and_labels_only() -> None:
     same = part_hash(profile())
     assert part_hash(profile().iloc[::-1]) == same
     assert part_hash(profile(path=["x", "y", "z"], file_hash=["other", "b", "c"])) == same

@@ -20,7 +20,7 @@ def run(tmp_path: Path) -> Run:
     return Run(open_storage(tmp_path), "r1")
 
 
-def test_a_stage_is_done_once_for_the_same_inputs_and_again_for_others(run: Run) -> None:
+def test_stage_runs_once_per_inputs(run: Run) -> None:
     done = []
 
     def work(folder: Path) -> StageResult:
@@ -83,7 +83,7 @@ def test_any_run_id_becomes_a_folder_name_of_its_own(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "x" * 201])
 def test_a_run_id_that_is_no_folder_name_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="no folder name"):
+    with pytest.raises(UsageError, match="not a valid folder name"):
         Run(open_storage("/nowhere"), name)
 
 

@@ -50,7 +50,7 @@ def test_its_models_are_listed_shown_compared_verified_and_score(
     assert [float(row[1]) for row in rows] == [round(golden[sample.name], 4) for sample in samples]
 
 
-def test_its_champion_can_be_moved_back_and_forth_and_old_versions_pruned(store: Path) -> None:
+def test_earlier_store_supports_promote_rollback_prune(store: Path) -> None:
     registry = Registry(open_storage(store), "steel-defects")
     first, second = registry.versions()
     assert registry.champion()[0] == second
@@ -70,9 +70,7 @@ def test_the_results_of_its_runs_are_read(store: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["pointer", "verdict", "gate", "result"])
-def test_a_record_of_a_later_version_is_refused_in_words_and_nothing_is_changed(
-    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_record_of_later_schema_is_refused(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = tmp_path / "store"
     shutil.copytree(KEPT / NEWEST, store)
     registry = Registry(open_storage(store), "steel-defects")

@@ -62,7 +62,8 @@ def repository(empty: Path) -> Path:
     write(empty, "tests/unit/leakage/test_all.py", "from steel_training.leakage.names import *\n")
     write(empty, "tests/unit/report/test_page.py")
     write(empty, "tests/dags/test_form.py", "from steel_training_airflow.form import params\n")
-    write(empty, "tests/dags/test_compose.py", "import make_env\n")
+    write(empty, "tests/dags/test_compose.py", "import make_env\nfrom composed.file import read_compose\n")
+    write(empty, "tests/integration/composed/file.py")
     write(empty, "tests/e2e/test_demo.py", "from steel_training.leakage.patch_pairs import *\n")
     commit(empty)
     git(empty, "switch", "--create", "work")
@@ -98,6 +99,7 @@ def test_nothing_changed_is_said_and_passes(repository: Path, ask: Ask) -> None:
         ("steel_training/report/templates/page.html.j2", ["tests/unit/report/test_page.py"]),
         ("plugins/steel_training_airflow/form.py", ["tests/dags/test_form.py"]),
         ("scripts/make_env.py", ["tests/dags/test_compose.py"]),
+        ("tests/integration/composed/file.py", ["tests/dags/test_compose.py"]),
         ("docs/reason-codes.md", ["tests/unit/test_reason_codes.py"]),
         (
             "tests/unit/leakage/conftest.py",

@@ -42,7 +42,7 @@ def asked(run: Run, stage: str, *words: str) -> int:
 
 
 @pytest.mark.parametrize("stage", ["publish_model", "reject_model"])
-def test_until_a_person_answers_the_model_is_neither_published_nor_rejected(decided, stage: str, capsys) -> None:
+def test_unanswered_approval_blocks_both_endings(decided, stage: str, capsys) -> None:
     run = decided()
     assert asked(run, stage) == 2
     assert "approve_release --run-id night" in capsys.readouterr().err
@@ -50,11 +50,11 @@ def test_until_a_person_answers_the_model_is_neither_published_nor_rejected(deci
     assert run.registry.decisions() == []
 
 
-def test_a_refusal_is_recorded_as_a_rejection_with_that_persons_reason(decided, capsys) -> None:
+def test_refusal_is_recorded_as_rejection_with_reason(decided, capsys) -> None:
     run = decided()
     assert asked(run, "approve_release", "--by", "Ada", "--refuse", "line 2 gets new lamps on Monday") == 0
     assert asked(run, "publish_model") == 1
-    assert "decided against" in capsys.readouterr().err
+    assert "is not to be published" in capsys.readouterr().err
     assert asked(run, "reject_model") == 3
     (record,) = run.registry.decisions()
     assert record["verdict"] == "rejected"
@@ -65,12 +65,12 @@ def test_a_refusal_is_recorded_as_a_rejection_with_that_persons_reason(decided, 
     assert "new lamps on Monday" in run.store.read(run.key("report.html")).decode()
 
 
-def test_a_released_model_can_no_longer_be_rejected_and_the_last_answer_counts(decided, capsys) -> None:
+def test_last_answer_counts_and_release_bars_rejection(decided, capsys) -> None:
     run = decided()
     asked(run, "approve_release", "--by", "Ada", "--refuse", "too early")
     assert asked(run, "approve_release", "--by", "Ada") == 0
     assert asked(run, "reject_model") == 1
-    assert "decided for" in capsys.readouterr().err
+    assert "is to be published" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,7 @@ def publish(run: Run, champion: Any) -> str:
     return "20261101-champion"
 
 
-def test_a_good_model_is_judged_in_every_respect_against_a_champion_of_another_input_size(
-    prepared: Prepare, tmp_path: Path
-) -> None:
+def test_good_model_against_champion_of_other_input_size(prepared: Prepare, tmp_path: Path) -> None:
     run = prepared("good", **{"data.prevalence": 0.02, "gate.slice_recall": 0.8})
     version = publish(run, network(size=48, middle=120.0))
     judged = perform("evaluate", run).outputs
@@ -128,7 +126,7 @@ def test_a_good_model_is_judged_in_every_respect_against_a_champion_of_another_i
     assert decided.outputs["publish"], decided.reasons
 
 
-def test_a_damaged_champion_is_an_error_that_publishes_nothing_and_leaves_it_champion(
+def test_damaged_champion_is_an_error_and_stays(
     prepared: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = prepared("late")
@@ -152,7 +150,7 @@ REFUSED: Mapping[str, tuple[Callable[[], Any], dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_model_without_a_threshold_is_rejected_with_report_and_record(
+def test_model_without_threshold_is_rejected(
     case: str, prepared: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     build, settings, code = REFUSED[case]
@@ -187,7 +185,7 @@ def test_a_missing_metric_is_never_published(prepared: Prepare) -> None:
     assert "gate.f2" in {reason.code for reason in decided.reasons}
 
 
-def test_a_misspelt_column_to_slice_by_is_told_before_anything_is_trained(
+def test_misspelt_slice_column_fails_before_training(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--dataset", str(dataset), "--set", "slices.columns=[lien]", "--set", "model.weights=none"]

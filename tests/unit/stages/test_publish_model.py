@@ -56,7 +56,7 @@ def overtaken(tmp_path: Path, store: Path, data: Path, options: list[str]) -> No
     assert Run(open_storage(moved), "again").result("resolve_dataset").status is Status.DONE
 
 
-def test_a_good_model_is_published_from_the_projects_own_weights_and_becomes_champion(
+def test_good_model_from_steel_weights_becomes_champion(
     tmp_path: Path,
     run_line: Callable[..., tuple[int, dict]],
     capsys: pytest.CaptureFixture[str],

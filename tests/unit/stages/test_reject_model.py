@@ -17,7 +17,7 @@ from steel_training.storage import open_storage
 from steel_training.verdict import Verdict
 
 
-def test_a_refused_model_leaves_report_and_record_and_no_champion(
+def test_rejected_model_leaves_report_and_record(
     data: Path,
     tmp_path: Path,
     little_work: list[str],

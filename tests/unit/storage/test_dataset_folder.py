@@ -55,10 +55,10 @@ def test_a_link_within_the_dataset_is_followed(data: Path, storage: Storage) -> 
 def test_a_fifo_and_a_device_are_refused_at_once(data: Path, storage: Storage) -> None:
     os.mkfifo(data / "patches" / "fifo.png")
     for use in (storage.read, storage.md5):
-        with pytest.raises(FileRefused, match="no regular file"):
+        with pytest.raises(FileRefused, match="not a regular file"):
             use("patches/fifo.png")
-    assert "no regular file" in str(measure_file(storage, "patches/fifo.png").decode_error)
-    with pytest.raises(FileRefused, match=r"no regular file \(c"):
+    assert "not a regular file" in str(measure_file(storage, "patches/fifo.png").decode_error)
+    with pytest.raises(FileRefused, match=r"not a regular file \(c"):
         open_dataset("/dev").read("zero")
 
 
@@ -105,7 +105,7 @@ def test_a_profile_names_what_was_not_read_and_goes_on(data: Path) -> None:
     profile = profile_patches(dataset.storage, dataset.manifest).set_index("patch_id")
     assert profile.loc["link", "path_problem"] == LEAVES_DATASET
     assert pd.isna(profile.loc["link", "bytes"])
-    assert "no regular file" in profile.loc["fifo", "decode_error"]
+    assert "not a regular file" in profile.loc["fifo", "decode_error"]
     with pytest.raises((FileRefused, PathEscapes)):
         new_copy(dataset, dataset.manifest, str(data.parent / "copy"))
     assert not (data.parent / "copy").exists()

@@ -41,7 +41,7 @@ def bundle(folder: Path, size: int) -> Path:
     return folder
 
 
-def test_where_the_disk_fills_up_the_old_object_stays_and_nothing_is_left_of_the_new(small_disk: Path) -> None:
+def test_full_disk_keeps_old_object_and_no_partial_one(small_disk: Path) -> None:
     storage = FolderStorage(small_disk / "store")
     tag = storage.write("pointer", b"v1")
     for condition in ({}, {"if_match": tag}):
@@ -80,9 +80,7 @@ def test_a_store_that_cannot_be_written_is_read_all_the_same(tmp_path: Path) -> 
             readable.promote("v2")
 
 
-def test_a_command_whose_scratch_disk_is_full_says_so_in_one_line_and_can_be_done_again(
-    small_disk: Path, tmp_path: Path
-) -> None:
+def test_full_scratch_disk_gives_one_line_and_can_be_retried(small_disk: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "steel_training"]
     subprocess.run(
         [*command, "sample", str(tmp_path / "data"), "--coils", "8", "--photographs-per-coil", "1"], check=True

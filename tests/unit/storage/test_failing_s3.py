@@ -87,9 +87,7 @@ def test_a_fault_that_passes_is_not_noticed_by_the_reader(
         assert (folder / "here").read_bytes() == b"0123456789" * 1000
 
 
-def test_a_lost_answer_is_not_taken_for_another_writer_and_another_writer_not_for_a_lost_answer(
-    storage: S3Storage, direct: S3Storage, road: Any
-) -> None:
+def test_lost_response_and_other_writer_are_distinguished(storage: S3Storage, direct: S3Storage, road: Any) -> None:
     road.choose = once("lost after", "PUT")
     storage.write("decided", b"mine", if_absent=True)
     assert direct.read("decided") == b"mine"
@@ -101,7 +99,7 @@ def test_a_lost_answer_is_not_taken_for_another_writer_and_another_writer_not_fo
 
 def test_an_upload_that_always_arrives_changed_leaves_nothing(storage: S3Storage, direct: S3Storage, road: Any) -> None:
     road.choose = lambda method, path: "changed" if method == "PUT" else ""
-    with pytest.raises(StorageError, match=r"arrived changed 5 times .*, and was removed"):
+    with pytest.raises(StorageError, match=r"was corrupted in 5 uploads .*, and was removed"):
         storage.write("model", b"weights")
     with pytest.raises(ObjectNotFound):
         direct.read("model")
@@ -110,14 +108,14 @@ def test_an_upload_that_always_arrives_changed_leaves_nothing(storage: S3Storage
 def test_a_large_file_is_read_back_and_compared(
     storage: S3Storage, direct: S3Storage, road: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3_module, "ONE_PIECE", 1000)
+    monkeypatch.setattr(s3_module, "SINGLE_REQUEST", 1000)
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "model").write_bytes(bytes(5000))
     (tmp_path / "bundle" / "last").write_bytes(b"whole")
     storage.put_folder(tmp_path / "bundle", "good", last="last")
     assert direct.read("good/model") == bytes(5000)
     road.choose = lambda method, path: "changed" if method == "PUT" and path.endswith("model") else ""
-    with pytest.raises(StorageError, match=r"bad/model arrived changed, and was removed"):
+    with pytest.raises(StorageError, match=r"bad/model was corrupted in the upload, and was removed"):
         storage.put_folder(tmp_path / "bundle", "bad", last="last")
     assert list(direct.entries("bad")) == []
 
@@ -125,12 +123,12 @@ def test_a_large_file_is_read_back_and_compared(
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ("503", "overloaded or in trouble. Nothing was lost"),
+        ("503", "overloaded or failing. Nothing was lost"),
         ("lost before", "cannot be reached"),
         ("skewed", "clock is wrong .* Set the clock"),
     ],
 )
-def test_a_fault_that_stays_is_told_with_what_to_do_and_nothing_is_changed(
+def test_persistent_fault_is_reported_with_advice(
     fault: str, says: str, storage: S3Storage, direct: S3Storage, road: Any
 ) -> None:
     direct.write("pointer", b"v1")
@@ -148,7 +146,7 @@ def test_a_fault_that_stays_is_told_with_what_to_do_and_nothing_is_changed(
 def test_an_answer_that_always_breaks_off_is_told(storage: S3Storage, direct: S3Storage, road: Any) -> None:
     direct.write("here", b"0123456789")
     road.choose = lambda method, path: "truncated"
-    with pytest.raises(StorageError, match="broke off 5 times"):
+    with pytest.raises(StorageError, match="was cut off 5 times"):
         storage.read("here")
 
 
@@ -161,7 +159,7 @@ def bundle(folder: Path, version: str) -> Path:
 
 
 @pytest.mark.slow
-def test_twenty_four_publications_over_a_failing_road_leave_each_version_whole_or_absent_and_one_champion(
+def test_publications_over_failing_s3_are_whole_or_absent(
     storage: S3Storage, direct: S3Storage, road: Any, tmp_path: Path
 ) -> None:
     """Mild faults that retries outlast, and such bad times that they do not."""

@@ -62,7 +62,7 @@ def test_what_is_not_there_is_told_with_its_address(storage: Storage) -> None:
         pass
 
 
-def test_a_conditional_write_happens_only_where_its_condition_holds(storage: Storage) -> None:
+def test_conditional_write_requires_its_condition(storage: Storage) -> None:
     first = storage.write("pointer", b"1", if_absent=True)
     with pytest.raises(ConditionFailed):
         storage.write("pointer", b"2", if_absent=True)
@@ -78,7 +78,7 @@ def test_a_conditional_write_happens_only_where_its_condition_holds(storage: Sto
     assert storage.read("pointer") == b"2"
 
 
-def test_of_many_conditional_writers_at_once_each_round_has_one_winner(tmp_path: Path) -> None:
+def test_concurrent_conditional_writes_have_one_winner(tmp_path: Path) -> None:
     """Between threads here, between processes by the same file lock; on S3 the service itself compares."""
     storage = open_storage(tmp_path)
     tag = storage.write("pointer", b"start")
@@ -99,7 +99,7 @@ def test_of_many_conditional_writers_at_once_each_round_has_one_winner(tmp_path:
         assert storage.read_tagged("pointer")[1] == tag
 
 
-def test_a_folder_is_put_in_place_of_another_with_nothing_of_the_old_left(storage: Storage, tmp_path: Path) -> None:
+def test_put_folder_replaces_the_old_one_completely(storage: Storage, tmp_path: Path) -> None:
     for number, names in enumerate((("a", "b", "result.json"), ("a", "result.json"))):
         local = tmp_path / f"local{number}"
         (local / "deep").mkdir(parents=True)
@@ -113,7 +113,7 @@ def test_a_folder_is_put_in_place_of_another_with_nothing_of_the_old_left(storag
         assert (folder / "deep" / "a").read_text(encoding="utf-8") == "1"
 
 
-def test_the_last_file_of_a_folder_is_never_there_before_the_others(s3: str, tmp_path: Path) -> None:
+def test_last_file_of_a_folder_is_written_last(s3: str, tmp_path: Path) -> None:
     """On S3 a folder is many objects: the marker must be the last to come and, in a replacement, the first to go."""
     storage = S3Storage("steel", "prefix")
     (tmp_path / "x").mkdir()
@@ -130,7 +130,7 @@ def test_the_last_file_of_a_folder_is_never_there_before_the_others(s3: str, tmp
     assert sum("result.json" in step for step in order) == 1
 
 
-def test_a_removed_folder_is_gone_with_all_below_and_its_neighbours_stay(storage: Storage) -> None:
+def test_remove_folder_keeps_its_neighbours(storage: Storage) -> None:
     for key in ("models/v1/checksums.json", "models/v1/deep/er/a", "models/v10/a", "models/v1.json"):
         storage.write(key, b"x")
     storage.remove_folder("models/v1", first="checksums.json")
@@ -155,7 +155,7 @@ def test_the_marker_of_a_folder_is_the_first_thing_to_go(s3: str) -> None:
     assert len(order) == 3
 
 
-def test_a_removal_that_was_broken_off_leaves_no_folder_that_a_reader_finds(tmp_path: Path, monkeypatch) -> None:
+def test_interrupted_removal_leaves_no_visible_folder(tmp_path: Path, monkeypatch) -> None:
     storage = FolderStorage(tmp_path)
     storage.write("v1/checksums.json", b"x")
     storage.write("v1/a", b"x")
@@ -189,7 +189,7 @@ def test_a_confined_key_stays_inside_whatever_it_looks_like(key: str) -> None:
     assert confined(inside) == inside
 
 
-def test_a_file_link_is_not_followed_by_name_tricks_and_unfinished_work_is_not_listed(tmp_path: Path) -> None:
+def test_unfinished_files_and_name_tricks_are_not_listed(tmp_path: Path) -> None:
     storage = FolderStorage(tmp_path)
     storage.write("models/champion.json", b"{}", if_absent=True)
     (tmp_path / "models" / ".champion.json.half").write_bytes(b"{")

@@ -249,9 +249,7 @@ def test_drift_warns_and_blocks_only_where_a_limit_was_set(
         assert "data.drift" in "".join(page.read_text() for page in (tmp_path / "data_docs").rglob("*.html"))
 
 
-def test_before_the_first_champion_drift_is_not_mentioned_and_one_without_a_profile_is(
-    honest: pd.DataFrame, tmp_path: Path
-) -> None:
+def test_drift_without_champion_or_without_its_profile(honest: pd.DataFrame, tmp_path: Path) -> None:
     assert "data.drift" not in {each.code for each in judged(honest, tmp_path / "first").expectations}
     unknown = Comparison("20260101-old", "champion 20260101-old has no profile stored")
     outcome = validate_patches(honest, LIMITS, folder=tmp_path / "old", split_problem=None, drift=unknown)

@@ -180,10 +180,10 @@ def test_least_recently_used_entry_is_evicted(patches, network, tmp_path, monkey
 
     first = FeatureCache(tmp_path).arrays(patches, network, key={"n": 1}, size=16)
     values = np.asarray(first[0])
-    one = scratch.taken(tmp_path / "features")
+    one = scratch.used_bytes(tmp_path / "features")
     monkeypatch.setenv("STEEL_TRAINING_CACHE_GB", str(2.5 * one / 1e9))
     assert entries(2, 1, 3) == [False, True, False], "the third makes the second go, which was used before the first"
-    assert scratch.taken(tmp_path / "features") <= 2.5 * one
+    assert scratch.used_bytes(tmp_path / "features") <= 2.5 * one
     assert entries(1, 3, 2) == [True, True, False]
     assert entries(3, 1) == [True, False]
     assert np.array_equal(np.asarray(first[0]), values)
@@ -195,7 +195,7 @@ def test_features_of_old_datasets_are_evicted_last(network, tmp_path, monkeypatc
     former = patch_set(tmp_path / "one", range(100))
     now = patch_set(tmp_path / "two", range(1000, 1100), version="b")
     FeatureCache(tmp_path).arrays(former, network, key={}, size=16)
-    monkeypatch.setenv("STEEL_TRAINING_CACHE_GB", str(1.2 * scratch.taken(tmp_path / "features") / 1e9))
+    monkeypatch.setenv("STEEL_TRAINING_CACHE_GB", str(1.2 * scratch.used_bytes(tmp_path / "features") / 1e9))
     found = FeatureCache(tmp_path).arrays(now, network, key={}, size=16)
     assert np.abs(np.asarray(found[1])[0]).sum(1).min() > 0
     assert "computed again" in caplog.text

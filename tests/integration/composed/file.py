@@ -1,4 +1,4 @@
-"""Reads docker-compose.yaml, strictly: a key, a value or a name that does not belong is an error, not a surprise.
+"""Reads docker-compose.yaml, strictly: an unknown key, value or name is an error.
 
 The models are our own account of the part of the Compose Specification that the file uses. What Compose itself would do on
 reading is done here: interpolation of variables, merged sections, profiles, the order of starting.
@@ -17,20 +17,20 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 
 class ComposeInvalid(Exception):
-    """The file is not what Compose could start."""
+    """The file is not valid for Compose."""
 
 
 def _seconds(text: Any) -> float:
     """Reads a duration: `90s`, `1m30s`, `2h`."""
     found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", str(text))
     if found is None or not text:
-        raise ValueError(f"{text!r} is no duration; expected such as 30s or 1m30s")
+        raise ValueError(f"{text!r} is not a duration; expected one such as 30s or 1m30s")
     hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return 3600.0 * hours + 60.0 * minutes + seconds
 
 
 def _pinned(image: str) -> str:
-    """Wants a version behind the image's name: what is started next year is what was tried."""
+    """Requires a version after the image's name, so that later starts use the tested image."""
     name, _, tag = image.rpartition(":")
     if not name or not re.match(r"\d+\.\d+", tag):
         raise ValueError(f"{image!r} names no fixed version; expected NAME:1.2…")
@@ -48,20 +48,20 @@ Condition = Literal["service_started", "service_healthy", "service_completed_suc
 
 
 class Part(BaseModel):
-    """Takes the keys it has and no others; the values as they are written."""
+    """Accepts known keys only, and values as they are written."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Build(Part):
-    """How an image is made."""
+    """How an image is built."""
 
     context: str
     target: str
 
 
 class Logging(Part):
-    """What becomes of a container's output."""
+    """Logging of a container's output."""
 
     driver: str
     options: dict[str, str]
@@ -88,13 +88,13 @@ class HealthCheck(Part):
 
 
 class Depends(Part):
-    """What another service must have come to before this one starts."""
+    """The state another service must reach before this one starts."""
 
     condition: Condition
 
 
 class Device(Part):
-    """Cards of the host that a service reserves: how many, or `all`."""
+    """GPUs of the host that a service reserves: their number, or `all`."""
 
     driver: str
     count: str = Field(pattern=r"^([1-9]\d*|all)$")
@@ -102,13 +102,13 @@ class Device(Part):
 
 
 class Reservations(Part):
-    """What is kept for a service alone."""
+    """Resources reserved for a service."""
 
     devices: list[Device]
 
 
 class Resources(Part):
-    """Of the host, for a service."""
+    """Resources of a service."""
 
     reservations: Reservations
 
@@ -165,7 +165,7 @@ class Compose(Part):
         return self
 
     def started(self, profiles: set[str]) -> dict[str, Service]:
-        """Returns the services that are started with these profiles, each after all that it depends on.
+        """Returns the services that are started with these profiles, each after its dependencies.
 
         Raises:
             ComposeInvalid: one depends on a service that is not started, or on itself.
@@ -178,7 +178,7 @@ class Compose(Part):
             order = TopologicalSorter({name: s.depends_on.keys() for name, s in chosen.items()}).static_order()
             return {name: chosen[name] for name in order}
         except CycleError as error:
-            raise ComposeInvalid(f"Services wait for each other: {error.args[1]}.") from error
+            raise ComposeInvalid(f"Services depend on each other in a circle: {error.args[1]}.") from error
 
 
 def read_compose(path: Path, variables: Mapping[str, str]) -> Compose:
@@ -198,7 +198,7 @@ def read_compose(path: Path, variables: Mapping[str, str]) -> Compose:
 
 
 def read_env(text: str) -> dict[str, str]:
-    """Returns the variables of a `.env`: NAME=VALUE a line, `#` before a comment."""
+    """Returns the variables of a `.env`: one NAME=VALUE per line, `#` before a comment."""
     return dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
 
 

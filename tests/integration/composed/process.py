@@ -1,4 +1,4 @@
-"""A service's process: its words in a log file, ended with all that it started, as a container is."""
+"""A service's process: its output goes to a log file, and it is ended with all its child processes, like a container."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ class ServiceProcess:
         return self._process.pid
 
     def kill(self) -> None:
-        """Ends it and all that it started at once, whatever sessions and groups they made of themselves."""
+        """Kills it and all its child processes, whatever their sessions and process groups."""
         _kill([*self._family(), psutil.Process(self.pid)] if self.code is None else [])
         self._process.wait()
 
     def ask_to_end(self) -> None:
-        """Sends SIGTERM, as the end of a container begins."""
+        """Sends SIGTERM, as when a container is stopped."""
         if self.code is None:
             self._process.terminate()
 
     def stop(self) -> None:
-        """Asks it to end, and ends what is left of it and of all that it started after the grace."""
+        """Sends SIGTERM, and kills it and its child processes after the grace period."""
         family = self._family()
         self.ask_to_end()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -85,12 +85,12 @@ class ServiceProcess:
 
 
 def _end_with_parent() -> None:
-    """Lets the kernel tell the process to end when the one that started it is gone, killed perhaps: nothing else would."""
+    """Lets the kernel end the process when its parent is gone, even if that was killed."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _kill(processes: list[psutil.Process]) -> None:
     for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):  # a number that was given anew is no such process either
+        with contextlib.suppress(psutil.NoSuchProcess):  # a reused process id does not match either
             process.kill()
     psutil.wait_procs(processes, timeout=5)

@@ -1,4 +1,4 @@
-"""From the world of the containers to one machine: hosts, ports and paths, and nothing else.
+"""Translates hosts, ports and paths of the containers to those of one machine.
 
 Containers have each a name, a network and a file system of their own; processes of one machine share all three. Only that
 difference is made up for. What a service is told to do stays what docker-compose.yaml says.
@@ -16,14 +16,14 @@ from own_ports import own_port
 from composed.database import Database
 from composed.file import Service
 
-# Where the services listen in their containers; those that are published say so themselves.
+# Ports of the services in their containers, where they are not published.
 LISTENS = {"api-server": 8080, "postgres": 5432, "redis": 6379, "s3": 8333, "tensorboard": 6006}
 LOCAL = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Translation:
-    """How names of the containers are said here.
+    """Names of the containers, translated.
 
     Args:
         root: the checkout, which is /opt/steel-training in the images.
@@ -39,7 +39,7 @@ class Translation:
 
     @property
     def paths(self) -> dict[str, Path]:
-        """Folders here by folders of the containers."""
+        """Local folders by folders of the containers."""
         return {
             "/opt/steel-training": self.root,
             "/opt/airflow": self.folder / "airflow",
@@ -58,7 +58,7 @@ class Translation:
         if service in LISTENS:
             own = rf"\b(localhost|127\.0\.0\.1):{LISTENS[service]}\b"
             text = re.sub(own, rf"\1:{self.ports[service]}", text)
-        # In one pass: what a path has become may look like a path of a container.
+        # In one pass: a translated path may look like a path of a container.
         return re.sub(rf"(?<![\w./])({'|'.join(self.paths)})\b", lambda found: str(self.paths[found[1]]), text)
 
     def command(self, words: list[str], service: str) -> list[str]:
@@ -72,7 +72,7 @@ class Translation:
         return words
 
     def environment(self, service: Service, name: str) -> dict[str, str]:
-        """Returns a service's variables, and those that keep processes of one machine out of each other's way."""
+        """Returns a service's variables, and those that separate processes on one machine."""
         told = {key: self.text(value, name) for key, value in service.environment.items()}
         return {
             **told,
@@ -83,7 +83,7 @@ class Translation:
             "AIRFLOW__API__PORT": str(self.ports["api-server"]),
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(own_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(own_port()),
-            "PYTHONPATH": f"{self.root}:{self.root / 'scripts'}",
+            "PYTHONPATH": f"{self.root}:{Path(__file__).parents[1]}",
             "PYTHONUNBUFFERED": "1",
             "PGHOST": self.database.host,
             "PGPORT": self.database.port,

@@ -1,4 +1,4 @@
-"""Starts what docker-compose.yaml describes as processes of this machine, in its order and on its conditions.
+"""Starts the services of docker-compose.yaml as processes of this machine, in their order and on their conditions.
 
 Two services are not started by their own command: Postgres is the one of this machine, with a database and a role of the
 stack's own; S3 is moto's server, since the image's program is not to be had as a package. It keeps everything in memory and
@@ -27,16 +27,16 @@ from composed.file import Condition, read_compose, read_env
 from composed.process import ServiceProcess
 from composed.translation import LISTENS, LOCAL, Translation
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "docker-compose.yaml"
 PROFILES = frozenset({"cpu"})
 READY_WITHIN_SECONDS = 300
-# What the machine itself needs to be told, and no more: a container does not see its host's environment either.
+# The only variables passed on: a container does not see its host's environment either.
 OF_THE_MACHINE = ("LANG", "LC_ALL", "TZ", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 class NotReady(Exception):
-    """A service did not come to what another one waits for."""
+    """A service did not reach the state that another one depends on."""
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Stack:
 
     @contextmanager
     def running(self) -> Iterator[Stack]:
-        """Starts everything, and leaves nothing behind but the folder.
+        """Starts everything, and removes everything but the folder at the end.
 
         Raises:
             NotReady: a service did not start.
@@ -96,7 +96,7 @@ class Stack:
                 self._stop()
 
     def start(self, name: str, **further: str) -> None:
-        """Starts a service when all that it depends on has come so far.
+        """Starts a service when its dependencies are ready.
 
         Args:
             name: of the service.
@@ -112,7 +112,7 @@ class Stack:
             self.processes[name] = ServiceProcess(command, environment, log, service.stop_grace_period)
 
     def _stop(self) -> None:
-        """Ends side by side what others do not depend on, then the rest."""
+        """Ends services in parallel that no other depends on, then the rest."""
         last = {other for service in self.services.values() for other in service.depends_on}
         first = self.processes.keys() - last
         with ThreadPoolExecutor() as pool:
@@ -121,7 +121,7 @@ class Stack:
             self.processes[name].stop()
 
     def command(self, name: str) -> list[str]:
-        """Returns what is run for a service; nothing for Postgres, which runs already."""
+        """Returns the command of a service; nothing for Postgres, which runs already."""
         if name == "s3":
             return ["moto_server", "--host", LOCAL, "--port", str(self.ports["s3"])]
         return self.translation.command(self.services[name].command or [], name)
@@ -138,7 +138,7 @@ class Stack:
         }
 
     def wait_for(self, name: str, condition: Condition) -> None:
-        """Waits until a service has started, is healthy, or has ended well.
+        """Waits until a service has started, is healthy, or has completed successfully.
 
         Raises:
             NotReady: it has ended otherwise, or takes too long.
@@ -151,7 +151,7 @@ class Stack:
                 raise NotReady(f"{name} ended with {code}:\n{process.said()}")
             if time.monotonic() - started > READY_WITHIN_SECONDS:
                 said = process.said() if process is not None else ""
-                raise NotReady(f"{name} is not at {condition} after {READY_WITHIN_SECONDS} s:\n{said}")
+                raise NotReady(f"{name} has not reached {condition} after {READY_WITHIN_SECONDS} s:\n{said}")
             time.sleep(0.5)
         self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
 
@@ -163,7 +163,7 @@ class Stack:
         return self.healthy(name)[0]
 
     def healthy(self, name: str) -> tuple[bool, str]:
-        """Runs a service's health check as the file has it; says how it went, and what it said."""
+        """Runs a service's health check; returns whether it succeeded, and its output."""
         check = self.services[name].healthcheck
         if check is None:
             return True, ""
@@ -203,7 +203,7 @@ class Stack:
 
 
 def missing() -> str:
-    """Says what a stack needs and this machine does not have; nothing where all is there."""
+    """Returns what the stack needs and this machine lacks; empty if nothing."""
     import psycopg2
 
     lacks = [name for name in ("redis-server", "redis-cli", "pg_isready", "wget") if shutil.which(name) is None]

@@ -1,10 +1,10 @@
 """Response time of the models page with many versions: cold (first request) and warm.
 
-    python benchmarks/models_page.py                  1,000 versions in a folder
-    python benchmarks/models_page.py --s3             the same in an S3 server (moto) of its own process
-    python benchmarks/models_page.py --latency 0.02   and every request to it delayed, as over a network
+    python benchmarks/models_page_speed.py                  1,000 versions in a folder
+    python benchmarks/models_page_speed.py --s3             the same in an S3 server (moto) of its own process
+    python benchmarks/models_page_speed.py --latency 0.02   and every request to it delayed, as over a network
 
-Airflow's API server is real, with its login, in a home of its own. The last line is JSON: seconds by what was asked for.
+Runs Airflow's API server, with its login, in its own home. The last line is JSON: seconds per request.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def api_server() -> Iterator[str]:
 
 
 def ask(address: str) -> dict[str, float]:
-    """Asks for pages as a browser would, and returns the seconds that each took."""
+    """Requests pages as a browser would, and returns the seconds for each."""
     import httpx
 
     took: dict[str, float] = {}
@@ -174,7 +174,7 @@ def ask(address: str) -> dict[str, float]:
         while "still being read" in text:
             time.sleep(0.2)
             text = get("first page, warm", "/steel-training/")
-        took["every record read after"] = round(time.perf_counter() - begun, 3)
+        took["until every record is read"] = round(time.perf_counter() - begun, 3)
         get("first page, warm", "/steel-training/")
         get("page 20", "/steel-training/?page=20")
         get("rejected only", "/steel-training/?verdict=rejected")

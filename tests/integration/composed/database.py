@@ -1,4 +1,4 @@
-"""A database and a role of the stack's own in the Postgres of this machine, which are gone afterwards.
+"""A temporary database and role for the stack in the local Postgres.
 
 While they are in use a lock of Postgres is held on their name. Postgres takes it back from a process that was killed, so that the
 next stack can tell what nobody uses any more, and removes it.
@@ -34,7 +34,7 @@ class Database:
 
     @property
     def host(self) -> str:
-        """Where a client finds Postgres over TCP."""
+        """Host of Postgres for TCP clients."""
         host = os.environ.get("PGHOST", "")
         return host if host and not host.startswith("/") else "127.0.0.1"
 
@@ -45,7 +45,7 @@ class Database:
 
     @contextmanager
     def made(self) -> Iterator[None]:
-        """Makes role and database, and removes both at the end, with the connections that are left.
+        """Creates role and database, and drops both at the end, with remaining connections.
 
         Removes first what other stacks left that did not come to their end.
 
@@ -81,7 +81,7 @@ def _remove(cursor: Any, name: str) -> None:
 
 @contextmanager
 def connected() -> Iterator[Any]:
-    """Opens a session in which every statement counts at once, and returns its cursor."""
+    """Opens an autocommit session and returns its cursor."""
     connection = psycopg2.connect(dbname="postgres")
     try:
         connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)

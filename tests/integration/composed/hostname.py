@@ -1,4 +1,4 @@
-"""The name under which Airflow notes where something ran: the service's, as each container has a name of its own."""
+"""The host name that Airflow records for a task: the service's name, as in its container."""
 
 from __future__ import annotations
 
