@@ -40,7 +40,7 @@ class Kept:
     Attributes:
         epoch: number of epochs done.
         over: whether training had stopped early.
-        facts: what is no array.
+        facts: the values that are not arrays.
         arrays: variables, best weights and files, by name.
     """
 
