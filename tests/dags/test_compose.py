@@ -298,7 +298,7 @@ def test_init_writes_logins_and_creates_buckets(tmp_path: Path) -> None:
         ]
     finally:
         server.stop()
-    assert said[0].count(": made") == 2
+    assert said[0].count(": created") == 2
     assert said[1].count(": exists") == 2, "it runs at every start"
     from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
