@@ -8,8 +8,9 @@ displaced along the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -79,40 +80,60 @@ def register(
     far = np.maximum(-(MATRICES[orientation] @ (2 * (np.array(first.shape) - 1))), 0)
     y, x = (int(at) for at in np.rint((np.asarray(shift) - far) / 2))
     ours, theirs = _band(aligned), _band(second)
-    at = partial(_at, aligned, second, ours, theirs)
+    at = partial(_agreement, ours, theirs)
     best = at(y, x)
     if best.score < stop_score:
         near = range(-_SEARCH, _SEARCH + 1)
-        best = max((best, *(at(y + dy, x + dx) for dy in near for dx in near)), key=lambda each: each.score)
-    if best.score < min_score:
-        return best
-    y, x = best.shift
-    return replace(best, displaced=max(at(y + dy, x + dx).score for dy, dx in _DISPLACEMENTS) / best.score)
-
-
-def _at(aligned: np.ndarray, second: np.ndarray, ours: np.ndarray, theirs: np.ndarray, y: int, x: int) -> Registration:
-    rows, columns = (
-        (max(at, 0), min(at + one, other)) for at, one, other in zip((y, x), aligned.shape, second.shape, strict=True)
-    )
-    height, width = rows[1] - rows[0], columns[1] - columns[0]
-    if min(height, width) < _SHORTEST_SIDE:
+        others = (at(y + dy, x + dx) for dy in near for dx in near if (dy, dx) != (0, 0))
+        best = max((best, *others), key=lambda each: each.score)
+    if best is _NONE:
         return NO_OVERLAP
-    there = np.s_[rows[0] : rows[1], columns[0] : columns[1]]
-    here = np.s_[rows[0] - y : rows[1] - y, columns[0] - x : columns[1] - x]
+    (y, x), (here, there) = best.shift, _overlap(ours, theirs, *best.shift)
+    displaced = 0.0
+    if best.score >= min_score:
+        displaced = max(at(y + dy, x + dx).score for dy, dx in _DISPLACEMENTS) / best.score
+    return Registration(
+        best.correlation,
+        best.score,
+        float((aligned[here] == second[there]).mean()),
+        best.shift,
+        aligned[here].size / min(aligned.size, second.size),
+        displaced,
+    )
+
+
+class _Agreement(NamedTuple):
+    """Correlation and score of two patches at one shift, as in `Registration`."""
+
+    correlation: float
+    score: float
+    shift: tuple[int, int]
+
+
+_NONE = _Agreement(0.0, 0.0, (0, 0))
+
+
+def _overlap(ours: np.ndarray, theirs: np.ndarray, y: int, x: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return the area that both show at a shift: on the first patch, and on the second."""
+    (top, bottom), (left, right) = (
+        (max(at, 0), min(at + one, other)) for at, one, other in zip((y, x), ours.shape, theirs.shape, strict=True)
+    )
+    return np.s_[top - y : bottom - y, left - x : right - x], np.s_[top:bottom, left:right]
+
+
+def _agreement(ours: np.ndarray, theirs: np.ndarray, y: int, x: int) -> _Agreement:
+    here, there = _overlap(ours, theirs, y, x)
+    height, width = (side.stop - side.start for side in there)
+    if min(height, width) < _SHORTEST_SIDE:
+        return _NONE
     a, b = _grain(ours[here]), _grain(theirs[there])
     spreads = float(a.std()), float(b.std())
     if min(spreads) < _FLAT:
-        return NO_OVERLAP
+        return _NONE
     correlation = float(np.clip((a * b).mean() / (spreads[0] * spreads[1]), -0.9999, 0.9999))
     # Smoothing leaves one independent value per 4πσ² pixels.
     independent = height * width / (4 * np.pi * _FINE**2)
-    return Registration(
-        correlation,
-        float(np.arctanh(correlation) * np.sqrt(max(independent - 3, 1))),
-        float((aligned[here] == second[there]).mean()),
-        (y, x),
-        height * width / min(aligned.size, second.size),
-    )
+    return _Agreement(correlation, float(np.arctanh(correlation) * np.sqrt(max(independent - 3, 1))), (y, x))
 
 
 def _band(grey: np.ndarray) -> np.ndarray:
@@ -122,9 +143,19 @@ def _band(grey: np.ndarray) -> np.ndarray:
 
 def _grain(values: np.ndarray) -> np.ndarray:
     plain = _without_streaks(values)
-    usual = _SIGMA_OF_MAD * float(np.median(np.abs(plain)))
+    usual = _SIGMA_OF_MAD * _median(np.abs(plain))
     return _without_streaks(np.clip(plain, -usual, usual))
 
 
 def _without_streaks(values: np.ndarray) -> np.ndarray:
-    return np.asarray(values - values.mean(axis=0, keepdims=True) - values.mean(axis=1, keepdims=True) + values.mean())
+    # Thousands of small arrays: `mean` would spend more time in Python than on the values.
+    height, width = values.shape
+    of_columns, of_rows = values.sum(axis=0, keepdims=True) / height, values.sum(axis=1, keepdims=True) / width
+    return np.asarray(values - of_columns - of_rows + values.sum() / values.size)
+
+
+def _median(values: np.ndarray) -> float:
+    """Return what `np.median` does of finite values, in a fifth of the time."""
+    half = values.size // 2
+    parted = np.partition(values, half, axis=None)
+    return float(parted[half] if values.size % 2 else (parted[:half].max() + parted[half]) / 2)

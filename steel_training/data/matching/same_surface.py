@@ -62,7 +62,7 @@ def same_surface_pairs(keypoints: Sequence[bytes | None], split: np.ndarray, pix
     for number in range(min(len(pairs), MAX_CANDIDATES)):
         first, second, orientation = (int(each[number]) for each in (pairs.first, pairs.second, pairs.orientation))
         registration = register(
-            read(first), read(second), orientation, pairs.shift[number], stop_score=SCORE, min_score=_EXACT_SCORE
+            read(first), read(second), orientation, pairs.shift[number], stop_score=SCORE, min_score=_CLOSE_SCORE
         )
         if _is_same_surface(registration, SCORE):
             yield MatchedPair(first, second, orientation, registration)
@@ -95,7 +95,7 @@ def same_surface_groups(keypoints: Sequence[bytes | None], owner: np.ndarray, pi
         if one == other:
             continue
         if _is_same_surface(
-            register(read(first), read(second), orientation, pairs.shift[number], min_score=_EXACT_SCORE),
+            register(read(first), read(second), orientation, pairs.shift[number], min_score=_JOINING_SCORE),
             _JOINING_SCORE,
         ):
             group[group == max(one, other)] = min(one, other)
