@@ -11,7 +11,7 @@ variation is estimated by resampling whole groups, and only what exceeds it is r
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TypedDict
 
@@ -176,11 +176,19 @@ def reading_of(psi: float) -> Reading:
 
 @dataclass(frozen=True)
 class _Groups:
-    """The groups that represent the population: group of each row (n,), number of groups, and number in the champion's dataset."""
+    """The groups that represent the population.
+
+    Attributes:
+        of_row: group of each row, int (n,).
+        number: of groups.
+        of_champion: number of groups in the champion's dataset.
+        resampled: `_resamples` made so far, by the number of groups drawn.
+    """
 
     of_row: np.ndarray
     number: int
     of_champion: int
+    resampled: dict[int, tuple[np.ndarray, list[np.ndarray]]] = field(default_factory=dict)
 
     def compare(
         self, name: str, part: str, before: np.ndarray, part_bins: np.ndarray, bins: np.ndarray
@@ -201,17 +209,28 @@ class _Groups:
         if self.number < _FEWEST_GROUPS:
             return None
         counts = np.bincount(self.of_row[known] * width + bins[known], minlength=self.number * width)
-        counts = counts.reshape(self.number, width).astype(float)
-        random = np.random.default_rng(_SEED)
-        if self.number > _MOST_GROUPS:  # a random subset is representative enough, and keeps resampling cheap
-            counts = counts[random.choice(self.number, _MOST_GROUPS, replace=False)]
-        even = np.full(len(counts), 1 / len(counts))
-        # One group fewer than there are: resampling with replacement understates the variation of few groups (Rao and Wu 1988).
-        sides = [random.multinomial(max(1, size - 1), even, _DRAWS) @ counts for size in (self.of_champion, drawn)]
+        chosen, draws = self._resamples(drawn)
+        counts = counts.reshape(self.number, width).astype(float)[chosen]
+        sides = [each @ counts for each in draws]
         filled = (sides[0].sum(axis=1) > 0) & (sides[1].sum(axis=1) > 0)
         if not filled.any():
             return None
         return float(np.quantile(population_stability(sides[0][filled], sides[1][filled]), _BY_CHANCE))
+
+    def _resamples(self, drawn: int) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return the groups to resample, and how often each draw takes them, (draws, groups), for the champion and for the split.
+
+        They are the same for every property, and drawing them takes longer than all the rest, so they are kept.
+        """
+        if drawn not in self.resampled:
+            random, chosen = np.random.default_rng(_SEED), np.arange(self.number)
+            if self.number > _MOST_GROUPS:  # a random subset is representative enough, and keeps resampling cheap
+                chosen = random.choice(self.number, _MOST_GROUPS, replace=False)
+            even = np.full(len(chosen), 1 / len(chosen))
+            # One group fewer than there are: resampling with replacement understates the variation of few groups (Rao and Wu 1988).
+            draws = [random.multinomial(max(1, size - 1), even, _DRAWS) for size in (self.of_champion, drawn)]
+            self.resampled[drawn] = chosen, draws
+        return self.resampled[drawn]
 
 
 def _comparable(champion: Summary, profile: pd.DataFrame) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
