@@ -26,7 +26,7 @@ _JOINING_SCORE = 12.0
 # the five unrelated pairs with a score of 12 or more, all scratches, none had less than 0.92 (docs/leakage.md).
 _MAX_DISPLACED = 0.65
 
-# Each takes about 4 ms. The best supported come first, so later ones add nothing new.
+# Each takes a few milliseconds. The best supported come first, so later ones add nothing new.
 MAX_CANDIDATES = 1500
 
 
