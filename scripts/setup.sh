@@ -19,6 +19,7 @@ echo "setup: $($python --version), about 2 GB of packages into $venv (once)"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 export UV_SYSTEM_CERTS=1  # a company's proxy has its certificate in the system's store
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip sync --quiet --require-hashes requirements/bootstrap.txt requirements/dev.txt
+# Compiled here: where PYTHONDONTWRITEBYTECODE is set, every process would compile TensorFlow and Airflow anew (6 s of CPU).
+VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip sync --quiet --compile-bytecode --require-hashes requirements/bootstrap.txt requirements/dev.txt
 VIRTUAL_ENV=$PWD/$venv "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
 echo "setup: done"

@@ -136,8 +136,8 @@ def s3(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> str:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    client = S3Storage("steel").client
-    client.create_bucket(Bucket="steel")  # in us-east-1 S3 takes that for a bucket that is there already
-    for entry in S3Storage("steel").entries():
-        client.delete_object(Bucket="steel", Key=entry.key)
+    bucket = S3Storage("steel")
+    bucket.client.create_bucket(Bucket="steel")  # in us-east-1 S3 takes that for a bucket that is there already
+    for entry in bucket.entries():
+        bucket.client.delete_object(Bucket="steel", Key=entry.key)
     return "s3://steel"

@@ -157,8 +157,9 @@ def _heat_map_function(network: keras.Model) -> Callable[[np.ndarray], np.ndarra
     # The logit, not the score: where the sigmoid saturates, the gradient of the score is only rounding error.
     paths = keras.Model(network.input, [network.get_layer(layer).output, last.input])
     size = int(network.input_shape[1])
+    batch = tf.TensorSpec([None, size, size, 3], tf.float32)  # a last batch of fewer patches is not another graph
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[batch])  # type: ignore[untyped-decorator]
     def compute(pixels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(pixels)

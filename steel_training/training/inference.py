@@ -44,7 +44,9 @@ class Forward:
             graph_seconds: time in the graph after which the network is converted; `None` for `GRAPH_SECONDS`.
         """
         strategy = choose_strategy()
-        graph = tf.function(lambda pixels: tf.nest.flatten(network(pixels, training=False)), reduce_retracing=True)
+        # With the number of patches left open, a last batch of fewer is not another graph.
+        batch = tf.TensorSpec([None, *network.input_shape[1:]], tf.float32)
+        graph = tf.function(lambda pixels: tf.nest.flatten(network(pixels, training=False)), input_signature=[batch])
         self._network = network
         self._graph = replicated_fit.spread(graph, strategy)
         self._lite: Callable[[np.ndarray | tf.Tensor], Outputs] | None = None

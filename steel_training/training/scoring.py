@@ -18,8 +18,9 @@ class Scorer:
 
     def __init__(self, network: keras.Model) -> None:
         """Wrap a Keras network, pixels 0-255 (n, size, size, 3) → score (n, 1)."""
-        self._forward = tf.function(lambda pixels: network(pixels, training=False), reduce_retracing=True)
         self._size = int(network.input_shape[1])
+        batch = tf.TensorSpec([None, self._size, self._size, 3], tf.float32)  # one graph for full and last batches
+        self._forward = tf.function(lambda pixels: network(pixels, training=False), input_signature=[batch])
 
     def __call__(self, patches: PatchSet) -> np.ndarray:
         """Return float32 scores (n,) for every patch, in order."""

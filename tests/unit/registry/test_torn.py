@@ -11,7 +11,7 @@ import pytest
 from steel_training.cli import main
 from steel_training.errors import SteelTrainingError
 from steel_training.registry import ChampionMoved, PointerDamaged, Registry
-from steel_training.storage import open_storage
+from steel_training.storage import Storage, open_storage
 from steel_training.verdict import CHAMPION_MOVED, Reason, Verdict
 
 POINTER = "models/steel-defects/champion.json"
@@ -27,13 +27,13 @@ TORN = [
 ]
 
 
-@pytest.fixture(params=["folder", "s3"])
-def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
-    """Versions v1, v2 and v3 with their records; each became champion in turn. v4 was overtaken."""
-    uri = tmp_path / "store" if request.param == "folder" else f"{request.getfixturevalue('s3')}/store"
-    found = Registry(open_storage(uri), "steel-defects")
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    """A store with versions v1, v2 and v3 and their records; each became champion in turn. v4 was overtaken."""
+    folder = tmp_path_factory.mktemp("published")
+    found = Registry(open_storage(folder / "store"), "steel-defects")
     for version in ("v1", "v2", "v3", "v4"):
-        (bundle := tmp_path / version).mkdir()
+        (bundle := folder / version).mkdir()
         (bundle / "gate.json").write_text(json.dumps({"judged_at": f"2026-11-2{version[1]}"}), encoding="utf-8")
         found.publish(bundle, version)
         overtaken = version == "v4"
@@ -41,7 +41,17 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
         found.record(f"run-{version}", Verdict.PUBLISHED, reasons, {"version": version})
         if not overtaken:
             found.promote(version)
-    return found
+    return found.store
+
+
+@pytest.fixture(params=["folder", "s3"])
+def registry(request: pytest.FixtureRequest, published: Storage, tmp_path: Path) -> Registry:
+    """The registry of a copy of that store."""
+    uri = tmp_path / "store" if request.param == "folder" else f"{request.getfixturevalue('s3')}/store"
+    store = open_storage(uri)
+    for entry in published.entries():
+        store.write(entry.key, published.read(entry.key))
+    return Registry(store, "steel-defects")
 
 
 @pytest.mark.parametrize("content", TORN)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import select
+import socket
 import subprocess
 import sys
 import termios
@@ -203,28 +204,39 @@ def test_validation_of_one_class_has_no_threshold():
     assert threshold_at(np.zeros(3, int), np.array([0.1, 0.2, 0.3]), 0.7) is None
 
 
-CHILD = """
-import json, logging, sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-import numpy as np
-from test_monitoring import SETTINGS, parts_of
-logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-from steel_training.config import load_config
-from steel_training.training.feature_cache import FeatureCache
-from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel
-folder = Path({folder!r})
-config = load_config(overrides=SETTINGS)
-train, val = parts_of(folder / "patches", (np.arange(144) % 3 == 0).astype(int))
-trainer = ModelTrainer(config, train, val, cache=FeatureCache(Path({cache!r})))
-trained = trainer.train_head(TransferLearningModel.build(config.model, 32))
-print(json.dumps({{"epochs": len(trained.history["loss"])}}))
-"""
+class Trainer:
+    """A process that has loaded TensorFlow, and trains a head in a fork of itself for each request."""
+
+    def __init__(self):
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        script = str(Path(__file__).with_name("train_when_asked.py"))
+        self.process = subprocess.Popen(
+            [sys.executable, script, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        theirs.close()
+
+    def start(self, folder, stdout, stderr):
+        """Starts a training on the patches in a folder, and gives it its standard output and error."""
+        socket.send_fds(self.socket, [str(folder).encode()], [stdout, stderr])
+        os.close(stdout)
+        os.close(stderr)
+
+    def status(self):
+        """The exit status of the training."""
+        return int(self.socket.recv(16))
+
+    def close(self):
+        self.socket.close()
+        self.process.wait(60)
 
 
-def child(folder, cache):
-    source = CHILD.format(tests=str(Path(__file__).parent), folder=str(folder), cache=str(cache))
-    return [sys.executable, "-c", source]
+@pytest.fixture(scope="module")
+def trainer():
+    started = Trainer()
+    yield started
+    started.close()
 
 
 LINE = re.compile(
@@ -239,14 +251,11 @@ def patches(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(40, 160), (0, 0)], ids=["a window", "a terminal of unknown size"])
-def test_terminal_shows_a_bar_below_whole_log_lines(patches, size):
+def test_terminal_shows_a_bar_below_whole_log_lines(patches, trainer, size):
     terminal, theirs = os.openpty()
     termios.tcsetwinsize(theirs, size)
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    process = subprocess.Popen(
-        child(patches, patches / "cache"), stdout=subprocess.PIPE, stderr=theirs, env=environment, text=True
-    )
-    os.close(theirs)
+    output, stdout = os.pipe()
+    trainer.start(patches, stdout, theirs)
     seen = b""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
@@ -256,10 +265,10 @@ def test_terminal_shows_a_bar_below_whole_log_lines(patches, size):
             except OSError:  # the other end is closed
                 break
             seen += data
-    output, _ = process.communicate(timeout=60)
     os.close(terminal)
-    assert process.returncode == 0, seen.decode()
-    epochs = json.loads(output)["epochs"]
+    assert trainer.status() == 0, seen.decode()
+    with open(output) as file:
+        epochs = json.load(file)["epochs"]
     text = seen.decode().replace("\r\n", "\n")
     assert re.search(r"train_head  features of train: .*\d+/96 ", text), "the feature pass counts patches"
     assert re.search(r"train_head  epoch 2/4: .*\d/4 ", text), "an epoch counts its batches, validation included"
@@ -269,16 +278,17 @@ def test_terminal_shows_a_bar_below_whole_log_lines(patches, size):
     assert not [line for line in lines if "%|" in line], "no bar is left behind, and none shares a line with the log"
 
 
-def test_pipe_gets_plain_lines_and_json_on_stdout(patches):
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        child(patches, patches / "cache"), capture_output=True, text=True, env=environment, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    epochs = json.loads(done.stdout)["epochs"]
-    assert "\r" not in done.stderr
-    assert "%|" not in done.stderr
-    assert "\x1b" not in done.stderr
-    lines = done.stderr.splitlines()
+def test_pipe_gets_plain_lines_and_json_on_stdout(patches, trainer):
+    (output, stdout), (errors, stderr) = os.pipe(), os.pipe()
+    trainer.start(patches, stdout, stderr)
+    with open(errors) as file:
+        said = file.read()
+    assert trainer.status() == 0, said
+    with open(output) as file:
+        epochs = json.load(file)["epochs"]
+    assert "\r" not in said
+    assert "%|" not in said
+    assert "\x1b" not in said
+    lines = said.splitlines()
     assert [int(found[1]) for line in lines if (found := LINE.fullmatch(line))] == list(range(1, epochs + 1))
     assert any(line.endswith("train_head  features of train  96/96 patches") for line in lines)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import subprocess
-import sys
+import runpy
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -146,11 +146,16 @@ def test_concurrent_processes_compute_each_patch_once(patch_set, tmp_path):
     for name in ("patches", "scratch"):
         (tmp_path / name).mkdir()
     part = patch_set(tmp_path / "patches", range(count))
-    script = [sys.executable, str(Path(__file__).with_name("fill_cache.py"))]
-    both = [
-        subprocess.Popen([*script, str(tmp_path / "patches"), str(tmp_path / "scratch"), str(count)]) for _ in range(2)
-    ]
-    assert [process.wait(120) for process in both] == [0, 0]
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["steel_training.training.feature_cache"])  # TensorFlow is loaded once for both
+    script = str(Path(__file__).with_name("fill_cache.py"))
+    given = {"patches": tmp_path / "patches", "scratch": tmp_path / "scratch", "count": count}
+    both = [forks.Process(target=runpy.run_path, args=(script, given)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(120)
+    assert [process.exitcode for process in both] == [0, 0]
     afresh = FeatureCache(tmp_path / "afresh").arrays(
         part, lambda pixels: [pixels, np.asarray(pixels).mean((1, 2))], key={}, size=16, augmentations=2
     )
