@@ -15,7 +15,7 @@ if [ -z "$python" ]; then
   exit 2
 fi
 
-echo "setup: $($python --version), about 2 GB of packages into $venv (once)"
+echo "setup: $($python --version), about 4 GB of packages into $venv (once)"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 export UV_SYSTEM_CERTS=1  # a company's proxy has its certificate in the system's store
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt

@@ -115,7 +115,7 @@ def test_ingest_help_shows_the_rule_of_the_format(capsys) -> None:
         assert run(["ingest", kind, "--help"]) == 0
         shown[kind] = " ".join(capsys.readouterr().out.split())
     assert (
-        "--defective-min <float> and defective from this share; what lies between is dropped [default: 0.02]"
+        "--defective-min <float> and defective from this share; patches in between are dropped [default: 0.02]"
         in shown["masks"]
     )
     assert "[default: 0.001]" in shown["severstal"]
