@@ -44,9 +44,15 @@ class Forward:
             graph_seconds: time in the graph after which the network is converted; `None` for `GRAPH_SECONDS`.
         """
         strategy = choose_strategy()
-        # With the number of patches left open, a last batch of fewer is not another graph.
+        # With the number of patches left open, a last batch of fewer is not another graph. A strategy that calls the function once
+        # per replica hands it the shards of all of them, which have no such signature.
         batch = tf.TensorSpec([None, *network.input_shape[1:]], tf.float32)
-        graph = tf.function(lambda pixels: tf.nest.flatten(network(pixels, training=False)), input_signature=[batch])
+        signature = None if replicated_fit.is_replicated(strategy) else [batch]
+        graph = tf.function(
+            lambda pixels: tf.nest.flatten(network(pixels, training=False)),
+            input_signature=signature,
+            reduce_retracing=signature is None,
+        )
         self._network = network
         self._graph = replicated_fit.spread(graph, strategy)
         self._lite: Callable[[np.ndarray | tf.Tensor], Outputs] | None = None
