@@ -111,6 +111,7 @@ def test_user_triggers_a_run_and_opens_its_report(page: Page, mill: Any, shots: 
     page.goto(f"{address}/plugin/steel-verdict")
     verdict: FrameLocator = page.frame_locator("iframe")
     expect(verdict.get_by_text("published", exact=False).first).to_be_visible()
+    expect(page.locator(".react-flow__node").first).to_be_visible()
     page.screenshot(path=shots / "verdict.png", scale="css")
 
 
@@ -142,6 +143,9 @@ def test_user_releases_a_second_model_and_rolls_back(page: Page, browser: Browse
     models.get_by_role("button", name=f"Roll back to {first}").click()
     expect(models.get_by_text(first).first).to_be_visible()
     mill.wait(lambda: mill.champion() == first, 30, "the rollback")
+    page.goto(f"{mill.airflow.address}/plugin/steel-models")
+    expect(models.get_by_text("compare with champion").first).to_be_visible(timeout=60_000)
+    page.screenshot(path=shots / "models-page.png", scale="css")
 
     viewer = log_in(browser, mill, "viewer")
     viewer.goto(f"{mill.airflow.address}/steel-training/")
