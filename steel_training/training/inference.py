@@ -1,8 +1,9 @@
 """Forward passes through frozen layers, with the fastest engine that gives the same values as Keras.
 
 Measured on 2 cores (`docs/speed.md`): LiteRT with XNNPACK is 1.8 times as fast as TensorFlow's graph; ONNX Runtime and OpenVINO
-are no faster than LiteRT, which comes with TensorFlow. Conversion takes a dozen seconds, so the graph is used first, and LiteRT
-if much is left to compute.
+are no faster than LiteRT, which comes with TensorFlow. Conversion takes a dozen seconds, so short jobs use the graph. The engines
+round differently, so the choice depends on the size of the job alone: the same dataset gives the same features, however busy the
+machine is and however often a run was interrupted.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from steel_training.training.strategy import choose_strategy
 
 log = logging.getLogger(__name__)
 
-# About the cost of converting: short jobs never pay it, and long jobs lose at most half of it to the slower engine.
-GRAPH_SECONDS = 15.0
+# Input pixels from which conversion pays: 6,100 images of 128 pixels, or 2,000 of 224.
+LITE_FROM_PIXELS = 100_000_000
 # Relative to the value, or to 1 if it is smaller.
 TOLERANCE = 1e-3
 
@@ -36,12 +37,12 @@ Outputs = Sequence[np.ndarray]
 class Forward:
     """Calls a network on one batch after another, for `FeatureCache`."""
 
-    def __init__(self, network: keras.Model, *, graph_seconds: float | None = None) -> None:
+    def __init__(self, network: keras.Model, *, images: int) -> None:
         """Wrap a network.
 
         Args:
             network: Keras model of one input (n, size, size, 3), pixels 0-255, with one output or several, each (n, …).
-            graph_seconds: time in the graph after which the network is converted; `None` for `GRAPH_SECONDS`.
+            images: number of images in the job, those of earlier, interrupted attempts among them.
         """
         strategy = choose_strategy()
         # With the number of patches left open, a last batch of fewer is not another graph. A strategy that calls the function once
@@ -56,21 +57,25 @@ class Forward:
         self._network = network
         self._graph = replicated_fit.spread(graph, strategy)
         self._lite: Callable[[np.ndarray | tf.Tensor], Outputs] | None = None
+        _, height, width, _ = network.input_shape
         # XNNPACK runs on CPUs; with a GPU the graph is faster.
-        self._convertible = not replicated_fit.is_replicated(strategy) and not tf.config.list_physical_devices("GPU")
-        self._left = GRAPH_SECONDS if graph_seconds is None else graph_seconds
+        self._to_convert = (
+            images * height * width >= LITE_FROM_PIXELS
+            and not replicated_fit.is_replicated(strategy)
+            and not tf.config.list_physical_devices("GPU")
+        )
 
     def __call__(self, pixels: np.ndarray | tf.Tensor) -> Outputs:
         """Return the outputs, (n, …) each, of float32 pixels (n, size, size, 3), 0-255."""
-        if self._lite is not None:
-            return self._lite(pixels)
-        started = time.monotonic()
-        outputs = [np.asarray(output) for output in self._graph(pixels)]
-        self._left -= time.monotonic() - started
-        if self._convertible and self._left <= 0:
-            self._convertible = False
+        if self._lite is None:
+            outputs = [np.asarray(output) for output in self._graph(pixels)]
+            if not self._to_convert:
+                return outputs
+            self._to_convert = False
             self._lite = _converted(self._network, np.asarray(pixels), outputs)
-        return outputs
+            if self._lite is None:
+                return outputs
+        return self._lite(pixels)
 
 
 def as_constants(network: keras.Model) -> ConcreteFunction:
@@ -119,7 +124,7 @@ def _converted(
     if order is None:
         log.warning("features are computed by TensorFlow's graph: LiteRT gives other values for this network")
         return None
-    log.info("features are computed by LiteRT from here on (converted in %.0f s)", time.monotonic() - started)
+    log.info("features are computed by LiteRT (converted in %.0f s)", time.monotonic() - started)
 
     def lite(batch: np.ndarray | tf.Tensor) -> list[np.ndarray]:
         parts = []

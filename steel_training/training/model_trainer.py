@@ -287,7 +287,8 @@ class ModelTrainer:
         fine_tune = self.config.training.fine_tune
         outputs = model.pooled() + (model.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
         trunk = keras.Model(model.keras_model.input, outputs, name="trunk")
-        forward = Forward(trunk)
+        views = self.config.training.views
+        forward = Forward(trunk, images=len(self.train) * views + len(self.val))
         key = {"trunk": network_digest(trunk)}
 
         def cached(part: PatchSet, name: str, augmentations: int) -> Cached:
@@ -297,7 +298,7 @@ class ModelTrainer:
                 )
             return Cached([pooled], boundary)
 
-        return cached(self.train, "train", self.config.training.views), cached(self.val, "val", 1)
+        return cached(self.train, "train", views), cached(self.val, "val", 1)
 
     def _fit(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from steel_training.config import ModelConfig
 from steel_training.training import inference
 from steel_training.training.inference import Forward
 from steel_training.training.model_trainer import TransferLearningModel
+
+# Images of 64 pixels from which conversion pays.
+MANY = math.ceil(inference.LITE_FROM_PIXELS / 64**2)
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +33,10 @@ def pixels(count: int, seed: int = 0) -> np.ndarray:
 
 
 def test_litert_takes_over_with_the_outputs_of_keras(trunk: Any, caplog: Any) -> None:
-    ours = Forward(trunk, graph_seconds=0.0)
+    ours = Forward(trunk, images=MANY)
     with caplog.at_level(logging.INFO):
         ours(pixels(16))
-    assert "LiteRT from here on" in caplog.text
+    assert "computed by LiteRT" in caplog.text
     for seed, count in enumerate((16, 5, 16, 40, 1)):  # shorter and longer batches, too
         batch = pixels(count, seed)
         expected = [np.asarray(output) for output in trunk(batch, training=False)]
@@ -44,10 +48,20 @@ def test_litert_takes_over_with_the_outputs_of_keras(trunk: Any, caplog: Any) ->
 
 def test_short_job_is_never_converted(trunk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "_converted", None)
-    ours = Forward(trunk, graph_seconds=1000.0)
+    ours = Forward(trunk, images=MANY - 1)
     expected = [np.asarray(output) for output in trunk(pixels(4), training=False)]
     for one, other in zip(ours(pixels(4)), expected, strict=True):
         assert np.allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_interrupted_job_goes_on_with_the_same_values(trunk: Any) -> None:
+    whole = Forward(trunk, images=MANY)
+    batches = [pixels(16, seed) for seed in range(3)]
+    expected = [whole(batch) for batch in batches]
+    resumed = Forward(trunk, images=MANY)
+    for batch, values in zip(batches[1:], expected[1:], strict=True):
+        for one, other in zip(resumed(batch), values, strict=True):
+            assert np.array_equal(one, other)
 
 
 def test_failed_or_differing_conversion_keeps_the_graph(
@@ -56,14 +70,14 @@ def test_failed_or_differing_conversion_keeps_the_graph(
     import keras
 
     odd = keras.Model(trunk.input, keras.ops.erfinv(keras.ops.mean(trunk.input, axis=(1, 2)) / 300))
-    ours = Forward(odd, graph_seconds=0.0)
+    ours = Forward(odd, images=MANY)
     batch = pixels(4)
     first = ours(batch)[0]
     assert "conversion to LiteRT failed" in caplog.text
     assert np.array_equal(ours(batch)[0], first)
 
     monkeypatch.setattr(inference, "_is_like", lambda found, expected: False)
-    ours = Forward(trunk, graph_seconds=0.0)
+    ours = Forward(trunk, images=MANY)
     ours(batch)
     assert "gives other values" in caplog.text
     assert np.allclose(ours(batch)[0], np.asarray(trunk(batch, training=False)[0]), rtol=1e-4, atol=1e-4)

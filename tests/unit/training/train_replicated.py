@@ -19,13 +19,9 @@ import tensorflow as tf
 from steel_training.config import load_config
 from steel_training.data.patches import PatchSet
 from steel_training.storage import open_storage
-from steel_training.training import inference
 from steel_training.training.feature_cache import FeatureCache
 from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel
 from steel_training.training.strategy import choose_strategy
-
-# On a busy machine one process would go on with LiteRT, which rounds otherwise, and another would not.
-inference.GRAPH_SECONDS = float("inf")
 
 SETTINGS = (
     *("data.input_size=32", "model.weights=none", "model.dropout=0"),
