@@ -201,11 +201,14 @@ def approve_release(
     refuse: Annotated[
         str | None, typer.Option(metavar="REASON", help="refuse the release; without it the model is released")
     ] = None,
+    user: Annotated[
+        str | None, typer.Option(metavar="ID", help="id of that person, as in publish.approvers; default: the name")
+    ] = None,
 ) -> int:
     """Run only the stage approve_release: record a person's decision."""
     from steel_training.stages.approve_release import Answer
 
-    return _stage("approve_release", run_id, store, Answer(by, refuse))
+    return _stage("approve_release", run_id, store, Answer(by, refuse, user))
 
 
 def _command_of(stage: str) -> Callable[..., int]:

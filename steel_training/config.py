@@ -279,9 +279,30 @@ class PublishConfig(Section):
     require_approval: bool = Field(
         False, description="Wait for a person to release or refuse a model that meets its targets."
     )
+    approvers: list[str] = Field(
+        [],
+        description="Only these may release a model: user ids of Airflow's auth manager, or names given to --by. Empty: everyone "
+        "who may answer in Airflow. Requires publish.require_approval.",
+    )
+    four_eyes: bool = Field(
+        False, description="Two different people must release a model. Requires publish.require_approval."
+    )
     force: bool = Field(
         False, description="Train even if data, configuration and code are unchanged since the last verdict."
     )
+
+    @model_validator(mode="after")
+    def _someone_can_release(self) -> PublishConfig:
+        if not self.require_approval and (self.approvers or self.four_eyes):
+            named = "publish.approvers" if self.approvers else "publish.four_eyes"
+            raise ValueError(f"{named} has no effect without publish.require_approval; set that to true as well")
+        if any(not name.strip() for name in self.approvers):
+            raise ValueError("publish.approvers holds an empty name")
+        if self.four_eyes and len(set(self.approvers)) == 1:
+            raise ValueError(
+                f"publish.four_eyes needs two people, and publish.approvers names only {self.approvers[0]}; name another one"
+            )
+        return self
 
 
 class Config(Section):

@@ -80,7 +80,7 @@ class Environment(BaseSettings):
     config: Path | None = _variable(
         None,
         "The site's configuration file: defaults of the trigger form, and settings of every run started without the form.",
-        on="DAG processor",
+        on="DAG processor, workers",
     )
     timezone: str = _variable("UTC", "Time zone of the schedule, and of the date of a run.", on="DAG processor")
     cron: str = _variable("0 2 * * *", "Schedule of the nightly run.", on="DAG processor")

@@ -124,6 +124,7 @@ def _facts(known: Mapping[str, Any], run_id: str | None) -> list[tuple[str, str]
         ("Split seed", known.get("split_seed")),
         ("Backbone", f"{model['backbone']}, {data.get('input_size')} pixels" if model.get("backbone") else None),
         ("Weights", (known.get("weights") or {}).get("detail")),
+        ("Released by", (known.get("approval") or {}).get("by")),
         ("Compared with champion", known.get("parent_champion") or "none"),
         ("Configuration", known.get("configuration")),
         ("Code", known.get("code")),

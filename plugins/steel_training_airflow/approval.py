@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BranchMixIn, Param
+from airflow.sdk.execution_time.hitl import HITLUser
 
 from steel_training.runs.result import folder_of
 from steel_training.verdict import ALLOWED
@@ -55,20 +56,28 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
     def execute(self, context: Context) -> Any:
         """Asks for approval, showing the metrics, and waits without occupying a worker."""
         decided = context["ti"].xcom_pull(task_ids="decide") or {}
+        outputs = decided.get("outputs", {})
         report = report_address(folder_of(context["run_id"]))
-        self.body = question(decided.get("outputs", {}), report, alarms_allowed(decided.get("reasons", ())))
+        self.body = question(outputs, report, alarms_allowed(decided.get("reasons", ())))
+        # Airflow refuses answers of others; the stage checks again.
+        self.assigned_users = [HITLUser(id=user, name=user) for user in outputs.get("approvers", ())]
         return ApprovalOperator.execute(self, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
-        """Records the answer and skips the branch that it does not take."""
+        """Records the answer and skips the branch that it does not take; asks again where another person must release too."""
         answer = super(ApprovalOperator, self).execute_complete(context, event)
         approved = answer["chosen_options"] == [self.APPROVE]
         user = answer["responded_by_user"] or {}
         arguments = ["--by", str(user.get("name") or user.get("id") or NOBODY)]
+        if user.get("id"):
+            arguments += ["--user", str(user["id"])]
         if not approved:
             arguments += ["--refuse", str(answer["params_input"].get(REASON) or "").strip() or "no reason given"]
         self.arguments = lambda _: arguments
-        self.run_stage(context)
+        recorded = self.run_stage(context).get("outputs", {})
+        if recorded.get("waiting"):
+            self.log.info("Released by %s; another person has to release it as well.", recorded["by"])
+            ApprovalOperator.execute(self, context)  # waits again
         self.do_branch(context, self.approved if approved else self.refused)
 
 
@@ -81,7 +90,7 @@ def question(decided: Mapping[str, Any], report: str, alarms: Sequence[str] = ()
     """Returns the text of the approval request, as Markdown.
 
     Args:
-        decided: outputs of the stage `decide`: metrics with bounds and targets, counts of errors.
+        decided: outputs of the stage `decide`: metrics with bounds and targets, counts of errors, who may release.
         report: address of the run's report.
         alarms: allowed alarms of the baseline check, as Markdown; they come first.
     """
@@ -97,6 +106,8 @@ def question(decided: Mapping[str, Any], report: str, alarms: Sequence[str] = ()
             f"{decided['missed']:,} of {decided['defects']:,} defects missed, {decided['false_alarms']:,} false alarms among "
             f"{decided['clean']:,} clean patches. Champion: {decided.get('champion') or 'none yet'}."
         )
+    if decided.get("four_eyes"):
+        lines += ["", "Two people have to release it; the task waits again after the first."]
     lines += ["", f"[Report]({report})"]
     return "\n".join(lines)
 

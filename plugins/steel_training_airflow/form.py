@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowFailException
 
-from steel_training.config import as_yaml, load_config, settings
+from steel_training.config import ConfigError, as_yaml, load_config, settings
 from steel_training.environment import Environment
 
 TIMEZONE = Environment.read().timezone
@@ -28,6 +29,9 @@ SECTIONS = {
 """Titles of the configuration's sections in the form, in the order shown: most often changed first."""
 
 DATED_RUNS = ("scheduled", "backfill")
+
+RELEASE = ("publish.require_approval", "publish.approvers", "publish.four_eyes")
+"""Settings that say who releases a model. Where the site's configuration requires approval, a run cannot change them."""
 
 # Params of a run that are not settings of the configuration.
 DATASET, DATE, PROMOTE_BACKFILL = "dataset", "date", "promote_backfill"
@@ -79,6 +83,9 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
     """Returns the arguments of `resolve_dataset` for a run: `--dataset`, `--date`, and settings that differ from the defaults.
 
     Unknown params are passed on as well: the command line refuses them and suggests the nearest setting.
+
+    Raises:
+        AirflowFailException: the run would change who releases its model.
     """
     run = context["dag_run"]
     version = newest_version(context)
@@ -92,9 +99,29 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
     arguments = ["--dataset", version or str(dataset or "")]
     if date is not None:
         arguments += ["--date", date]
-    for key, value in _changed(given):
-        arguments += ["--set", f"{key}={as_yaml(value)}"]
+    overrides = [f"{key}={as_yaml(value)}" for key, value in _changed(given)]
+    _require_release_rules(overrides)
+    for override in overrides:
+        arguments += ["--set", override]
     return arguments
+
+
+def _require_release_rules(overrides: Sequence[str]) -> None:
+    """Compares what a run would be configured to with the site's configuration, in whatever form its settings were written."""
+    site = load_config(Environment.read().config)
+    if not site.publish.require_approval:
+        return
+    try:
+        asked = load_config(overrides=overrides)
+    except ConfigError:
+        return  # the command line refuses it too, and explains
+    for key in RELEASE:
+        if asked.value(key) != site.value(key):
+            raise AirflowFailException(
+                f"{key} is {as_yaml(asked.value(key))} for this run and {as_yaml(site.value(key))} in the site's configuration "
+                "(STEEL_TRAINING_CONFIG), which requires approval: a run cannot change who releases its model. Trigger it again "
+                "without that setting, or have it changed in that file."
+            )
 
 
 def newest_version(context: Mapping[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ from steel_training.leakage.overriding import allowed_reasons
 from steel_training.registry.stored import VerdictFacts
 from steel_training.runs import reproduction
 from steel_training.runs.artifacts import PROFILE, table_of
-from steel_training.runs.outputs import CheckedBaseline, Decided, Trained
+from steel_training.runs.outputs import Approval, CheckedBaseline, Decided, Trained
 from steel_training.runs.result import REPORT, StageResult
 from steel_training.runs.run import Run
 from steel_training.storage import schema
@@ -33,7 +33,7 @@ def facts(run: Run, version: str | None) -> VerdictFacts:
         "allowed": [reason.as_dict() for reason in allowed_reasons(CheckedBaseline.from_dict(probed.outputs).probes)]
         if probed
         else [],
-        "approval": dict(answered.outputs) if answered else None,
+        "approval": Approval.from_dict(answered.outputs).to_record() if answered else None,
         "metrics": evaluated.outputs["metrics"] if evaluated else {},
         "targets": evaluated.outputs["targets"] if evaluated else {},
         "evidence": config.gate.evidence,

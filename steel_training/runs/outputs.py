@@ -130,6 +130,8 @@ class Decided:
     Attributes:
         publish: whether the model meets its targets.
         require_approval: whether a person must release it.
+        approvers: user ids of those who may; empty for everyone.
+        four_eyes: whether two people must.
         champion: version that it was compared with.
         figures: judged metrics: value, bound and target by name.
         defects: in the test split.
@@ -140,6 +142,8 @@ class Decided:
 
     publish: bool
     require_approval: bool
+    approvers: Sequence[str]
+    four_eyes: bool
     champion: str | None
     figures: Mapping[str, Mapping[str, float | None]]
     defects: int
@@ -157,6 +161,8 @@ class Decided:
         return cls(
             publish=values["publish"],
             require_approval=values.get("require_approval", False),
+            approvers=tuple(values.get("approvers", ())),
+            four_eyes=values.get("four_eyes", False),
             champion=values.get("champion"),
             figures=values.get("figures", {}),
             defects=values.get("defects", 0),
@@ -168,26 +174,40 @@ class Decided:
 
 @dataclass(frozen=True)
 class Approval:
-    """Of `approve_release`: what a person answered.
+    """Of `approve_release`: what people answered.
 
     Attributes:
         approved: whether the model is released.
-        by: who answered.
+        by: names of those who answered, "Ada and Ben".
         reason: of a refusal.
+        released_by: name of each person who released it, by user id.
+        waiting: released by one person, and another must do so too.
     """
 
     approved: bool
     by: str
     reason: str | None
+    released_by: Mapping[str, str] = field(default_factory=dict)
+    waiting: bool = False
 
     def to_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""
         return asdict(self)
 
+    def to_record(self) -> dict[str, str | bool | None]:
+        """Return what is kept with the verdict."""
+        return {"approved": self.approved, "by": self.by, "reason": self.reason}
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Approval:
-        """Read the outputs back."""
-        return cls(values["approved"], values["by"], values["reason"])
+        """Read the outputs back; those of earlier versions of the program hold less."""
+        return cls(
+            values["approved"],
+            values["by"],
+            values["reason"],
+            values.get("released_by", {}),
+            values.get("waiting", False),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Records that a person releases a model that meets its targets, or refuses it.
+"""Records that people release a model that meets its targets, or that one refuses it.
 
-Required by `publish.require_approval`. It is enforced here and not only in the DAG, so that the command line cannot bypass
-it.
+Required by `publish.require_approval`, and limited by `publish.approvers` and `publish.four_eyes`. They are enforced here and
+not only in the DAG, so that the command line cannot bypass them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ from steel_training.verdict import Reason
 
 
 class WaitsForAnswer(UsageError):
-    """The model meets its targets, and nobody has released or refused it yet."""
+    """The model meets its targets, and too few people have released it or refused it yet."""
 
 
 class NothingToAnswer(UsageError):
     """The run was refused by the gate, or needs no approval."""
+
+
+class NotAnApprover(UsageError):
+    """The person is not one of those who may release a model."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,12 @@ class Answer:
     Attributes:
         by: name of the person.
         refused: why the model is not released; `None` releases it.
+        user: id of the person, by which approvers are known; `None` where it is the name.
     """
 
     by: str
     refused: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,12 @@ class Release:
 def approve_release(run: Run, answer: Answer) -> StageResult:
     """Records a person's answer; another answer replaces it, until the model is published or rejected.
 
+    With `publish.four_eyes` a release counts when a second person has released the model too. A refusal counts at once, and
+    anyone may refuse: it publishes nothing.
+
     Raises:
         NothingToAnswer: the gate refused the model, or the configuration requires no approval.
+        NotAnApprover: `publish.approvers` does not name the person who releases it.
         UsageError: the name or the reason is empty.
     """
     decided = run.result("decide")
@@ -68,41 +78,55 @@ def approve_release(run: Run, answer: Answer) -> StageResult:
         raise UsageError("An answer needs a name: --by NAME.")
     if answer.refused is not None and not answer.refused.strip():
         raise UsageError("A refusal needs a reason: --refuse REASON.")
+    user = answer.user or answer.by
+    approvers = run.config.publish.approvers
+    if answer.refused is None and approvers and user not in approvers:
+        raise NotAnApprover(
+            f"{user} may not release the model of run {run.run_id}; nothing was recorded. publish.approvers names "
+            f"{', '.join(approvers)}. One of them has to release it; anyone may refuse it with --refuse REASON."
+        )
+    earlier = _answer(run, decided)
+    before = earlier.released_by if earlier is not None else {}
 
     def work(_: Path) -> StageResult:
-        reasons = decided.reasons
         if answer.refused is not None:
-            reasons = (
-                Reason(
-                    "release.refused",
-                    f"{answer.by} refused the release of a model that meets its targets: {answer.refused.strip()}",
-                ),
-            )
-        return StageResult(
-            "approve_release",
-            reasons=reasons,
-            outputs=Approval(answer.refused is None, answer.by, answer.refused).to_dict(),
-        )
+            message = f"{answer.by} refused the release of a model that meets its targets: {answer.refused.strip()}"
+            refusal = Approval(False, answer.by, answer.refused)
+            reasons = (Reason("release.refused", message),)
+            return StageResult("approve_release", reasons=reasons, outputs=refusal.to_dict())
+        people = {**before, user: answer.by} if run.config.publish.four_eyes else {user: answer.by}
+        waiting = run.config.publish.four_eyes and len(people) < 2
+        release = Approval(not waiting, " and ".join(people.values()), None, people, waiting)
+        return StageResult("approve_release", reasons=decided.reasons, outputs=release.to_dict())
 
-    given = {"by": answer.by, "refused": answer.refused}
+    given = {"by": answer.by, "user": user, "refused": answer.refused, "released_by": dict(before)}
     return run.perform("approve_release", {**run.after("decide"), **given}, work)
 
 
 def released(run: Run) -> Release:
-    """Returns whether the run's model is to be published: by the gate, and by a person where approval is required.
+    """Returns whether the run's model is to be published: by the gate, and by people where approval is required.
 
     Raises:
-        WaitsForAnswer: approval is required and nobody has answered.
+        WaitsForAnswer: approval is required and too few have answered.
     """
     decided = run.result("decide")
     publish = Decided.from_dict(decided.outputs).publish
     if not publish or not run.config.publish.require_approval:
         return Release(publish, decided.reasons, "decide")
-    answered = run.find_result("approve_release")
-    if answered is None or answered.finished_at < decided.finished_at:
+    answered = _answer(run, decided)
+    if answered is None or answered.waiting:
+        waits = "a person" if answered is None else f"another person than {answered.by} (publish.four_eyes)"
         raise WaitsForAnswer(
-            f"The model of run {run.run_id} meets its targets and waits for a person. Release it:\n"
+            f"The model of run {run.run_id} meets its targets and waits for {waits}. Release it:\n"
             f"  steel-training approve_release --run-id {run.run_id} --store {run.store.uri} --by NAME\n"
             "or refuse it with --refuse REASON; then run publish_model or reject_model, or repeat the same 'run'."
         )
-    return Release(Approval.from_dict(answered.outputs).approved, answered.reasons, "approve_release")
+    return Release(answered.approved, run.result("approve_release").reasons, "approve_release")
+
+
+def _answer(run: Run, decided: StageResult) -> Approval | None:
+    """Returns the answer to this decision; one to an earlier decision of the run does not count."""
+    answered = run.find_result("approve_release")
+    if answered is None or answered.finished_at < decided.finished_at:
+        return None
+    return Approval.from_dict(answered.outputs)

@@ -31,6 +31,8 @@ def decide(run: Run) -> StageResult:
         decided = Decided(
             publish=decision.publish,
             require_approval=run.config.publish.require_approval,
+            approvers=tuple(run.config.publish.approvers),
+            four_eyes=run.config.publish.four_eyes,
             champion=evaluated.champion[0] if evaluated.champion else None,
             figures={
                 name: {**measured.as_dict(), "target": evaluated.targets[name]}

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators import hitl
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowException, DownstreamTasksSkipped, TaskAwaitingInput
 from steel_training_airflow.approval import ApproveReleaseOperator, question
 from steel_training_airflow.operators import StageOperator
 
@@ -40,11 +41,11 @@ def answered(option: str, reason: str | None = None, user: dict[str, str] | None
 @pytest.mark.parametrize(
     ("event", "words", "skipped"),
     [
-        (answered("Approve"), ["--by", "Ada"], "reject_model"),
-        (answered("Approve", "looks fine"), ["--by", "Ada"], "reject_model"),
-        (answered("Reject", "new lamps"), ["--by", "Ada", "--refuse", "new lamps"], "publish_model"),
-        (answered("Reject", "--by Eve"), ["--by", "Ada", "--refuse", "--by Eve"], "publish_model"),
-        (answered("Reject"), ["--by", "Ada", "--refuse", "no reason given"], "publish_model"),
+        (answered("Approve"), ["--by", "Ada", "--user", "7"], "reject_model"),
+        (answered("Approve", "looks fine"), ["--by", "Ada", "--user", "7"], "reject_model"),
+        (answered("Reject", "new lamps"), ["--by", "Ada", "--user", "7", "--refuse", "new lamps"], "publish_model"),
+        (answered("Reject", "--by Eve"), ["--by", "Ada", "--user", "7", "--refuse", "--by Eve"], "publish_model"),
+        (answered("Reject"), ["--by", "Ada", "--user", "7", "--refuse", "no reason given"], "publish_model"),
         (
             answered("Reject", user=None),
             ["--by", "nobody (no answer in time)", "--refuse", "no reason given"],
@@ -62,6 +63,40 @@ def test_answer_is_recorded_and_decides_the_branch(
         approve.execute_complete(seen, event)
     assert [task_id for task_id, _ in caught.value.tasks] == [skipped]
     assert json.loads((tmp_path / "asked").read_text())[7:] == words
+
+
+def test_task_waits_again_until_another_person_releases(
+    approve: ApproveReleaseOperator,
+    context: Callable[..., Any],
+    stage_program: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[list[dict[str, str]]] = []
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **details: asked.append(details["assigned_users"]))
+    waiting = {"stage": "approve_release", "status": "done", "reasons": [], "outputs": {"by": "Ada", "waiting": True}}
+    stage_program(f"print({json.dumps(waiting)!r})")
+    seen = context()
+    seen["ti"].task, seen["task"], seen["task_instance"] = approve, approve, seen["ti"]
+    seen["ti"].id, approve.notifiers = "1", []
+    approve.assigned_users = [{"id": "7", "name": "7"}, {"id": "8", "name": "8"}]
+    with pytest.raises(TaskAwaitingInput):
+        approve.execute_complete(seen, answered("Approve"))
+    assert asked == [approve.assigned_users]
+
+
+def test_only_approvers_are_asked(
+    approve: ApproveReleaseOperator, context: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **details: asked.append(details))
+    seen = context()
+    seen["ti"].id, seen["task_instance"], approve.notifiers = "1", seen["ti"], []
+    decided = {"outputs": {"approvers": ["ada", "ben"], "four_eyes": True}}
+    monkeypatch.setattr(seen["ti"], "xcom_pull", lambda **_: decided, raising=False)
+    with pytest.raises(TaskAwaitingInput):
+        approve.execute(seen)
+    assert [user["id"] for user in asked[0]["assigned_users"]] == ["ada", "ben"]
+    assert "Two people have to release it" in asked[0]["body"]
 
 
 def test_unrecorded_answer_decides_nothing(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import ParamsDict
-from airflow.sdk.exceptions import ParamValidationError
+from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 from hypothesis import HealthCheck, given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
@@ -111,6 +111,36 @@ def test_site_configuration_sets_the_defaults(
     (tmp_path / "mill.yaml").write_text("training: {head: {epochs: 0}}\n")
     with pytest.raises(ConfigError, match=r"training\.head\.epochs"):
         params()
+
+
+@pytest.mark.parametrize(
+    "weaker",
+    [
+        {"publish.require_approval": False, "publish.approvers": [], "publish.four_eyes": False},
+        {"publish.approvers": []},
+        {"publish.approvers": ["ada", "eve"]},
+        {"publish.four_eyes": False},
+        {"publish": {"require_approval": False}},
+        {"publish": {"require_approval": True, "approvers": ["eve", "ada"], "four_eyes": True}},
+    ],
+)
+def test_run_cannot_change_who_releases_its_model(
+    context: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weaker: dict[str, Any]
+) -> None:
+    (tmp_path / "mill.yaml").write_text("publish: {require_approval: true, approvers: [ada, ben], four_eyes: true}\n")
+    monkeypatch.setenv("STEEL_TRAINING_CONFIG", str(tmp_path / "mill.yaml"))
+    shown = {**form().dump(), "dataset": "d"}
+    assert len(overrides(resolve_arguments(context(**shown)))) == 3
+    with pytest.raises(
+        AirflowFailException, match=r"publish\.(require_approval|approvers|four_eyes) is .*cannot change"
+    ):
+        resolve_arguments(context(**{**shown, **weaker}))
+
+
+def test_run_may_ask_for_approval_where_the_site_does_not(context: Callable[..., dict[str, Any]]) -> None:
+    shown = {**form().dump(), "dataset": "d", "publish.require_approval": True, "publish.approvers": ["ada"]}
+    asked = overrides(resolve_arguments(context(**shown)))
+    assert asked == ["publish.require_approval=true", 'publish.approvers=["ada"]']
 
 
 def test_defaults_are_not_passed_as_arguments(context: Callable[..., dict[str, Any]]) -> None:

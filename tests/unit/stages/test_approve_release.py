@@ -1,4 +1,4 @@
-"""A person's word stands between the gate and the champion, and no command leads around it."""
+"""People's words stand between the gate and the champion, and no command leads around them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import pytest
 from steel_training.cli import main
 from steel_training.registry import Registry
 from steel_training.runs.artifacts import BUNDLE
+from steel_training.runs.lineage import facts
 from steel_training.runs.result import REPORT, StageResult
 from steel_training.runs.run import Run
+from steel_training.stages.approve_release import WaitsForAnswer, released
 from steel_training.storage import StorageError, open_storage
 from steel_training.verdict import Reason
 
@@ -25,9 +27,10 @@ def decided(tmp_path: Path, make_dataset: Callable[..., Path]) -> Callable[..., 
     """A run that the gate has judged."""
     data = make_dataset(tmp_path / "data", patches=60)
 
-    def make(*, publish: bool = True, require: bool = True) -> Run:
+    def make(*settings: str, publish: bool = True, require: bool = True) -> Run:
         words = ["--run-id", "night", "--store", str(tmp_path / "store"), "--dataset", str(data)]
         words += ["--set", f"publish.require_approval={json.dumps(require)}", "--set", "model.weights=none"]
+        words += [word for setting in settings for word in ("--set", setting)]
         assert main(["resolve_dataset", *words]) == 0
         run = Run(open_storage(tmp_path / "store"), "night")
         result = StageResult("decide", reasons=(MET,), outputs={"publish": publish, "champion": None})
@@ -87,6 +90,57 @@ def test_an_answer_that_is_none_is_told(decided, capsys, settings, words, told) 
     assert asked(run, "approve_release", *words) == 2
     assert told in capsys.readouterr().err
     assert run.find_result("approve_release") is None
+
+
+def test_only_approvers_release_and_anyone_refuses(decided, capsys) -> None:
+    run = decided("publish.approvers=[ada, ben]")
+    assert asked(run, "approve_release", "--by", "eve") == 2
+    assert "publish.approvers names ada, ben" in capsys.readouterr().err
+    assert asked(run, "approve_release", "--by", "ada", "--user", "17") == 2, "the id counts, not the name"
+    assert run.find_result("approve_release") is None
+    assert asked(run, "approve_release", "--by", "Eve", "--refuse", "scale is not in the test split") == 0
+    assert not released(run).publish
+    assert asked(run, "approve_release", "--by", "Ada Fe", "--user", "ada") == 0
+    assert released(run).publish
+
+
+def test_four_eyes_are_those_of_two_people(decided, capsys) -> None:
+    run = decided("publish.four_eyes=true")
+    for _ in range(2):
+        assert asked(run, "approve_release", "--by", "Ada") == 0
+        for ending in ("publish_model", "reject_model"):
+            assert asked(run, ending) == 2
+            assert "waits for another person than Ada" in capsys.readouterr().err
+    assert asked(run, "approve_release", "--by", "Ada Fe", "--user", "Ada") == 0, "another name of the same user"
+    with pytest.raises(WaitsForAnswer):
+        released(run)
+    assert asked(run, "approve_release", "--by", "Ben") == 0
+    assert released(run).publish
+    assert facts(run, None)["approval"] == {"approved": True, "by": "Ada Fe and Ben", "reason": None}
+
+
+def test_one_refusal_ends_a_release_by_two(decided) -> None:
+    run = decided("publish.four_eyes=true")
+    asked(run, "approve_release", "--by", "Ada")
+    asked(run, "approve_release", "--by", "Ben", "--refuse", "too early")
+    assert not released(run).publish
+    asked(run, "approve_release", "--by", "Ben")
+    with pytest.raises(WaitsForAnswer, match="than Ben"):
+        released(run)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["publish.approvers=[ada]", "publish.require_approval=false"], "without publish.require_approval"),
+        (["publish.four_eyes=true", "publish.approvers=[ada, ada]"], "needs two people"),
+        (["publish.approvers=[' ']"], "an empty name"),
+    ],
+)
+def test_release_that_nobody_can_give_is_refused(decided, settings: list[str], told: str, capsys) -> None:
+    with pytest.raises(AssertionError):
+        decided(*settings)
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("reason", ["-1 % recall on line 2", "--by Eve", "-h", "--", "--store=/elsewhere"])
