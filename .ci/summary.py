@@ -5,22 +5,36 @@ Usage: python3 .ci/summary.py FOLDER, with pytest's JUnit files `PART.xml`, and 
 
 from __future__ import annotations
 
+import re
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 FAILURE_LINES = 30
+WIDTH = 200
 SLOWEST = 10
 
 
 def failures(case: ET.Element) -> list[str]:
-    """Return one line for each failure of a test: its place, and the first line of what was asserted or raised."""
+    """Return one line for each failure of a test: its place, and what was asserted or raised."""
     name = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
     return [
-        f"FAILED {name} - {(found.get('message') or 'no message').strip().splitlines()[0][:200]}"
+        f"FAILED {name} - {cause(found.get('message') or 'no message')}"
         for found in case
         if found.tag in {"failure", "error"}
     ]
+
+
+def cause(message: str) -> str:
+    """Return the lines of a message that say what failed: the first, and the condition of an `assert` that explains itself.
+
+    Where there is none, the last line: of a service that did not start, or of a command that failed, it is the end of the log.
+    """
+    first, *rest = [line.strip() for line in message.splitlines() if line.strip()] or ["no message"]
+    if not rest or re.match(r"(AssertionError: )?assert ", first):
+        return first[:WIDTH]
+    decisive = next((line for line in rest if line.startswith("assert ")), rest[-1])
+    return f"{first[:WIDTH]} … {decisive[:WIDTH]}"
 
 
 def main(folder: Path) -> None:

@@ -2,6 +2,10 @@
 
 A file takes pixels 0-255, float32 (n, size, size, 3), and returns the score (n, 1). It is compared on validation patches at
 the operating threshold, because quantisation may shift scores across the threshold although their ranking is unchanged.
+
+The int8 file has int8 weights and float arithmetic (dynamic range). Full int8 rounds the activations as well, so it cannot help where
+int8 weights are too coarse already: with EfficientNetB0 it lost the small variances that the head divides by, and missed nearly all
+defects, after a minute of conversion.
 """
 
 from __future__ import annotations
@@ -28,14 +32,10 @@ log = logging.getLogger(__name__)
 RECALL_DROP, SPECIFICITY_DROP = 0.005, 0.02
 ROUNDING = 1e-5
 """The operating threshold is the score of a validation patch: float rounding must not change the label of that patch."""
-CHECKED_PATCHES, REPRESENTATIVE_PATCHES = 1000, 48
-"""For the comparison, and to calibrate activation ranges: patches after the first dozens hardly widen those."""
-SECONDS = 60.0
-"""After this time no further quantisation is tried."""
+CHECKED_PATCHES = 1000
+"""For the comparison."""
 
-_INT8_KINDS = ("dynamic range", "full int8")
-"""Int8 weights with float arithmetic, then full int8, which takes a minute to convert and loses the small variances that the
-head divides by (with EfficientNetB0, nearly all defects are missed)."""
+_QUANTISATION = {"float": "none", "int8": "dynamic range"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class LiteCheck:
     """Comparison of a LiteRT file with the Keras model.
 
     Attributes:
-        quantisation: `none`, `full int8` or `dynamic range`.
+        quantisation: `none` or `dynamic range`; in bundles of earlier versions also `full int8`.
         recall_drop: drop of recall on validation at the operating threshold; negative for a gain.
         specificity_drop: drop of specificity, likewise.
         max_difference: largest difference of a golden sample's score.
@@ -122,19 +122,15 @@ def export_lite(
     folder: Path,
     *,
     threshold: float,
-    representative: np.ndarray,
     validation: tuple[np.ndarray, np.ndarray, np.ndarray],
     golden: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, Json]:
     """Writes the LiteRT files that pass their comparison, and `lite.json` with the reasons for leaving others out.
 
-    For int8, dynamic range (int8 weights, float arithmetic) is tried first, then full int8. The record says which one it is.
-
     Args:
         network: Keras model, pixels 0-255 (n, size, size, 3) → score (n, 1).
         folder: the bundle.
         threshold: operating threshold.
-        representative: training pixels (n, size, size, 3), float32, of both classes, to calibrate activation ranges.
         validation: pixels, labels (n,), scores (n,) by the Keras model.
         golden: pixels and scores of the golden samples.
 
@@ -145,37 +141,28 @@ def export_lite(
     pixels, labels, expected = validation
     frozen = as_constants(network)
     record: dict[str, Json] = {}
-    for name, kinds in (("float", ("none",)), ("int8", _INT8_KINDS)):
-        reasons: list[str] = []
-        entry: dict[str, Json] = {}
-        objection: str | None
-        for kind in kinds:
-            if reasons and time.monotonic() - started > SECONDS:
-                reasons.append(f"{kind}: not tried, the time limit of {SECONDS:.0f} s was reached")
-                break
-            data = _convert(frozen, kind, representative)
-            if isinstance(data, str):
-                entry, objection = {"quantisation": kind}, data
-            else:
-                answer = lite_scorer(data)
-                check = compare(
-                    labels,
-                    expected,
-                    answer(pixels),
-                    golden[1],
-                    answer(golden[0]),
-                    threshold=threshold,
-                    quantisation=kind,
-                )
-                entry, objection = {"bytes": len(data), **asdict(check)}, check.objection(LITE_TOLERANCE[name])
-                if objection is None:
-                    (folder / LITE[name]).write_bytes(data)
-                    break
-            reasons.append(f"{kind}: {objection}" if name == "int8" else str(objection))
-        included = (folder / LITE[name]).exists()
-        reason = "; ".join(reasons) or None
-        record[name] = {**_NOTHING_MEASURED, **entry, "included": included, "reason": reason}
-        log.info("LiteRT %s: %s", name, "included" if included else f"left out ({reason})")
+    for name, quantisation in _QUANTISATION.items():
+        entry: dict[str, Json] = {"quantisation": quantisation}
+        reason: str | None
+        data = _convert(frozen, quantisation)
+        if isinstance(data, str):
+            reason = data
+        else:
+            answer = lite_scorer(data)
+            check = compare(
+                labels,
+                expected,
+                answer(pixels),
+                golden[1],
+                answer(golden[0]),
+                threshold=threshold,
+                quantisation=quantisation,
+            )
+            entry, reason = {"bytes": len(data), **asdict(check)}, check.objection(LITE_TOLERANCE[name])
+            if reason is None:
+                (folder / LITE[name]).write_bytes(data)
+        record[name] = {**_NOTHING_MEASURED, **entry, "included": reason is None, "reason": reason}
+        log.info("LiteRT %s: %s", name, "included" if reason is None else f"left out ({reason})")
     record["seconds"] = round(time.monotonic() - started, 1)
     (folder / LITE_RECORD).write_text(json.dumps(record, indent=2, allow_nan=False), encoding="utf-8")
     return record
@@ -208,20 +195,14 @@ def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
     return lambda pixels: np.array([one(patch) for patch in pixels])
 
 
-def _convert(frozen: ConcreteFunction, kind: str, representative: np.ndarray) -> bytes | str:
+def _convert(frozen: ConcreteFunction, quantisation: str) -> bytes | str:
     """Returns the LiteRT file, or the reason why conversion failed."""
     # The converter warns at every conversion that it is not given the object with the variables.
     absl_logging.set_verbosity(absl_logging.ERROR)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
-    if kind != "none":
+    if quantisation != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if kind == "full int8":
-        converter.representative_dataset = lambda: ([patch[None]] for patch in representative)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     try:
-        with warnings.catch_warnings():
-            # The input stays float on purpose; the converter warns about missing input statistics.
-            warnings.simplefilter("ignore", UserWarning)
-            return bytes(converter.convert())
+        return bytes(converter.convert())
     except Exception as error:
         return f"conversion failed ({str(error).strip().splitlines()[0][:200]})"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from math import ceil, log
 
 import numpy as np
-from scipy.stats import beta, t
 
 ASSUMED_CORRELATION = 0.2
 """Prior for the correlation of misses (or false alarms) within a group, until the split itself has enough of them."""
@@ -72,6 +71,9 @@ def clopper_pearson(successes: np.ndarray, trials: np.ndarray, confidence: float
     Returns:
         Bounds, float (…); NaN where there are no trials.
     """
+    # Imported here, and below: most stages only read bounds, and SciPy's statistics take a second of CPU time to load.
+    from scipy.stats import beta
+
     successes, trials = np.asarray(successes, float), np.asarray(trials, float)
     bound = beta.ppf(1 - confidence, np.maximum(successes, 1e-12), np.maximum(trials - successes, 0.0) + 1)
     return np.where(trials > 0, np.where(successes > 0, bound, 0.0), np.nan)
@@ -119,6 +121,8 @@ def share_bound(successes: np.ndarray, trials: np.ndarray, confidence: float) ->
     Returns:
         Bounds, float (…); NaN where there are no trials.
     """
+    from scipy.stats import t
+
     successes, trials = np.asarray(successes, float), np.asarray(trials, float)
     found, total = successes.sum(-1), trials.sum(-1)
     groups = (trials > 0).sum(-1)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 
 @dataclass(frozen=True)
@@ -91,12 +90,17 @@ def count(labels: np.ndarray, scores: np.ndarray, threshold: float) -> Counts:
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Return the area under the ROC curve; NaN with one class only, or if a score is not finite."""
+    # Imported here, and below: most stages only read metrics, and scikit-learn takes a second of CPU time to load.
+    from sklearn.metrics import roc_auc_score
+
     defined = len(np.unique(labels)) == 2 and np.all(np.isfinite(scores))
     return float(roc_auc_score(labels, scores)) if defined else float("nan")
 
 
 def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     """Return the average precision; NaN without defects, or if a score is not finite."""
+    from sklearn.metrics import average_precision_score
+
     defined = bool(np.any(labels == 1) and np.all(np.isfinite(scores)))
     return float(average_precision_score(labels, scores)) if defined else float("nan")
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
 from steel_training.errors import SteelTrainingError
@@ -62,6 +60,10 @@ def separability(
     Raises:
         TooFewGroups: a class is in fewer than 3 groups, or there are fewer than 20 patches.
     """
+    # Imported here: whoever writes a report has the names of the probes, and scikit-learn takes two seconds of CPU time to load.
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import StratifiedGroupKFold
+
     held = [len(np.unique(groups[labels == label])) for label in (0, 1)]
     if min(held) < _FEWEST_GROUPS or len(labels) < _FEWEST_PATCHES:
         raise TooFewGroups(

@@ -10,10 +10,10 @@ import numpy as np
 
 from steel_training.bundle.export import export
 from steel_training.bundle.golden import choose_golden, write_golden
-from steel_training.bundle.lite import CHECKED_PATCHES, REPRESENTATIVE_PATCHES, balanced, export_lite
+from steel_training.bundle.lite import CHECKED_PATCHES, balanced, export_lite
 from steel_training.data.images import read_batches, without_tiff
 from steel_training.data.patches import PatchSet
-from steel_training.data.splits import TEST, TRAIN, VAL
+from steel_training.data.splits import TEST, VAL
 from steel_training.runs.artifacts import patch_sets
 from steel_training.runs.run import Run
 from steel_training.training.preprocessing import resize
@@ -48,12 +48,10 @@ def export_bundle(
     golden = scorer(_some(test, chosen))
     write_golden(folder, samples, golden)
     checked = balanced(val.labels, CHECKED_PATCHES)
-    representative = balanced(splits[TRAIN].labels, REPRESENTATIVE_PATCHES)
     export_lite(
         network,
         folder,
         threshold=threshold,
-        representative=_pixels(_some(splits[TRAIN], representative), size),
         validation=(_pixels(_some(val, checked), size), val.labels[checked], scores[VAL][checked]),
         golden=(_pixels(_some(test, chosen), size), golden),
     )

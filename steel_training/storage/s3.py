@@ -36,6 +36,8 @@ READ_TIMEOUT = 60
 ATTEMPTS = 5
 # Up to this size an object is uploaded in one request, and its ETag is the MD5 of its bytes.
 SINGLE_REQUEST = 256 * 2**20
+# Up to this size an object of a folder is downloaded in one request: in parts, boto3 first asks for the size, which is known.
+ONE_READ = 8 * 2**20
 _MD5 = re.compile(r"^[0-9a-f]{32}$")
 _LONGEST_PAUSE = 8.0
 # No folder takes this long to write: a writer that has not finished by then was interrupted.
@@ -304,7 +306,10 @@ class S3Storage(Storage):
             def download(entry: Entry) -> None:
                 target = Path(scratch, confined(entry.key.removeprefix(f"{top}/")))
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self.copy_to(entry.key, target)
+                if entry.size <= ONE_READ:
+                    target.write_bytes(self.read(entry.key))
+                else:
+                    self.copy_to(entry.key, target)
 
             with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
                 list(pool.map(download, found))

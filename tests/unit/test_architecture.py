@@ -48,9 +48,9 @@ def test_dags_plugins_and_command_line_start_light() -> None:
     assert loaded_after(["steel_training.cli", *sorted(start_up)], HEAVY) == {}
 
 
-def test_stages_that_train_nothing_load_no_tensorflow() -> None:
+def test_stages_that_train_nothing_load_no_learning_library() -> None:
     light = [f"steel_training.stages.{stage}" for stage in STAGES if stage not in TRAINING]
-    assert loaded_after(light, ("airflow", "tensorflow", "keras")) == {}
+    assert loaded_after(light, ("airflow", "tensorflow", "keras", "sklearn")) == {}
 
 
 def test_only_the_stage_that_validates_loads_great_expectations() -> None:

@@ -115,7 +115,9 @@ def test_numeric_ids_and_missing_metadata_are_accepted(
         )
 
     data = rewritten(make_dataset(tmp_path / "data"), change)
-    stage, code, reasons = judged(data, tmp_path / "store", "baseline.epochs=6", "baseline.min_steps=100")
+    stage, code, reasons = judged(
+        data, tmp_path / "store", "baseline.epochs=6", "baseline.min_steps=100", "baseline.batch_size=8"
+    )
     assert (stage, code, reasons) == ("check_baseline", 0, set())
     patches = pd.read_parquet(tmp_path / "store" / "runs" / "bad" / "resolve_dataset" / "patches.parquet")
     assert "007" in set(patches["source_id"])

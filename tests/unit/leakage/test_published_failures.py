@@ -75,7 +75,7 @@ def test_inputs_normalised_twice_stop_training(
     from steel_training.training import model_trainer
 
     store, data = tmp_path / "store", make_dataset(tmp_path / "data")
-    assert judged(data, store, "baseline.epochs=6", "baseline.min_steps=100")[0] == 0
+    assert judged(data, store, "baseline.epochs=6", "baseline.min_steps=100", "baseline.batch_size=8")[0] == 0
     monkeypatch.setitem(model_trainer.SPECS, "EfficientNetB0", DividedOnceMore(*astuple(SPECS["EfficientNetB0"])))
     with pytest.raises(InputRangeMismatch, match="normalised twice"):
         stages.perform("train_head", Run(open_storage(store), "failure"))

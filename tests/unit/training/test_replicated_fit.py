@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +115,7 @@ def test_one_device_computes_features_unchanged() -> None:
     assert replicated_fit.spread(forward, tf.distribute.get_strategy()) is forward
 
 
-def test_features_from_several_devices_keep_order() -> None:
+def test_features_from_several_devices_keep_order(forks: ForkServerContext) -> None:
     source = """
 import numpy as np, tensorflow as tf
 from steel_training.training.replicated_fit import spread
@@ -133,8 +133,6 @@ for count in (7, 3, 2, 1):
     assert np.array_equal(doubled, batch * 2) and np.array_equal(summed, tf.reduce_sum(batch, axis=1)), count
 assert sorted(seen[:3]) == [2, 2, 3] and min(seen) == 1, seen
 """
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["steel_training.training.replicated_fit"])  # has loaded TensorFlow, but not used it
     child = forks.Process(target=exec, args=(source, {}))
     child.start()
     child.join(300)

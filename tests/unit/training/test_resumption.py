@@ -14,7 +14,6 @@ from steel_training.config import load_config
 from steel_training.data.patches import PatchSet
 from steel_training.storage import StorageError, open_storage
 from steel_training.training import resumption
-from steel_training.training.feature_cache import FeatureCache
 from steel_training.training.model_trainer import BaselineCNN, ModelTrainer, Training, TransferLearningModel
 from steel_training.training.unfinished import Kept, Unfinished
 
@@ -68,7 +67,7 @@ def train(
     stage: str, parts: tuple[PatchSet, PatchSet], folder: Path, unfinished: Unfinished | None, *settings: str
 ) -> tuple[Training, list[np.ndarray]]:
     config = load_config(overrides=[*SETTINGS, *settings])
-    trainer = ModelTrainer(config, *parts, cache=FeatureCache(folder / "cache"), logs=folder, unfinished=unfinished)
+    trainer = ModelTrainer(config, *parts, logs=folder, unfinished=unfinished)
     if stage == "check_baseline":
         baseline = BaselineCNN(config.baseline)
         return trainer.train_baseline(baseline), baseline.keras_model.get_weights()

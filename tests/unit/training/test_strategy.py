@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+from multiprocessing.context import ForkServerContext
 
 import pytest
 
@@ -92,7 +92,7 @@ def test_nothing_is_distributed_without_gpus() -> None:
     assert not tf.distribute.has_strategy()
 
 
-def test_two_gpus_use_the_mirrored_strategy() -> None:
+def test_two_gpus_use_the_mirrored_strategy(forks: ForkServerContext) -> None:
     """On a machine without GPUs: TensorFlow gets two logical CPUs, which `strategy` takes for GPUs."""
     source = """
 import tensorflow as tf
@@ -106,8 +106,6 @@ found = choose_strategy()
 assert found is choose_strategy(), "made once a process"
 assert (type(found).__name__, found.num_replicas_in_sync) == ("MirroredStrategy", 2), found
 """
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["steel_training.training.strategy"])  # has loaded TensorFlow, but not used it
     child = forks.Process(target=exec, args=(source, {}))
     child.start()
     child.join(300)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import runpy
 import time
 from dataclasses import replace
-from pathlib import Path
+from multiprocessing.context import ForkServerContext
 from typing import Any
 
 import numpy as np
 import pytest
+from fill_cache import fill_cache
 from PIL import Image
 
 from steel_training.data.images import ImageUnreadable
@@ -141,16 +140,13 @@ def test_interrupted_pass_resumes_without_torn_rows(network, tmp_path, monkeypat
     assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(found, afresh, strict=True))
 
 
-def test_concurrent_processes_compute_each_patch_once(patch_set, tmp_path):
+def test_concurrent_processes_compute_each_patch_once(patch_set, forks: ForkServerContext, tmp_path):
     count = 4 * BATCH
     for name in ("patches", "scratch"):
         (tmp_path / name).mkdir()
     part = patch_set(tmp_path / "patches", range(count))
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["steel_training.training.feature_cache"])  # TensorFlow is loaded once for both
-    script = str(Path(__file__).with_name("fill_cache.py"))
-    given = {"patches": tmp_path / "patches", "scratch": tmp_path / "scratch", "count": count}
-    both = [forks.Process(target=runpy.run_path, args=(script, given)) for _ in range(2)]
+    places = (tmp_path / "patches", tmp_path / "scratch")
+    both = [forks.Process(target=fill_cache, args=(*places, count)) for _ in range(2)]
     for process in both:
         process.start()
     for process in both:

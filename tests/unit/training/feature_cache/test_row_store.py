@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import runpy
 import signal
 import time
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from write_rows import write_rows
 
 from steel_training.training.feature_cache.arrays import CachedArray
 from steel_training.training.feature_cache.row_store import RowStore
@@ -50,19 +50,12 @@ def test_writer_resumes_after_any_truncation(count: int, data: st.DataObject) ->
 
 
 @pytest.fixture(scope="module")
-def writer() -> Callable[[Path, int], BaseProcess]:
+def writer(forks: ForkServerContext) -> Callable[[Path, int], BaseProcess]:
     """Starts a process that appends rows; returns it as soon as it has opened the row store."""
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(
-        ["steel_training.training.feature_cache.row_store"]
-    )  # TensorFlow is loaded once for all
 
     def start(folder: Path, count: int) -> BaseProcess:
         started = forks.Event()
-        script = str(Path(__file__).with_name("write_rows.py"))
-        process = forks.Process(
-            target=runpy.run_path, args=(script, {"folder": folder, "count": count, "started": started})
-        )
+        process = forks.Process(target=write_rows, args=(folder, count, started))
         process.start()
         assert started.wait(300)
         return process
