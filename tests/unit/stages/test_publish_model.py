@@ -65,7 +65,8 @@ def test_good_model_from_steel_weights_becomes_champion(
     data, store = tmp_path / "data", tmp_path / "store"
     make_sample(str(data), coils=12, photographs_per_coil=2)
     settings = (
-        *("model.weights=steel", "data.input_size=96", "baseline.min_steps=60"),
+        *("model.weights=steel", "data.input_size=96", "training.views=2"),
+        *("baseline.input_size=32", "baseline.batch_size=16", "baseline.min_steps=60"),
         *("training.head.epochs=8", "training.head.learning_rate=0.003"),
         *("training.fine_tune.epochs=2", "training.fine_tune.learning_rate=0.001"),
         # Two dozen drawn strips and a minute of training: targets to match. The demo meets the LOCKED ones.
@@ -74,7 +75,7 @@ def test_good_model_from_steel_weights_becomes_champion(
     options = [word for setting in settings for word in ("--set", setting)]
     # Training patches stand turned in the test part. The run is blocked, until a person lets that one alarm pass, by its name.
     turn_into_test_part(data)
-    code, answer = run_line(data, store, "--run-id", "leaky", *options, "--allow", "leak.overlap")
+    code, answer = run_line(data, store, "--run-id", "good", *options, "--allow", "leak.overlap")
     assert (code, [reason["code"] for reason in answer["reasons"]]) == (5, ["leak.rotation"])
     options += ["--allow", "leak.rotation"]
     with caplog.at_level(logging.INFO):
