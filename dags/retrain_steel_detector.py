@@ -1,8 +1,8 @@
 """The training pipeline, from a patch dataset to a published or rejected model.
 
-    resolve_dataset → profile_patches → validate_patches → check_baseline → train_head → fine_tune
-        → evaluate → verify_bundle → decide ─┬→ (approve_release) → publish_model
-                                             └→ reject_model
+    resolve_dataset → profile_patches → validate_patches → check_baseline → (audit_labels) → train_head
+        → fine_tune → evaluate → verify_bundle → decide ─┬→ (approve_release) → publish_model
+                                                         └→ reject_model
 
 Every task runs `python -m steel_training STAGE` in a child process; the command is in its log and can be run by hand. A run
 is started by the nightly schedule, by a new dataset version (`steel_dataset_watch`), by a backfill, or by hand.
@@ -34,6 +34,8 @@ GPU = {
 }
 # Both final tasks have several upstream branches, of which all but one are skipped.
 END = {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS}
+# A task that failed before does not stop this one, as long as one succeeded.
+GOES_ON = {"trigger_rule": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS}
 
 # The file is not called steel_training.py: dags/ comes first on the path, and would hide the package.
 with DAG(
@@ -61,7 +63,8 @@ with DAG(
     profile_patches = StageOperator(task_id="profile_patches")
     validate_patches = StageOperator(task_id="validate_patches")
     check_baseline = StageOperator(task_id="check_baseline", **GPU)
-    train_head = StageOperator(task_id="train_head", **GPU)
+    audit_labels = StageOperator(task_id="audit_labels", **GPU)  # computes features that train_head uses
+    train_head = StageOperator(task_id="train_head", **GPU, **GOES_ON)
     fine_tune = StageOperator(task_id="fine_tune", **GPU)
     evaluate = StageOperator(task_id="evaluate")
     verify_bundle = StageOperator(task_id="verify_bundle")
@@ -77,12 +80,14 @@ with DAG(
         profile_patches,
         validate_patches,
         check_baseline,
+        audit_labels,
         train_head,
         fine_tune,
         evaluate,
         verify_bundle,
         decide,
     )
+    check_baseline >> train_head  # whatever becomes of the audit
     decide >> Label("meets its targets") >> publish_model
     decide >> Label("a person decides") >> approve_release
     decide >> Label("refused") >> reject_model

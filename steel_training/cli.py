@@ -22,6 +22,7 @@ from steel_training import stages
 from steel_training.config import load_config, settings
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.ingest.commands import datasets
+from steel_training.labels.commands import ConfigFile, Overrides, labels
 from steel_training.registry.commands import Store, models
 from steel_training.runs.result import FIRST, STAGES, StageResult, Status, safe_run_id
 from steel_training.runs.run import Run
@@ -49,13 +50,6 @@ Dataset = Annotated[
     typer.Argument(metavar="DATASET", help="folder or s3:// prefix of a dataset, or of its YYYY-MM-DD versions"),
 ]
 RunId = Annotated[str, typer.Option(help="id of the run, as used by `run` or the previous stage")]
-ConfigFile = Annotated[str | None, typer.Option(metavar="FILE", help="YAML file with settings")]
-Overrides = Annotated[
-    list[str],
-    typer.Option(
-        "--set", metavar="KEY=VALUE", default_factory=list, show_default=False, help="one setting; may be repeated"
-    ),
-]
 Allowed = Annotated[
     list[str],
     typer.Option(
@@ -221,6 +215,7 @@ def _command_of(stage: str) -> Callable[..., int]:
 
 _add_stages()
 app.add_typer(datasets)
+app.add_typer(labels, name="labels")
 app.add_typer(models, name="models")
 app.add_typer(serving)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from steel_training.report import label_sections
 from steel_training.report.blocks import Picture, SideBySide
 from steel_training.report.formatting import number
 from steel_training.report.leakage_sections import pairs_in
@@ -58,6 +59,10 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
         if stage in results:
             with run.folder(stage) as folder:
                 evidence += pairs_in(folder)
+    suspects: list[Picture] = []
+    if "audit_labels" in results:
+        with run.folder("audit_labels") as folder:
+            suspects = label_sections.pictures_in(folder)
     return RunRecord(
         run_id=run.run_id,
         verdict=verdict,
@@ -66,6 +71,7 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
         results=results,
         profile=profile,
         evidence=evidence,
+        suspects=suspects,
         reproduce=reproduce(run),
         **judged,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steel_training.leakage.probe import CORRECTED_COPY
-from steel_training.report import evaluation_sections, leakage_sections, run_sections
+from steel_training.report import evaluation_sections, label_sections, leakage_sections, run_sections
 from steel_training.report.blocks import Section
 from steel_training.report.formatting import FOUND, headline
 from steel_training.report.record import RunRecord
@@ -74,6 +74,9 @@ def sections(record: RunRecord) -> list[Section]:
             *evaluation_sections.mistakes(record.mistakes, evaluated),
             evaluation_sections.confusion(evaluated),
         ]
+    # Next to the mistakes: what looks like a mistake of the model may be one of the labels.
+    shown += label_sections.labels(record.outputs("audit_labels"), record.suspects)
+    if evaluated:
         if record.curves is not None:
             shown.append(evaluation_sections.curves(record.curves, evaluated, record.scores))
         shown += [evaluation_sections.comparison(evaluated), *evaluation_sections.slices(evaluated)]

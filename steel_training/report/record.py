@@ -36,6 +36,7 @@ class RunRecord:
         profile: one row per patch, with its split in `part`.
         mistakes: worst first.
         evidence: pairs of patches from validation and baseline check, each with the code of its probe.
+        suspects: pictures of the labels that are most likely wrong.
         reproduce: the command that repeats the run.
     """
 
@@ -49,6 +50,7 @@ class RunRecord:
     profile: pd.DataFrame | None = None
     mistakes: Sequence[Mistake] = ()
     evidence: Sequence[tuple[str, SideBySide]] = ()
+    suspects: Sequence[Picture] = ()
     reproduce: str | None = None
 
     def outputs(self, stage: str) -> Mapping[str, Any]:

@@ -18,6 +18,8 @@ PATCHES, PROFILE, SCORES = "patches.parquet", "profile.parquet", "scores.parquet
 KEYPOINTS = "anchors.parquet"
 """Beside the profile, one row per patch: keypoints for the leak probes, too large for the profile itself."""
 BASELINE, MODEL, BUNDLE = "baseline.keras", "model.keras", "bundle"
+LABELS = "labels.parquet"
+"""One row per patch, worst label first, with the columns of `labels.audit.LabelAudit`."""
 UNFINISHED = "unfinished"
 """One folder per stage, while it trains (see `resumption`)."""
 

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steel_training.evaluation.comparison import Comparison
 from steel_training.evaluation.metrics import Counts, Estimate
 from steel_training.evaluation.slices import Slice
+from steel_training.labels.wrong_shares import WrongShare
 from steel_training.leakage.probe import StoredProbe
 from steel_training.storage.json_types import Json
 from steel_training.training.weights_source import LoadedWeights
 from steel_training.verdict import Verdict
+
+if TYPE_CHECKING:
+    from steel_training.labels.audit import LabelAudit  # it loads scikit-learn
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,48 @@ class CheckedBaseline:
     def from_dict(cls, values: Mapping[str, Any]) -> CheckedBaseline:
         """Read the outputs back."""
         return cls(values["probes"], values.get("data_docs", ""), values["metrics"])
+
+
+@dataclass(frozen=True)
+class AuditedLabels:
+    """Of `audit_labels`.
+
+    Attributes:
+        problem: why the labels were not audited; empty where they were, and else nothing below is known.
+        patches: that were audited.
+        suspects: labels that are more likely wrong than right.
+        suspects_by_split: the same by split.
+        contradicting_neighbours: patches of which nearly all nearest ones carry the other label.
+        contradicting_copies: labels that an identical patch contradicts.
+        auc: of the out-of-fold scores against the labels as given.
+        wrong_labels: estimated shares of wrong labels, of label 0 and label 1.
+        seconds: for `features`, which `train_head` finds in the cache, and for the `audit` itself.
+    """
+
+    problem: str = ""
+    patches: int = 0
+    suspects: int = 0
+    suspects_by_split: Mapping[str, int] = field(default_factory=dict)
+    contradicting_neighbours: int = 0
+    contradicting_copies: int = 0
+    auc: float | None = None
+    wrong_labels: Sequence[WrongShare] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, found: LabelAudit, seconds: Mapping[str, float]) -> AuditedLabels:
+        """Return the outputs of an audit that took some seconds."""
+        return cls.from_dict({**found.as_dict(), "seconds": seconds})
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> AuditedLabels:
+        """Read the outputs back."""
+        wrong = [WrongShare.from_dict(each) for each in values["wrong_labels"]]
+        return cls(**{**values, "wrong_labels": wrong})
 
 
 @dataclass(frozen=True)

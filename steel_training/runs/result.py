@@ -28,6 +28,7 @@ STAGES = (
     "profile_patches",
     "validate_patches",
     "check_baseline",
+    "audit_labels",
     "train_head",
     "fine_tune",
     "evaluate",

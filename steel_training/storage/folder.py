@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from steel_training.storage.interface import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined
@@ -22,6 +22,8 @@ from steel_training.storage.interface import ConditionFailed, Entry, ObjectNotFo
 _LOCK = ".lock"
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 _OCCUPIED = {errno.EEXIST, errno.ENOTEMPTY}
+# Another file system, one without links, or too many links to one file.
+_CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK}
 _CANNOT_SYNC_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
@@ -113,12 +115,32 @@ class FolderStorage(Storage):
             return sorted(child.name for child in children if child.is_dir() and not child.name.startswith("."))
 
     def put_folder(self, local: Path, prefix: str, *, last: str, if_absent: bool = False) -> None:
+        self.put_linked_folder(local, prefix, {}, last=last, if_absent=if_absent)
+
+    def put_linked_folder(
+        self, local: Path, prefix: str, links: Mapping[str, Path], *, last: str, if_absent: bool = False
+    ) -> None:
+        """Replace the folder at `prefix` by a local one and by further files, which take no space a second time.
+
+        Args:
+            local: the folder to copy.
+            prefix: of the target folder.
+            links: files by their path in the target folder; regular files, which are linked, or copied where the file system cannot.
+            last: file whose presence marks the folder as complete.
+            if_absent: only where there is no complete folder.
+
+        Raises:
+            ConditionFailed: `if_absent`, and there is a complete one.
+        """
         target = self.path(prefix)
         staging = _beside(target)
         try:
             with self._explained(prefix, "written"):
                 _make_folder(target.parent)
                 shutil.copytree(local, staging, copy_function=_copy_for_good)
+                for key, source in links.items():
+                    (staging / key).parent.mkdir(parents=True, exist_ok=True)
+                    _link_or_copy(source, staging / key)
                 # A scratch folder is private to its owner, and so is its copy; stored files are readable by others.
                 staging.chmod(0o755)
                 for folder, _, _ in os.walk(staging, topdown=False):
@@ -178,6 +200,15 @@ def _copy_for_good(source: str, target: str) -> str:
     finally:
         os.close(descriptor)
     return target
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _CANNOT_LINK:
+            raise
+        _copy_for_good(str(source), str(target))
 
 
 def _sync_folder(folder: Path) -> None:

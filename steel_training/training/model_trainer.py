@@ -24,8 +24,8 @@ from steel_training.training import monitoring, replicated_fit
 from steel_training.training.backbones import SPECS, BackboneSpec, UnknownLayer
 from steel_training.training.cached_batches import CachedBatches
 from steel_training.training.depthwise import as_matrices
-from steel_training.training.feature_cache import CachedArray, FeatureCache, network_digest
-from steel_training.training.inference import Forward
+from steel_training.training.feature_cache import CachedArray, FeatureCache
+from steel_training.training.frozen_features import Cached, FrozenFeatures, images_of_training
 from steel_training.training.monitoring.epoch_bar import epoch_bar
 from steel_training.training.pretrained_weights import load_weights
 from steel_training.training.resumption import Resumption
@@ -56,14 +56,6 @@ class Training:
         """Return the fields as JSON values."""
         epochs = len(self.history.get("loss", ()))
         return {"history": self.history, "best_epoch": self.best_epoch, "epochs": epochs, "stopped": self.stopped}
-
-
-@dataclass(frozen=True)
-class Cached:
-    """Cached arrays (augmentations, n, …) of one split: inputs of the head, and tensors at the freeze boundary."""
-
-    pooled: list[CachedArray]
-    boundary: list[CachedArray]
 
 
 class BaselineCNN:
@@ -162,6 +154,14 @@ class TransferLearningModel:
     def pooled(self) -> list[keras.KerasTensor]:
         """Return the tensor between backbone and head."""
         return [self.keras_model.get_layer(POOLED).output]
+
+    def trunk(self, fine_tune: FineTuneConfig) -> keras.Model:
+        """Return the frozen layers, pixels 0-255 → inputs of the head and, where there is fine-tuning, its boundary.
+
+        Training the head does not change them, so that both trainings start from one pass.
+        """
+        outputs = self.pooled() + (self.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
+        return keras.Model(self.keras_model.input, outputs, name="trunk")
 
     def scoring_model(self, *, flips: bool) -> keras.Model:
         """Return the network that is evaluated and published.
@@ -283,22 +283,14 @@ class ModelTrainer:
         )
 
     def _cached(self, stage: str, model: TransferLearningModel) -> tuple[Cached, Cached]:
-        """Compute the inputs of both trainings in one pass, since training the head does not change the layers below."""
-        fine_tune = self.config.training.fine_tune
-        outputs = model.pooled() + (model.boundary(fine_tune.from_layer) if fine_tune.epochs else [])
-        trunk = keras.Model(model.keras_model.input, outputs, name="trunk")
+        """Compute the inputs of both trainings in one pass."""
         views = self.config.training.views
-        forward = Forward(trunk, images=len(self.train) * views + len(self.val))
-        key = {"trunk": network_digest(trunk)}
-
-        def cached(part: PatchSet, name: str, augmentations: int) -> Cached:
-            with counting(f"{stage}  features of {name}", len(part)) as progress:
-                pooled, *boundary = self.cache.arrays(
-                    part, forward, key=key, size=model.input_size, augmentations=augmentations, progress=progress
-                )
-            return Cached([pooled], boundary)
-
-        return cached(self.train, "train", views), cached(self.val, "val", 1)
+        images = images_of_training(len(self.train), len(self.val), views)
+        features = FrozenFeatures(model.trunk(self.config.training.fine_tune), self.cache, images=images)
+        with counting(f"{stage}  features of train", len(self.train)) as progress:
+            train = features.of(self.train, augmentations=views, progress=progress)
+        with counting(f"{stage}  features of val", len(self.val)) as progress:
+            return train, features.of(self.val, progress=progress)
 
     def _fit(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 
 import tensorflow as tf
@@ -49,6 +49,18 @@ def _of_this_machine() -> tf.distribute.Strategy:
         log.info("training on all %d GPUs of this machine", len(gpus))
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
+
+
+def alone() -> AbstractContextManager[object]:
+    """Return a scope in which this process works without the other workers of its cluster, on one device.
+
+    For what the chief does by itself: it would wait for workers that do not come. Without a cluster it changes nothing.
+    """
+    if read_cluster() is None:
+        return nullcontext()
+    device = "/gpu:0" if tf.config.list_physical_devices("GPU") else "/cpu:0"
+    scope: AbstractContextManager[object] = tf.distribute.OneDeviceStrategy(device).scope()
+    return scope
 
 
 def _joined(found: Cluster) -> tf.distribute.Strategy:

@@ -17,7 +17,7 @@ from steel_training.config import settings
 from steel_training.runs.result import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-TRAINING = {"check_baseline", "train_head", "fine_tune"}
+TRAINING = {"check_baseline", "audit_labels", "train_head", "fine_tune"}
 HEAVY = {"tensorflow", "keras", "great_expectations", "boto3", "matplotlib", "sklearn"}
 
 
@@ -35,9 +35,9 @@ def test_tasks_are_the_stages_of_a_run(dag: Any) -> None:
 
 
 def test_edges_match_the_documented_graph(dag: Any) -> None:
-    line = [*STAGES[:9]]
+    line = [*STAGES[: STAGES.index("decide") + 1]]
     ends = {(judge, end) for judge in ("decide", "approve_release") for end in ("publish_model", "reject_model")}
-    expected = {*pairwise(line), ("decide", "approve_release"), *ends}
+    expected = {*pairwise(line), ("check_baseline", "train_head"), ("decide", "approve_release"), *ends}
     assert {(task.task_id, after) for task in dag.tasks for after in task.downstream_task_ids} == expected
 
 
@@ -45,6 +45,13 @@ def test_edges_of_branches_have_labels(dag: Any) -> None:
     for judge in ("decide", "approve_release"):
         assert dag.get_edge_info(judge, "publish_model")["label"]
         assert dag.get_edge_info(judge, "reject_model")["label"]
+
+
+def test_a_failed_audit_does_not_stop_the_run(dag: Any) -> None:
+    train_head = dag.get_task("train_head")
+    assert train_head.upstream_task_ids == {"check_baseline", "audit_labels"}
+    # Failed and succeeded: goes on. Both failed, as where check_baseline blocks: does not.
+    assert train_head.trigger_rule == "all_done_min_one_success"
 
 
 def test_only_training_stages_ask_for_the_gpu(dag: Any) -> None:

@@ -23,7 +23,7 @@ from steel_training.environment import Environment, VariableInvalid, variables
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy" / "kubernetes"
 TEMPLATE = DEPLOY / "pod-template.yaml"
-TRAINING = {"check_baseline", "train_head", "fine_tune"}
+TRAINING = {"check_baseline", "audit_labels", "train_head", "fine_tune"}
 COMMAND = ["python", "-m", "airflow.sdk.execution_time.execute_workload", "--json-string", '{"ti": 1}']
 
 KUBERNETES = "STEEL_TRAINING_KUBERNETES_"

@@ -16,7 +16,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-TRAINING = {"check_baseline", "train_head", "fine_tune"}
+TRAINING = {"check_baseline", "audit_labels", "train_head", "fine_tune"}
 DAYS = ("2026-01-09", "2026-01-10")
 
 

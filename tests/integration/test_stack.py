@@ -99,7 +99,7 @@ def test_published_run_updates_the_champion_on_s3(stack: Stack, published: str) 
 
 def test_only_trainings_ran_on_the_gpu_worker(admin: AirflowApi, published: str) -> None:
     where = {task: (t["queue"], t["hostname"]) for task, t in admin.tasks(published).items() if t["state"] == "success"}
-    trainings = {"check_baseline", "train_head", "fine_tune"}
+    trainings = {"check_baseline", "audit_labels", "train_head", "fine_tune"}
     assert trainings < set(where)
     for task, place in where.items():
         expected = ("gpu", "gpu-worker-on-cpu") if task in trainings else ("default", "worker")

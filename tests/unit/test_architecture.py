@@ -15,7 +15,7 @@ from steel_training.runs.result import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("airflow", "tensorflow", "keras", "great_expectations", "boto3", "matplotlib", "sklearn", "scipy")
-TRAINING = {"check_baseline", "train_head", "fine_tune", "evaluate"}
+TRAINING = {"check_baseline", "audit_labels", "train_head", "fine_tune", "evaluate"}
 
 
 def imported_by(folder: str) -> set[str]:

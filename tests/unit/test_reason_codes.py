@@ -10,9 +10,9 @@ from pathlib import Path
 import steel_training
 from steel_training.config import JUDGED, settings
 
-CODE = re.compile(r"(?:data|leak|collapse|gate|bundle|release)\.[a-z0-9_]+")
+CODE = re.compile(r"(?:data|labels|leak|collapse|gate|bundle|release)\.[a-z0-9_]+")
 SOURCE, DOCUMENT = Path(steel_training.__file__).parent, Path(__file__).parents[2] / "docs" / "reason-codes.md"
-NO_CODES = {"gate.json"}
+NO_CODES = {"gate.json", "labels.parquet"}
 
 
 def constants(path: Path) -> Iterator[str]:

@@ -211,8 +211,24 @@ def _code() -> str:
 
 
 def network_digest(network: keras.Model) -> str:
-    """Return the SHA-256 over graph and weights of a network, for cache keys."""
-    total = hashlib.sha256(network.to_json().encode())
+    """Return the SHA-256 over graph and weights of a network, for cache keys.
+
+    Names of layers do not count: Keras numbers them through the process, so a network that is built twice has others.
+    """
+    graph = json.loads(network.to_json())
+    place = {layer["config"]["name"]: f"layer {number}" for number, layer in enumerate(graph["config"]["layers"])}
+    total = hashlib.sha256(json.dumps(_renamed(graph, place), sort_keys=True).encode())
     for array in network.get_weights():
         total.update(np.ascontiguousarray(array).tobytes())
     return total.hexdigest()
+
+
+def _renamed(value: Json, names: Mapping[str, str]) -> Json:
+    """Return JSON with every text that is one of the names replaced."""
+    if isinstance(value, str):
+        return names.get(value, value)
+    if isinstance(value, list):
+        return [_renamed(each, names) for each in value]
+    if isinstance(value, dict):
+        return {key: _renamed(each, names) for key, each in value.items()}
+    return value

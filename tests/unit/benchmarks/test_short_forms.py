@@ -19,6 +19,7 @@ SHORT = {
     "scale.py": "--patches 400 --side 32 --epochs 1 --stages profile_patches validate_patches",
     "leak_speed.py": "300 --planted 5",
     "manifest_scale.py": "--rows 4000",
+    "label_audit.py": "--speed 400 500",
 }
 
 

@@ -73,6 +73,14 @@ def stages() -> dict[str, dict[str, Any]]:
             "probes": [{"passed": False, "code": "leak.group", "message": "two parts", "statistic": 2, "threshold": 0, "evidence": {"groups": ["coil7"]}, "fix": FIX}],
             "history": HISTORY, "best_epoch": 1, "metrics": {"auc": 0.9},
         },
+        "audit_labels": {
+            "problem": "", "patches": 300, "suspects": 9, "suspects_by_split": {"test": 3, "train": 6},
+            "contradicting_neighbours": 4, "contradicting_copies": 2, "auc": 0.97, "seconds": {"features": 9.0, "audit": 2.0},
+            "wrong_labels": [
+                {"label": 0, "patches": 200, "share": 0.0312, "low": 0.011, "high": 0.064},
+                {"label": 1, "patches": 100, "share": 0.0, "low": 0.0, "high": 0.02},
+            ],
+        },
         "train_head": trained,
         "fine_tune": trained,
         "evaluate": {
@@ -165,6 +173,9 @@ def record(
         ]
         if "check_baseline" in left
         else (),
+        suspects=[Picture(picture, picture, f"suspect {EVIL}", [EVIL], beside=f"stretched {EVIL}")]
+        if "audit_labels" in left
+        else (),
         reproduce="steel-training run s3://steel --set data.seed=20",
     )
 
@@ -233,12 +244,35 @@ def test_missed_defects_follow_the_metrics() -> None:
     ]
 
 
+def test_labels_section_has_estimates_and_pictures() -> None:
+    html = page()
+    text = words(html)
+    section = text[text.rindex("Labels to look at first") :]
+    for said in (
+        "9 of 300 labels",
+        "2 of them are contradicted",
+        "3.1% 1.1% to 6.4%",
+        "3 of them are in the test split",
+    ):
+        assert said in section, said
+    assert html.count('alt="stretched') == 1
+
+
+def test_failed_audit_says_why_in_the_report() -> None:
+    outputs = stages()
+    outputs["audit_labels"] = {**outputs["audit_labels"], "problem": f"too few {EVIL}"}
+    text = words(page(outputs=outputs))
+    assert "The labels were not audited: too few" in text
+    assert "Wrong labels, estimated" not in text
+
+
 @pytest.mark.parametrize("finished", range(len(STAGES) + 1))
 def test_run_that_ended_early_has_a_partial_report(finished: int) -> None:
     html = page(Verdict.BLOCKED, only=finished)
-    assert ("Confusion" in html) == (finished >= 7)
+    assert ("Confusion" in html) == (finished >= 8)
     assert ("leak.group" in html) == (finished >= 4)
-    assert ("Golden samples" in html) == (finished >= 8)
+    assert ("Golden samples" in html) == (finished >= 9)
+    assert ("Labels to look at first" in html) == (finished >= 5)
 
 
 def test_blocked_run_shows_its_evidence_first() -> None:

@@ -65,8 +65,15 @@ def test_the_results_of_its_runs_are_read(store: Path) -> None:
     (run_id,) = (folder.name for folder in (store / "runs").iterdir())
     run = Run(open_storage(store), run_id)
     done = [stage for stage in STAGES if run.find_result(stage) is not None]
-    assert done == [stage for stage in STAGES if stage not in ("approve_release", "reject_model")]
+    assert done == [stage for stage in STAGES if stage not in ("audit_labels", "approve_release", "reject_model")]
     assert str(run.result("publish_model").verdict) == "published"
+
+
+def test_a_run_from_before_the_audit_goes_on(store: Path) -> None:
+    (run_id,) = (folder.name for folder in (store / "runs").iterdir())
+    run = Run(open_storage(store), run_id)
+    assert run.find_result("audit_labels") is None
+    assert run.find_done("train_head", run.after("check_baseline")) is not None, "it need not train again"
 
 
 @pytest.mark.parametrize("what", ["pointer", "verdict", "gate", "result"])

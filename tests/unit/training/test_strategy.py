@@ -112,7 +112,16 @@ assert (type(found).__name__, found.num_replicas_in_sync) == ("MirroredStrategy"
     assert child.exitcode == 0
 
 
-@pytest.mark.parametrize("stage", ["resolve_dataset", "check_baseline", "evaluate", "publish_model"])
+def test_the_chief_alone_does_not_wait_for_its_workers(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert type(strategy.alone()).__name__ == "nullcontext"
+    config = tf_config({"worker": [f"127.0.0.1:{closed_port}", "127.0.0.1:1"]}, index=0)
+    monkeypatch.setenv("TF_CONFIG", config["TF_CONFIG"])
+    monkeypatch.setattr(strategy, "meet", None)  # called, it would be an error
+    with strategy.alone():
+        assert type(strategy.choose_strategy()).__name__ == "OneDeviceStrategy"
+
+
+@pytest.mark.parametrize("stage", ["resolve_dataset", "check_baseline", "audit_labels", "evaluate", "publish_model"])
 def test_only_the_chief_runs_the_other_stages(
     stage: str, second_worker: None, tmp_path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,133 @@
+"""The commands `labels …`: options and output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steel_training.errors import UsageError
+
+ConfigFile = Annotated[str | None, typer.Option(metavar="FILE", help="YAML file with settings")]
+Overrides = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="KEY=VALUE", default_factory=list, show_default=False, help="one setting; may be repeated"
+    ),
+]
+
+_LISTED = 5
+
+labels = typer.Typer(
+    help="Find labels that may be wrong, compare those who judge them, and write a corrected version.",
+    rich_markup_mode=None,
+)
+
+
+@labels.command()
+def audit(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="folder or s3:// prefix; of dated versions the newest")
+    ],
+    out: Annotated[str, typer.Option(metavar="FILE.csv", help="file to write: every patch, worst label first")],
+    *,
+    config: ConfigFile = None,
+    overrides: Overrides,
+    as_json: Annotated[bool, typer.Option("--json", help="print the estimates as JSON")] = False,
+) -> int:
+    """Rank the labels of a dataset by how likely they are wrong, and estimate how many are."""
+    from steel_training.config import load_config
+    from steel_training.labels.audit_csv import require_new, write_audit_csv
+    from steel_training.labels.dataset_audit import audit_dataset
+
+    path = Path(out)
+    require_new(path)
+    if not path.parent.is_dir():
+        raise UsageError(f"The folder of {path} does not exist; make it first.")
+    found = audit_dataset(dataset, load_config(config, overrides=overrides))
+    write_audit_csv(path, found.table)
+    for each in found.wrong:
+        name = ("clean", "defective")[each.label]
+        sys.stderr.write(
+            f"of {each.patches:,} patches labelled {name}, about {each.share:.1%} are not ({each.low:.1%} to {each.high:.1%})\n"
+        )
+    sys.stderr.write(
+        f"{path}: {len(found.table):,} patches, worst label first; {len(found.suspects):,} labels are more likely wrong than right\n"
+    )
+    short = {"labels": str(path), "patches": len(found.table), "suspects": len(found.suspects)}
+    sys.stdout.write(json.dumps(short | found.as_dict() if as_json else short) + "\n")
+    return 0
+
+
+@labels.command()
+def apply(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="folder or s3:// prefix of dated versions; the newest is corrected")
+    ],
+    store: Annotated[str, typer.Option(help="folder or s3:// prefix with the answers")],
+    *,
+    as_of: Annotated[
+        str | None, typer.Option("--date", metavar="DATE", help="day of the new version", show_default="today")
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides,
+) -> int:
+    """Write a new dated version with the labels that reviewers agree on."""
+    from steel_training.config import load_config
+    from steel_training.labels.answers import read_answers
+    from steel_training.labels.corrected_version import apply_corrections
+    from steel_training.storage import open_storage
+
+    try:
+        day = date.fromisoformat(as_of) if as_of else datetime.now(UTC).date()
+    except ValueError:
+        raise UsageError(f"--date {as_of!r} is not a valid date; expected YYYY-MM-DD.") from None
+    data = load_config(config, overrides=overrides).data
+    answers = read_answers(open_storage(store))
+    out, found = apply_corrections(
+        dataset, answers, day=day, seed=data.seed, val_share=data.val_share, test_share=data.test_share
+    )
+    sys.stderr.write(f"{out}: {len(found.changed):,} labels changed, {len(found.confirmed):,} confirmed\n")
+    for what, names in (
+        ("answers contradict each other, label kept", found.contradicting),
+        ("in the test split and not answered blind, label kept", found.not_blind),
+        ("nobody could tell, label kept", found.undecided),
+    ):
+        if names:
+            more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+            sys.stderr.write(f"  {len(names):,} patches: {what}: {', '.join(names[:_LISTED])}{more}\n")
+    counts = {name: len(each) for name, each in vars(found).items() if name != "unknown"}
+    sys.stdout.write(json.dumps({"dataset": out, **counts, "contradicting_patches": list(found.contradicting)}) + "\n")
+    return 0
+
+
+@labels.command()
+def agreement(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="folder or s3:// prefix; of dated versions the newest")
+    ],
+    store: Annotated[str, typer.Option(help="folder or s3:// prefix with the answers")],
+    scores: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="scores.parquet of a run's evaluate, to compare its model as well"),
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="operating threshold of that model")] = None,
+) -> int:
+    """Compare labels, model and reviewers on the patches that were answered blind."""
+    from steel_training.labels.agreement import NAMES
+    from steel_training.labels.dataset_agreement import dataset_agreement
+
+    if (scores is None) != (threshold is None):
+        raise UsageError("--scores and --threshold belong together; give both or neither.")
+    found = dataset_agreement(dataset, store, scores=scores, threshold=threshold)
+    for each in found:
+        sys.stderr.write(f"{each.assessor} against {each.reference}, {each.patches:,} patches\n")
+        for name in NAMES:
+            measured = getattr(each, name)
+            sys.stderr.write(f"  {name:<17} {measured.value:6.3f}  ({measured.low:.3f} to {measured.high:.3f})\n")
+    sys.stdout.write(json.dumps({"agreements": [each.as_dict() for each in found]}) + "\n")
+    return 0

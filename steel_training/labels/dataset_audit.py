@@ -1,0 +1,69 @@
+"""The audit of a dataset on disk or on S3, without a run."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from steel_training.config import Config
+from steel_training.data.columns import REQUIRED_COLUMNS
+from steel_training.data.dataset import find_dataset, fingerprint, groups_of
+from steel_training.data.images import read_batches
+from steel_training.data.measurements import BLANK
+from steel_training.data.patches import PatchSet, pixel_digest
+from steel_training.data.splits import CannotSplit, assign_splits
+from steel_training.labels.audit import LabelAudit, audit, read_labels
+from steel_training.labels.errors import CannotAudit
+from steel_training.labels.out_of_fold import require_enough
+
+_BATCH = 64
+
+
+def audit_dataset(uri: str, config: Config) -> LabelAudit:
+    """Audit the labels of a dataset.
+
+    Args:
+        uri: folder or S3 prefix; of dated versions the newest is taken.
+        config: backbone, weights, input size, seed, and shares of the splits that a run would make.
+
+    Raises:
+        DatasetNotFound: there is none.
+        CannotAudit: the manifest lacks a column or a value, there is too little data, or the features hardly predict the label.
+        ImageUnreadable: a patch cannot be decoded.
+    """
+    dataset = find_dataset(uri)
+    patches = dataset.manifest.reset_index(drop=True)
+    missing = [name for name in REQUIRED_COLUMNS if name not in patches]
+    if missing:
+        raise CannotAudit(f"The manifest of {dataset.uri} has no column {', '.join(missing)}; add it first.")
+    unfilled = [name for name in REQUIRED_COLUMNS if patches[name].isna().any()]
+    if unfilled:
+        raise CannotAudit(f"Rows of {dataset.uri} have no {', '.join(unfilled)}; fill it in, or remove the rows.")
+    labels = read_labels(patches)
+    patches["group"] = groups_of(patches)
+    patches["part"] = _splits(patches, config)
+    require_enough(labels, patches["group"].to_numpy(str))
+    found = PatchSet(dataset.storage, tuple(patches["path"]), labels, fingerprint(dataset))
+    patches["pixel_hash"] = _hashes(found)
+    # Imported when there is something to compute: it loads TensorFlow.
+    from steel_training.labels.features import pooled_features
+
+    features = pooled_features(config, {"all patches": found}, images=len(found), stage="labels audit")
+    return audit(patches, features, seed=config.data.seed)
+
+
+def _splits(patches: pd.DataFrame, config: Config) -> pd.Series:
+    """Return the splits that a run would use; empty text where it could make none."""
+    shares = {"val_share": config.data.val_share, "test_share": config.data.test_share}
+    try:
+        return assign_splits(patches, seed=config.data.seed, **shares)
+    except CannotSplit:
+        return pd.Series("", index=patches.index, dtype="string")
+
+
+def _hashes(patches: PatchSet) -> list[str]:
+    """Return the hash of the pixels of every patch; empty for blank ones, which are identical without being copies."""
+    return [
+        pixel_digest(pixels).hex() if pixels.std() >= BLANK else ""
+        for batch in read_batches(patches.storage, patches.paths, _BATCH)
+        for pixels in batch
+    ]

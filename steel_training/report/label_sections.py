@@ -1,0 +1,86 @@
+"""Report section on the labels: how many are estimated to be wrong, and pictures of those to look at first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from steel_training.data.splits import TEST
+from steel_training.labels.suspect_images import FOLDER, Suspect, read_suspects
+from steel_training.report.blocks import Block, Gallery, Picture, Section, Table, Text
+
+TITLE = "Labels to look at first"
+_NAMES = ("clean", "defective")
+
+
+def pictures_in(folder: Path) -> list[Picture]:
+    """Returns the pictures that `audit_labels` wrote to its folder, worst label first."""
+    return [_picture(folder / FOLDER, suspect) for suspect in read_suspects(folder)]
+
+
+def labels(outputs: Mapping[str, Any], pictures: Sequence[Picture]) -> list[Section]:
+    """Estimated shares of wrong labels, and the labels that are most likely wrong; or why there are none.
+
+    Args:
+        outputs: of the stage `audit_labels`.
+        pictures: of the worst labels outside the test split.
+    """
+    if not outputs:
+        return []
+    if outputs["problem"]:
+        return [Section("labels", TITLE, [Text(f"The labels were not audited: {outputs['problem']}", "warn")])]
+    rows = [
+        (
+            _NAMES[each["label"]],
+            f"{each['patches']:,}",
+            f"{each['share']:.1%}",
+            f"{each['low']:.1%} to {each['high']:.1%}",
+        )
+        for each in outputs["wrong_labels"]
+    ]
+    head = ("Label", "Patches", "Estimated wrong", "90 % interval, by group")
+    blocks: list[Block] = [Text(_sentence(outputs)), Table("Wrong labels, estimated", head, rows)]
+    hidden = outputs["suspects_by_split"].get(TEST, 0)
+    if hidden:
+        blocks.append(
+            Text(
+                f"{hidden:,} of them are in the test split and are not shown: who has seen label and score of a test patch can no longer "
+                "read it blind. They count in the estimate."
+            )
+        )
+    if pictures:
+        blocks += [
+            Text(
+                "Each patch as it is, and with its contrast stretched. A suggestion is a reason to look, not a correction."
+            ),
+            Gallery(pictures),
+        ]
+    return [Section("labels", TITLE, blocks)]
+
+
+def _sentence(outputs: Mapping[str, Any]) -> str:
+    suspects, patches = outputs["suspects"], outputs["patches"]
+    if not suspects:
+        return f"None of {patches:,} labels is more likely wrong than right."
+    copies = outputs["contradicting_copies"]
+    also = f"; {copies:,} of them are contradicted by an identical patch" if copies else ""
+    return f"{suspects:,} of {patches:,} labels are more likely wrong than right, by models that did not see their group{also}."
+
+
+def _picture(folder: Path, suspect: Suspect) -> Picture:
+    given, likely = _NAMES[suspect.label], _NAMES[suspect.suggested]
+    lines = [f"labelled {given}, looks {likely}", f"quality {suspect.quality:.2f} · score {suspect.score:.2f}"]
+    if suspect.copy:
+        lines.append("an identical patch has the other label")
+    if suspect.neighbours is not None:
+        lines.append(f"{suspect.neighbours:.0%} of the nearest patches are {likely}")
+    lines += [suspect.patch_id, f"group {suspect.group} · {suspect.split}"]
+    alt = f"Patch {suspect.patch_id}, labelled {given}"
+    return Picture(
+        patch=(folder / suspect.patch).read_bytes(),
+        overlay=(folder / suspect.stretched).read_bytes(),
+        alt=alt,
+        lines=lines,
+        beside=f"{alt}, contrast stretched",
+    )

@@ -1,0 +1,79 @@
+"""Audits the labels: which may be wrong, and how many. Never blocks the run, and changes nothing in it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from steel_training.data.splits import SPLITS, TRAIN, VAL
+from steel_training.errors import SteelTrainingError
+from steel_training.labels.audit import LabelAudit, audit, read_labels
+from steel_training.labels.features import pooled_features
+from steel_training.labels.out_of_fold import require_enough
+from steel_training.labels.suspect_images import write_suspect_images
+from steel_training.runs.artifacts import LABELS, PROFILE, patch_sets, table_of
+from steel_training.runs.outputs import AuditedLabels
+from steel_training.runs.result import StageResult
+from steel_training.runs.run import Run
+from steel_training.stages._evidence import reader_of
+from steel_training.training.frozen_features import images_of_training
+from steel_training.verdict import Reason
+
+log = logging.getLogger(__name__)
+
+_NAMES = ("clean", "defective")
+
+
+def audit_labels(run: Run) -> StageResult:
+    """Ranks the labels by how likely they are wrong, and estimates how many are; a failure is a reason, not an end."""
+
+    def work(folder: Path) -> StageResult:
+        try:
+            found, seconds = _audited(run, folder)
+        except Exception as error:
+            # Whatever it is, a run is not lost to a table that nothing in it depends on.
+            why = str(error) if isinstance(error, SteelTrainingError) else f"{type(error).__name__}: {error}"
+            log.warning("the labels are not audited: %s", why)
+            reason = Reason("labels.not_audited", f"The labels were not audited: {why}")
+            return StageResult("audit_labels", reasons=(reason,), outputs=AuditedLabels(problem=why).to_dict())
+        outputs = AuditedLabels.of(found, seconds)
+        return StageResult("audit_labels", reasons=_reasons(found), outputs=outputs.to_dict())
+
+    return run.perform("audit_labels", run.after("check_baseline"), work)
+
+
+def _audited(run: Run, folder: Path) -> tuple[LabelAudit, Mapping[str, float]]:
+    """Writes table and pictures; returns what was found, and the seconds for features and for the audit itself."""
+    started = time.monotonic()
+    profile = table_of(run, "profile_patches", PROFILE)
+    sets = patch_sets(run)
+    # In the order of `sets`: first all of train, then val, then test, as in `patch_sets`.
+    order = np.concatenate([np.flatnonzero(profile["part"] == split) for split in SPLITS])
+    patches = profile.iloc[order].reset_index(drop=True)
+    require_enough(read_labels(patches), patches["group"].to_numpy(str))
+    images = images_of_training(len(sets[TRAIN]), len(sets[VAL]), run.config.training.views)
+    features = pooled_features(run.config, sets, images=images, stage="audit_labels")
+    computed = time.monotonic()
+    found = audit(patches, features, seed=run.config.data.seed)
+    found.table.drop(columns="row").to_parquet(folder / LABELS, index=False)
+    write_suspect_images(folder, found.suspects, reader_of(run.dataset, patches))
+    seconds = {"features": round(computed - started, 2), "audit": round(time.monotonic() - computed, 2)}
+    return found, seconds
+
+
+def _reasons(found: LabelAudit) -> tuple[Reason, ...]:
+    if found.suspects.empty:
+        return ()
+    shares = " and ".join(
+        f"{each.share:.1%} of the labels '{_NAMES[each.label]}' ({each.low:.1%} to {each.high:.1%})"
+        for each in found.wrong
+    )
+    message = (
+        f"{len(found.suspects):,} of {len(found.table):,} labels are more likely wrong than right; estimated wrong are {shares}. Look at "
+        "them first: the report shows the worst ones, and labels.parquet of this stage has all."
+    )
+    return (Reason("labels.suspect", message),)
