@@ -1,4 +1,4 @@
-"""The commands `sample`, `split`, `pack` and `ingest {masks,mvtec,folders,severstal,groups}`."""
+"""The commands `sample`, `split`, `pack` and `ingest {masks,mvtec,folders,severstal,inspect,groups}`."""
 
 from __future__ import annotations
 
@@ -271,6 +271,17 @@ def folders(
             progress=show_progress("ingest", "images"),
         )
     )
+
+
+@ingest.command("inspect")
+def inspect_folder(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="folder or S3 prefix of images and annotations")],
+) -> int:
+    """Look at a folder: what is in it, and which command ingests it."""
+    from steel_training.ingest.inspection import inspect
+
+    sys.stdout.write(inspect(path) + "\n")
+    return 0
 
 
 @ingest.command("groups")
