@@ -70,5 +70,13 @@ def overlay(data: bytes, patches: Sequence[ScoredPatch]) -> bytes:
     draw = ImageDraw.Draw(image)
     for patch in patches:
         draw.rectangle((patch.x, patch.y, patch.x + patch.width - 1, patch.y + patch.height - 1), outline=_BOX, width=2)
-        draw.text((patch.x + 4, patch.y + 3), f"{patch.score:.2f}", fill=_BOX)
+        size = max(12, patch.height // 6)
+        draw.text(
+            (patch.x + 4, patch.y + 3),
+            f"{patch.score:.2f}",
+            "white",
+            font_size=size,
+            stroke_width=2,
+            stroke_fill="black",
+        )
     return as_png(np.asarray(image))
