@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable, Label, TriggerRule, chain
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, Label, TriggerRule, chain
 from steel_training_airflow.approval import ApproveReleaseOperator
 from steel_training_airflow.form import TIMEZONE, params, resolve_arguments
 from steel_training_airflow.kubernetes import training_pod
 from steel_training_airflow.notices import VerdictNotifier
 from steel_training_airflow.operators import DecideOperator, StageOperator
+from steel_training_airflow.schedule import SiteSchedule
 from steel_training_airflow.watching import DATASET
 
 from steel_training.environment import Environment
@@ -43,7 +44,7 @@ with DAG(
     description="Retrain the steel defect detector; publish it only when it meets its targets.",
     doc_md=__doc__,
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable(CRON, timezone=TIMEZONE, run_immediately=timedelta(0)), assets=[DATASET]
+        timetable=SiteSchedule(CRON, timezone=TIMEZONE, run_immediately=timedelta(0)), assets=[DATASET]
     ),
     catchup=False,  # with no start date and run_immediately=0, unpausing the DAG waits for the next scheduled time
     max_active_runs=1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.plugins_manager import AirflowPlugin
 from models_page.mount import PREFIX, ModelsPage
 from steel_training_airflow.links import ALL
+from steel_training_airflow.schedule import SiteSchedule
 
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='{ink}' "
@@ -14,9 +15,10 @@ _ICON = (
 
 
 class SteelTrainingPlugin(AirflowPlugin):
-    """The links on task pages, and the models page with its tab on every run."""
+    """The schedule, the links on task pages, and the models page with its tab on every run."""
 
     name = "steel_training"
+    timetables = [SiteSchedule]  # noqa: RUF012 - Airflow reads a list
     operator_extra_links = list(ALL)  # noqa: RUF012 - Airflow reads a list
     fastapi_apps = [{"app": ModelsPage(), "url_prefix": PREFIX, "name": "Steel models"}]  # noqa: RUF012
     # Addresses without a leading slash are relative to Airflow's base URL.

@@ -1,67 +1,50 @@
-"""The commands `sample`, `split`, `pack` and `ingest {masks,severstal,voc,groups}`: options, progress and closing messages."""
+"""The commands `sample`, `split`, `pack` and `ingest {masks,mvtec,folders,severstal,inspect,groups}`."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from steel_training.errors import UsageError
-from steel_training.ingest.cut_rule import SEVERSTAL_RULE, VOC_RULE, CutRule
+from steel_training.ingest.command_options import (
+    CleanMax,
+    CleanNames,
+    DefectiveMin,
+    Edges,
+    GroupRegex,
+    Groups,
+    HalfStride,
+    Images,
+    Missing,
+    Names,
+    Out,
+    Patch,
+    Stride,
+    Unmatched,
+    cut_rule,
+    print_summary,
+    refuse_both,
+    show_progress,
+    values,
+    words,
+)
+from steel_training.ingest.cut_rule import SEVERSTAL_RULE, CutRule
+from steel_training.ingest.region_commands import add_region_commands
 from steel_training.storage.packed import PATCHES_PER_FILE
 
-if TYPE_CHECKING:
-    from steel_training.ingest.tiling import IngestSummary, Progress
-
-_LINE_EVERY_SECONDS = 5.0
 _MASKS_RULE = CutRule()
 
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="folder or s3:// prefix; of dated versions the newest")]
 Copy = Annotated[str, typer.Argument(metavar="OUT", help="folder or s3://bucket/prefix of the copy; must be empty")]
-Out = Annotated[
-    str, typer.Argument(metavar="OUT", help="folder or s3://bucket/prefix of the new dataset; must be empty")
-]
-Images = Annotated[str, typer.Argument(metavar="IMAGES", help="folder or S3 prefix of source images")]
-
-Patch = Annotated[int, typer.Option(help="side of a patch in pixels")]
-Stride = Annotated[int | None, typer.Option(help="step from patch to patch in pixels", show_default="the patch's side")]
-HalfStride = Annotated[
-    int | None,
-    typer.Option("--stride", help="step from patch to patch in pixels", show_default="half the patch's side"),
-]
-CleanMax = Annotated[float, typer.Option(help="a patch is clean up to this share of defect pixels")]
-DefectiveMin = Annotated[float, typer.Option(help="and defective from this share; patches in between are dropped")]
-GroupRegex = Annotated[
-    str | None,
-    typer.Option(metavar="REGEX", help="finds the group in an image's name, such as '^(coil[0-9]+)_'"),
-]
-Groups = Annotated[
-    str | None,
-    typer.Option(metavar="CSV", help="or a table source_id,group_id[,line,captured_at,…] with every image"),
-]
-Missing = Annotated[
-    Literal["error", "clean", "skip"],
-    typer.Option(help="images without an annotation: an error, clean, or left out (skip)"),
-]
-Unmatched = Annotated[
-    Literal["error", "skip"],
-    typer.Option(help="annotations without an image: an error, or left out (skip)"),
-]
-Edges = Annotated[
-    Literal["cover", "leave"],
-    typer.Option(
-        help="where the grid ends before the right or bottom edge: cover adds a last column and row of patches there"
-    ),
-]
-
 datasets = typer.Typer(rich_markup_mode=None)
 ingest = typer.Typer(rich_markup_mode=None, help="Cut source images into a dataset of labelled patches.")
 datasets.add_typer(ingest, name="ingest")
+add_region_commands(ingest)
 
 
 @datasets.command()
@@ -75,8 +58,8 @@ def sample(
     """Make a dataset of procedural steel strips, to try."""
     from steel_training.ingest.synthetic import make_sample
 
-    progress = _progress("sample", "coils")
-    return _report(
+    progress = show_progress("sample", "coils")
+    return print_summary(
         make_sample(
             out, coils=coils, photographs_per_coil=photographs_per_coil, seed=seed, patch=patch, progress=progress
         )
@@ -99,7 +82,7 @@ def split(
     """Copy a dataset with corrected groups and splits."""
     from steel_training.ingest.regrouping import regroup
 
-    made = regroup(dataset, out, group_by=group_by, seed=seed, progress=_progress("split", "patches"))
+    made = regroup(dataset, out, group_by=group_by, seed=seed, progress=show_progress("split", "patches"))
     sizes = ", ".join(f"{size:,} in {split}" for split, size in made.parts.items())
     sys.stderr.write(
         f"{made.dataset}: {made.patches:,} patches, {made.groups_before:,} groups became {made.groups:,}; {sizes}\n"
@@ -119,7 +102,7 @@ def pack(
 
     if patches_a_file < 1:
         raise UsageError(f"--patches-a-file is {patches_a_file}; expected at least 1.")
-    made = pack(dataset, out, patches_a_file=patches_a_file, progress=_progress("pack", "patches"))
+    made = pack(dataset, out, patches_a_file=patches_a_file, progress=show_progress("pack", "patches"))
     sys.stderr.write(f"{made.dataset}: {made.patches:,} patches in {made.files:,} files\n")
     sys.stdout.write(json.dumps(asdict(made)) + "\n")
     return 0
@@ -142,6 +125,16 @@ def masks(
     group_regex: GroupRegex = None,
     groups: Groups = None,
     edges: Edges = "cover",
+    mask_suffix: Annotated[
+        str, typer.Option(help="end of a mask's name that its image has not, such as _GT or _mask")
+    ] = "",
+    mask_folder: Annotated[
+        str,
+        typer.Option(
+            metavar="IMAGES=MASKS",
+            help="a folder of the path that differs: images=masks for a/images/1.png and a/masks/1.png",
+        ),
+    ] = "",
     missing: Missing = "error",
     unmatched: Unmatched = "error",
     names: Annotated[
@@ -152,26 +145,28 @@ def masks(
     keep_defective: Annotated[float, typer.Option(help="share of defective patches to keep")] = 1.0,
     seed: Annotated[int, typer.Option(help="seed of the choice of defective patches")] = 0,
 ) -> int:
-    """Source images with pixel masks of the same name."""
+    """Source images with pixel masks: of the same name, with a suffix, or in a folder of another name."""
     from steel_training.ingest.masks import ingest_masks
 
-    _refuse_both(group_regex, groups)
-    return _report(
+    refuse_both(group_regex, groups)
+    return print_summary(
         ingest_masks(
             images,
             masks,
             out,
-            rule=_rule(_MASKS_RULE, patch, stride, clean_max, defective_min, edges),
+            rule=cut_rule(_MASKS_RULE, patch, stride, clean_max, defective_min, edges),
             names=parse_names(names),
-            clean_values=_values("--clean-values", clean_values) if clean_values else None,
-            ignore_values=_values("--ignore-values", ignore_values),
+            clean_values=values("--clean-values", clean_values) if clean_values else None,
+            ignore_values=values("--ignore-values", ignore_values),
+            mask_suffix=mask_suffix,
+            mask_folder=mask_folder,
             missing=missing,
             unmatched=unmatched,
             keep_defective=keep_defective,
             seed=seed,
             group_regex=group_regex,
             groups=groups,
-            progress=_progress("ingest", "images"),
+            progress=show_progress("ingest", "images"),
         )
     )
 
@@ -197,9 +192,9 @@ def severstal(
     """Kaggle's Severstal format: run lengths in train.csv."""
     from steel_training.ingest.severstal import ingest_severstal
 
-    _refuse_both(group_regex, groups)
-    rule = _rule(SEVERSTAL_RULE, patch, stride, clean_max, defective_min, edges)
-    return _report(
+    refuse_both(group_regex, groups)
+    rule = cut_rule(SEVERSTAL_RULE, patch, stride, clean_max, defective_min, edges)
+    return print_summary(
         ingest_severstal(
             images,
             train_csv,
@@ -209,49 +204,84 @@ def severstal(
             unmatched=unmatched,
             group_regex=group_regex,
             groups=groups,
-            progress=_progress("ingest", "images"),
+            progress=show_progress("ingest", "images"),
         )
     )
 
 
 @ingest.command()
-def voc(
-    images: Images,
-    annotations: Annotated[str, typer.Argument(metavar="ANNOTATIONS", help="folder or S3 prefix of XML files")],
+def mvtec(
+    root: Annotated[
+        str, typer.Argument(metavar="CATEGORY", help="folder or S3 prefix with train, test and ground_truth")
+    ],
     out: Out,
-    patch: Patch = VOC_RULE.patch,
+    patch: Patch = _MASKS_RULE.patch,
     stride: Stride = None,
-    clean_max: CleanMax = VOC_RULE.clean_max,
-    defective_min: DefectiveMin = VOC_RULE.defective_min,
+    clean_max: CleanMax = _MASKS_RULE.clean_max,
+    defective_min: DefectiveMin = _MASKS_RULE.defective_min,
     group_regex: GroupRegex = None,
     groups: Groups = None,
-    whole: Annotated[bool, typer.Option("--whole", help="use each image as one patch")] = False,
     edges: Edges = "cover",
     missing: Missing = "error",
     unmatched: Unmatched = "error",
-    names: Annotated[str, typer.Option(help="classes that are defects; with names, other classes are refused")] = "",
-    clean_names: Annotated[str, typer.Option(help="classes of boxes that are not defects, such as ok,background")] = "",
+    names: Names = "",
+    clean_names: CleanNames = "good",
 ) -> int:
-    """Source images with Pascal VOC boxes, such as NEU-DET."""
-    from steel_training.ingest.voc import ingest_voc
+    """The layout of MVTec AD: folders good and a folder per defect, with masks in ground_truth."""
+    from steel_training.ingest.mvtec import ingest_mvtec
 
-    _refuse_both(group_regex, groups)
-    return _report(
-        ingest_voc(
-            images,
-            annotations,
+    refuse_both(group_regex, groups)
+    return print_summary(
+        ingest_mvtec(
+            root,
             out,
-            rule=_rule(VOC_RULE, patch, stride, clean_max, defective_min, edges),
-            whole=whole,
-            names=_words(names),
-            clean_names=_words(clean_names),
+            rule=cut_rule(_MASKS_RULE, patch, stride, clean_max, defective_min, edges),
+            names=words(names),
+            clean_names=words(clean_names),
             missing=missing,
             unmatched=unmatched,
             group_regex=group_regex,
             groups=groups,
-            progress=_progress("ingest", "images"),
+            progress=show_progress("ingest", "images"),
         )
     )
+
+
+@ingest.command()
+def folders(
+    root: Annotated[str, typer.Argument(metavar="ROOT", help="folder or S3 prefix with a folder per class")],
+    out: Out,
+    group_regex: GroupRegex = None,
+    groups: Groups = None,
+    names: Names = "",
+    clean_names: CleanNames = "",
+) -> int:
+    """A folder of images per class, such as NEU-CLS: each image is one patch."""
+    from steel_training.ingest.folders import ingest_folders
+
+    refuse_both(group_regex, groups)
+    return print_summary(
+        ingest_folders(
+            root,
+            out,
+            names=words(names),
+            clean_names=words(clean_names),
+            group_regex=group_regex,
+            groups=groups,
+            progress=show_progress("ingest", "images"),
+        )
+    )
+
+
+@ingest.command("inspect")
+def inspect_folder(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="folder or S3 prefix of images and annotations")],
+) -> int:
+    """Look at a folder: what is in it, and which command ingests it."""
+    from steel_training.ingest.inspection import inspect
+
+    sys.stdout.write(inspect(path) + "\n")
+    return 0
 
 
 @ingest.command("groups")
@@ -269,7 +299,7 @@ def find_groups(
         raise OutputExists(f"{path} exists; nothing was written. Name a new file, or remove the old one first.")
     if not 16 <= patch <= 2048:
         raise UsageError(f"--patch is {patch} pixels; expected 16 to 2048.")
-    table = group_overlapping_images(images, piece=patch, progress=_progress("ingest", "images"))
+    table = group_overlapping_images(images, piece=patch, progress=show_progress("ingest", "images"))
     table.to_csv(path, index=False)
     sizes = table["group_id"].value_counts()
     alone = int((sizes == 1).sum())
@@ -293,83 +323,3 @@ def parse_names(text: str) -> dict[int, str]:
             raise UsageError(f"--names has {entry!r};  expected number=name from 1, such as 1=inclusion,2=patches.")
         names[int(number)] = name
     return names
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in (word.strip() for word in text.split(",")) if word]
-
-
-def _values(option: str, text: str) -> frozenset[int]:
-    words = _words(text)
-    for word in words:
-        if not (word.isascii() and word.isdigit()):
-            raise UsageError(f"{option} has {word!r}; expected numbers from 0, such as 0,255.")
-    return frozenset(map(int, words))
-
-
-def _refuse_both(group_regex: str | None, groups: str | None) -> None:
-    if group_regex is not None and groups is not None:
-        raise UsageError("--group-regex and --groups both define the groups; expected one of them.")
-
-
-def _rule(
-    default: CutRule,
-    patch: int,
-    stride: int | None,
-    clean_max: float,
-    defective_min: float,
-    edges: Literal["cover", "leave"],
-) -> CutRule:
-    if stride is None:
-        stride = patch * default.stride // default.patch
-    return replace(
-        default,
-        patch=patch,
-        stride=stride,
-        clean_max=clean_max,
-        defective_min=defective_min,
-        cover_edges=edges == "cover",
-    )
-
-
-def _progress(what: str, unit: str) -> Progress:
-    """Returns a callable that shows progress on standard error: one line that is rewritten on a terminal, a line every few seconds in a log."""
-    terminal = sys.stderr.isatty()
-    last = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if terminal:
-            sys.stderr.write(f"\r{what}  {done}/{total} {unit}" + ("\n" if done == total else ""))
-        elif done == total or now - last >= _LINE_EVERY_SECONDS:
-            last = now
-            sys.stderr.write(f"{what}  {done}/{total} {unit}\n")
-        sys.stderr.flush()
-
-    return show
-
-
-def _report(summary: IngestSummary) -> int:
-    clean = summary.patches - summary.defective
-    left_out = [
-        f"{count:,} {why}"
-        for count, why in (
-            (summary.undecided, "undecided (too few defect pixels)"),
-            (summary.blank, "blank"),
-            (summary.thinned, "defective, subsampled"),
-        )
-        if count
-    ]
-    sys.stderr.write(
-        f"{summary.dataset}: {summary.patches:,} patches, {clean:,} clean and {summary.defective:,} defective, "
-        f"from {summary.sources:,} source images in {summary.groups:,} groups"
-        f"{'; left out: ' + ', '.join(left_out) if left_out else ''}\n"
-    )
-    if summary.record is not None and summary.record.format:
-        sys.stderr.write(summary.record.table() + "\n")
-    if not clean or not summary.defective:
-        sys.stderr.write(f"All patches are {'defective' if not clean else 'clean'}: a run on them will be blocked.\n")
-    result = {key: getattr(summary, key) for key in ("dataset", "patches", "defective", "sources", "groups")}
-    sys.stdout.write(json.dumps(result) + "\n")
-    return 0

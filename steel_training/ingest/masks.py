@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
 import numpy as np
 
 from steel_training.data.dataset import new_dataset
 from steel_training.errors import UsageError
+from steel_training.ingest.cut_images import Cutting
 from steel_training.ingest.cut_rule import CutRule
-from steel_training.ingest.grouping import grouping
+from steel_training.ingest.mask_names import MaskNames, likely_suffix
 from steel_training.ingest.mask_values import MaskInvalid, MaskValues
 from steel_training.ingest.problems import Problems, first_ten, in_folders
 from steel_training.ingest.record import IngestRecord, Missing, Unmatched
-from steel_training.ingest.source_images import ImageFiles, composed, image_files
-from steel_training.ingest.tiling import Cutter, IngestSummary, Progress, SizesDiffer, SourceImageTooSmall
+from steel_training.ingest.source_images import ImageFiles, SourceImage, composed, image_files
+from steel_training.ingest.tiling import Cutter, IngestSummary, Progress
 
 __all__ = ["MaskInvalid", "MaskMissing", "MaskUnmatched", "ingest_masks"]
 
@@ -36,6 +38,8 @@ def ingest_masks(
     names: Mapping[int, str] | None = None,
     clean_values: Collection[int] | None = None,
     ignore_values: Collection[int] = (),
+    mask_suffix: str = "",
+    mask_folder: str = "",
     missing: Missing = "error",
     unmatched: Unmatched = "error",
     keep_defective: float = 1.0,
@@ -46,7 +50,7 @@ def ingest_masks(
 ) -> IngestSummary:
     """Cuts source images with pixel masks into a dataset.
 
-    An image and its mask have the same path below their folders, but for the suffix. In a mask, 0 is clean and any
+    An image and its mask have the same path below their folders, but for the file's suffix and for `mask_suffix` and `mask_folder`. In a mask, 0 is clean and any
     other value is a defect class, which goes into `defect_type`.
 
     Args:
@@ -58,6 +62,8 @@ def ingest_masks(
             named by their number.
         clean_values: mask values that are clean; `None` is 0, unless the masks look inverted.
         ignore_values: mask values that were not annotated; a patch that would be defective if they were defects is dropped.
+        mask_suffix: end of a mask's name that its image has not, such as `_GT` or `_mask`. Images and masks may then share a folder.
+        mask_folder: `images=masks` where the mask of `a/images/1.png` is `a/masks/1.png`; both folders may then be `a`.
         missing: whether an image without mask is an error, clean, or left out.
         unmatched: whether a mask without image is an error, or left out.
         keep_defective: share of the defective patches to keep, for a clean majority.
@@ -77,13 +83,10 @@ def ingest_masks(
         OutputExists: `out` is not empty.
     """
     values = MaskValues(names or {}, clean_values, ignore_values)
-    sources = image_files(images)
-    found = image_files(masks, what="mask")
-    _refuse_own_masks(sources, found, images, masks)
-    coarser = grouping(sources, regex=group_regex, table=groups)
-
-    problems, record = Problems(), IngestRecord("masks")
-    pairs = _pairs(sources, found, problems, record, missing=missing, unmatched=unmatched, where=masks)
+    naming, problems, record = MaskNames(mask_suffix, mask_folder), Problems(), IngestRecord("masks")
+    sources, found = _images_and_masks(images, masks, naming)
+    pairs = _pairs(sources, found, naming, problems, record, missing=missing, unmatched=unmatched, where=masks)
+    cutting = Cutting(sources, group_regex=group_regex, groups=groups, progress=progress)
     with new_dataset(out) as writer:
         cutter = Cutter(
             writer,
@@ -93,25 +96,11 @@ def ingest_masks(
             seed=seed,
             record=record,
         )
-        for done, (name, mask) in enumerate(pairs.items(), start=1):
-            with problems.collected():
-                source = sources.source_image(name)
-                if source.rotated:
-                    record.rotated.append(name)
-                shape = source.pixels.shape[:2]
-                classes = np.zeros(shape, np.int32) if mask is None else values.read(_read_mask(found, mask), mask)
-                try:
-                    cutter.add(
-                        name,
-                        source.pixels,
-                        classes,
-                        annotated=mask is not None,
-                        metadata=coarser.metadata(name),
-                    )
-                except (SizesDiffer, SourceImageTooSmall) as error:
-                    raise type(error)(f"{sources.address(name)}: {error}.") from None
-            if progress:
-                progress(done, len(pairs))
+        cutting.run(
+            {name: None if mask is None else partial(_mask, values, found, mask) for name, mask in pairs.items()},
+            cutter,
+            problems,
+        )
         values.judge(problems)
         problems.settle()
         values.restore(record)
@@ -119,18 +108,44 @@ def ingest_masks(
     return cutter.summary(out)
 
 
-def _refuse_own_masks(sources: ImageFiles, found: ImageFiles, images: str, masks: str) -> None:
-    own = {sources.address(name) for name in sources} & {found.address(name) for name in found}
-    if own:
-        raise MaskInvalid(
-            f"{len(own):,} files are below {images} and below {masks}: {first_ten(sorted(own))}. An image would be its own mask, "
-            "or a mask an image. Put images and masks into separate folders, under the same names."
+def _mask(values: MaskValues, found: ImageFiles, name: str, _: SourceImage) -> np.ndarray:
+    return values.read(read_mask(found, name), name)
+
+
+def _images_and_masks(images: str, masks: str, naming: MaskNames) -> tuple[ImageFiles, ImageFiles]:
+    """Returns the images, and the masks; with a naming, both may be in one folder."""
+    sources, found = image_files(images), image_files(masks, what="mask")
+    if naming:
+        own = {found.address(name) for name in found if naming.is_mask(name)}
+        sources = sources.only(name for name in sources if sources.address(name) not in own)
+        photographed = {sources.address(name) for name in sources}
+        found = found.only(name for name in found if found.address(name) not in photographed)
+        if not own or not sources:
+            raise MaskInvalid(
+                f"{masks} holds {len(own):,} masks and {images} {len(sources):,} images where masks are named by "
+                f"--mask-suffix '{naming.suffix}' --mask-folder '{naming.folder}'; expected both. Correct these options."
+            )
+        return sources, found
+    both = {sources.address(name) for name in sources} & {found.address(name) for name in found}
+    if both:
+        suffix = likely_suffix(sources, found)
+        advice = (
+            f"Masks seem to be named NAME{suffix}: use --mask-suffix {suffix}."
+            if suffix
+            else "Use --mask-suffix _GT where masks are named NAME_GT, --mask-folder images=masks where a folder differs, or put images and "
+            "masks into separate folders, under the same names."
         )
+        raise MaskInvalid(
+            f"{len(both):,} files are below {images} and below {masks}: {first_ten(sorted(both))}. An image would be its own mask, "
+            f"or a mask an image. {advice}"
+        )
+    return sources, found
 
 
 def _pairs(
     sources: ImageFiles,
     found: ImageFiles,
+    naming: MaskNames,
     problems: Problems,
     record: IngestRecord,
     *,
@@ -140,14 +155,20 @@ def _pairs(
 ) -> dict[str, str | None]:
     """Returns the mask of every image to cut; `None` for one that is clean because it has none."""
     masks = {composed(name): name for name in found}
-    pairs = {name: masks.get(composed(name)) for name in sources}
+    pairs = {name: masks.get(composed(naming.mask_of(name))) for name in sources}
     absent = [name for name, mask in pairs.items() if mask is None]
+    of_name = "of its name" if naming else "of the same name"
     found_none = (
-        f"{len(absent):,} of {len(sources):,} images have no mask of the same name in {where}{in_folders(absent)}: "
+        f"{len(absent):,} of {len(sources):,} images have no mask {of_name} in {where}{in_folders(absent)}: "
         f"{first_ten(absent)}."
     )
     if len(absent) == len(sources):
-        raise MaskMissing(f"{found_none} Check the folders: a mask has the path of its image below its own folder.")
+        suffix = None if naming else likely_suffix(sources, found)
+        advice = f" Masks seem to be named NAME{suffix}: use --mask-suffix {suffix}." if suffix else ""
+        raise MaskMissing(
+            f"{found_none}{advice} Check the folders: a mask has the path of its image below its own folder, but for --mask-suffix and "
+            "--mask-folder."
+        )
     if absent and missing == "error":
         problems.add(
             MaskMissing(
@@ -164,15 +185,15 @@ def _pairs(
             )
         )
     elif unused:
-        record.left_out["masks without photograph (--unmatched skip)"] = unused
+        record.left_out["masks without image (--unmatched skip)"] = unused
     if missing != "clean":
         if absent:
-            record.left_out["photographs without mask (--missing skip)"] = absent
+            record.left_out["images without mask (--missing skip)"] = absent
         pairs = {name: mask for name, mask in pairs.items() if mask is not None}
     return pairs
 
 
-def _read_mask(masks: ImageFiles, name: str) -> np.ndarray:
+def read_mask(masks: ImageFiles, name: str) -> np.ndarray:
     """Returns a mask as integers, (height, width)."""
     address = masks.address(name)
     if masks.suffix(name) in {".jpg", ".jpeg"}:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import partial
 from pathlib import PurePosixPath
 
 import numpy as np
-from PIL import Image
 
 from steel_training.data.dataset import new_dataset
 from steel_training.errors import UsageError
 from steel_training.ingest.csv_tables import read_csv
+from steel_training.ingest.cut_images import Cutting, MaskOf
 from steel_training.ingest.cut_rule import SEVERSTAL_RULE, CutRule
-from steel_training.ingest.grouping import grouping
 from steel_training.ingest.problems import Problems, first_ten, in_folders
 from steel_training.ingest.record import IngestRecord, Missing, Unmatched
-from steel_training.ingest.source_images import AmbiguousSourceImage, ImageFiles, composed, image_files
-from steel_training.ingest.tiling import Cutter, IngestSummary, Progress, SourceImageTooSmall
+from steel_training.ingest.source_images import AmbiguousSourceImage, ImageFiles, SourceImage, composed, image_files
+from steel_training.ingest.tiling import Cutter, IngestSummary, Progress
 
 _NO_RUNS = frozenset({"", "nan", "none", "null", "-1"})
 
@@ -84,32 +84,28 @@ def ingest_severstal(
             "The column ImageId must hold file names with suffix."
         )
     taken = _taken(by_file, runs, problems, record, missing=missing, unmatched=unmatched, where=train_csv)
-    coarser = grouping(sources, regex=group_regex, table=groups)
-
+    masks: dict[str, MaskOf | None] = {
+        name: partial(_mask, runs[image], f"{train_csv}, row {{}} ({image}, class {{}})") if image in runs else None
+        for image, name in taken.items()
+    }
+    # Kaggle's images are grey, stored as RGB: one channel holds the same in a third of the bytes.
+    cutting = Cutting(sources, group_regex=group_regex, groups=groups, grey=True, progress=progress)
     with new_dataset(out) as writer:
         cutter = Cutter(writer, rule, record=record)
-        for done, (image, name) in enumerate(taken.items(), start=1):
-            with problems.collected():
-                source = sources.source_image(name)
-                if source.rotated:
-                    record.rotated.append(name)
-                # Kaggle's images are grey, stored as RGB: one channel holds the same in a third of the bytes.
-                grey = np.asarray(Image.fromarray(source.pixels).convert("L"))
-                mask = np.zeros(grey.shape, dtype=np.uint8)
-                for row, class_id, encoded in runs.get(image, ()):
-                    try:
-                        mask[decode_run_length(encoded, mask.shape)] = class_id
-                    except RunLengthInvalid as error:
-                        raise RunLengthInvalid(f"{train_csv}, row {row} ({image}, class {class_id}): {error}") from None
-                try:
-                    cutter.add(name, grey, mask, annotated=image in runs, metadata=coarser.metadata(name))
-                except SourceImageTooSmall as error:
-                    raise SourceImageTooSmall(f"{sources.address(name)}: {error}.") from None
-            if progress:
-                progress(done, len(taken))
+        cutting.run(masks, cutter, problems)
         problems.settle()
         record.write(writer.folder)
     return cutter.summary(out)
+
+
+def _mask(rows: list[tuple[int, int, str]], place: str, source: SourceImage) -> np.ndarray:
+    mask = np.zeros(source.pixels.shape[:2], dtype=np.uint8)
+    for row, class_id, encoded in rows:
+        try:
+            mask[decode_run_length(encoded, mask.shape)] = class_id
+        except RunLengthInvalid as error:
+            raise RunLengthInvalid(f"{place.format(row, class_id)}: {error}") from None
+    return mask
 
 
 def _by_file(sources: ImageFiles, images: str, train_csv: str) -> dict[str, str]:
@@ -145,7 +141,7 @@ def _taken(
             )
         )
     elif absent:
-        record.left_out["rows without photograph (--unmatched skip)"] = absent
+        record.left_out["rows without image (--unmatched skip)"] = absent
     unnamed = [name for image, name in by_file.items() if image not in runs]
     if unnamed and missing == "error":
         problems.add(
@@ -156,7 +152,7 @@ def _taken(
             )
         )
     if unnamed and missing == "skip":
-        record.left_out["photographs without row (--missing skip)"] = unnamed
+        record.left_out["images without row (--missing skip)"] = unnamed
     return by_file if missing == "clean" else {image: name for image, name in by_file.items() if image in runs}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -57,6 +57,10 @@ class ImageFiles:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def only(self, names: Iterable[str]) -> ImageFiles:
+        """Returns some of the files."""
+        return ImageFiles(self.storage, {name: self.keys[name] for name in names})
 
     def address(self, name: str) -> str:
         """Returns the full address of a file, for messages."""

@@ -71,11 +71,8 @@ def cut(image: np.ndarray, mask: np.ndarray, rule: CutRule) -> Iterator[Cut]:
         SizesDiffer: mask and image differ in size.
         SourceImageTooSmall: not one patch fits.
     """
-    height, width = image.shape[:2]
-    if mask.shape != (height, width):
-        raise SizesDiffer(
-            f"the image is {width}×{height} pixels, its mask {mask.shape[1]}×{mask.shape[0]}; expected the same size"
-        )
+    _check_sizes(image, mask)
+    height, width = mask.shape
     if min(height, width) < rule.patch:
         raise SourceImageTooSmall(
             f"the image is {width}×{height} pixels, a patch {rule.patch}×{rule.patch}; cut smaller patches"
@@ -96,6 +93,14 @@ def cut(image: np.ndarray, mask: np.ndarray, rule: CutRule) -> Iterator[Cut]:
                 values=tuple(np.flatnonzero(counts).tolist()),
                 ignored=label is None and rule.label(defects) is not None,
             )
+
+
+def _check_sizes(image: np.ndarray, mask: np.ndarray) -> None:
+    height, width = image.shape[:2]
+    if mask.shape != (height, width):
+        raise SizesDiffer(
+            f"the image is {width}×{height} pixels, its mask {mask.shape[1]}×{mask.shape[0]}; expected the same size"
+        )
 
 
 @dataclass(frozen=True)
@@ -177,23 +182,32 @@ class Cutter:
         self,
         source_id: str,
         image: np.ndarray,
-        kind: str | None,
+        mask: np.ndarray,
         *,
         annotated: bool = True,
         metadata: Mapping[str, str | int] | None = None,
     ) -> None:
-        """Adds a whole image as one patch.
+        """Adds a whole image as one patch: defective with any defect pixel, of the class with most of them.
 
         Args:
             source_id: the image's name; must be unique.
             image: uint8, (height, width) or (height, width, 3).
-            kind: name of its defect; `None` where it is clean.
+            mask: as for `add`; an image without defects is dropped if pixels of it were not annotated.
             annotated: whether there is an annotation.
             metadata: further columns, such as `group_id`.
+
+        Raises:
+            SizesDiffer: mask and image differ in size.
         """
-        self.record.count_image(
-            source_id, Basis.DEFECTS if kind is not None else Basis.CLEAN if annotated else Basis.UNNAMED
-        )
+        _check_sizes(image, mask)
+        counts = np.bincount(mask[mask > 0])
+        defects = bool(counts.size)
+        self.record.count_image(source_id, Basis.DEFECTS if defects else Basis.CLEAN if annotated else Basis.UNNAMED)
+        if not defects and (mask == IGNORED).any():
+            self.record.dropped["ignored"] += 1
+            return
+        self.record.by_value.update(np.flatnonzero(counts).tolist())
+        kind = self._name(int(counts.argmax())) if defects else None
         self._write(flat_name(source_id), source_id, image, kind, {**(metadata or {}), "x": 0, "y": 0})
 
     def _write(

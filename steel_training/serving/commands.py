@@ -29,11 +29,14 @@ def predict(
     name: Name = DEFAULT_NAME,
     version: Annotated[str | None, typer.Option(help="score with this version instead of the champion")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object per image")] = False,
+    overlay: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="write each image with a box around its defective patches")
+    ] = None,
 ) -> int:
-    """Score images with the champion."""
+    """Score images with the champion. Images larger than a patch are cut into patches."""
     from steel_training.serving.prediction import predict
 
-    rows = predict(registry_at(store, name), images, version=version)
+    rows = predict(registry_at(store, name), images, version=version, overlays=Path(overlay) if overlay else None)
     if as_json:
         sys.stdout.writelines(f"{json.dumps(row)}\n" for row in rows)
         return 0
@@ -41,7 +44,14 @@ def predict(
     threshold, judge = rows[0]["threshold"], rows[0]["version"]
     sys.stdout.write(f"{'image':<{width}}  score   verdict    (threshold {threshold:.4f}, version {judge})\n")
     for row in rows:
-        sys.stdout.write(f"{row['image']:<{width}}  {row['score']:.4f}  {'DEFECTIVE' if row['label'] else 'clean'}\n")
+        sys.stdout.write(f"{row['image']:<{width}}  {row['score']:.4f}  {'DEFECTIVE' if row['label'] else 'clean'}")
+        if "cut" in row:
+            sys.stdout.write(f"  {len(row['patches'])} of {row['cut']} patches")
+        sys.stdout.write("\n")
+        for patch in row.get("patches", ()):
+            sys.stdout.write(
+                f"{'':<{width}}  {patch['score']:.4f}  x={patch['x']} y={patch['y']} {patch['width']}×{patch['height']}\n"
+            )
     return 0
 
 

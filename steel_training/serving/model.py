@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +12,28 @@ from tensorflow.python.eager.polymorphic_function.concrete_function import Concr
 
 from steel_training.bundle.layout import SAVED_MODEL
 from steel_training.data.images import as_png
+from steel_training.serving.whole_images import ScoredPatch, cut, patch_size, places
 
 BATCH = 32
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Prediction for one image: score, label (0 clean, 1 defective), operating threshold, model version."""
+    """Prediction for one image: score, label (0 clean, 1 defective), operating threshold, model version.
+
+    Of an image that was cut into patches, the score is the highest of them.
+
+    Attributes:
+        cut: number of patches that the image was cut into; 0 where it is one patch.
+        patches: those whose score reaches the threshold.
+    """
 
     score: float
     label: int
     threshold: float
     version: str
+    cut: int = 0
+    patches: tuple[ScoredPatch, ...] = ()
 
 
 class LoadedModel:
@@ -31,12 +41,41 @@ class LoadedModel:
 
     def __init__(self, version: str, folder: Path) -> None:
         self.version = version
+        self.patch = patch_size(folder)
         # Kept because the signature does not keep the variables alive.
         self._module: tf.Module = tf.saved_model.load(str(folder / SAVED_MODEL))
         self._signature: ConcreteFunction = self._module.signatures["serving_default"]
 
     def score(self, files: Sequence[bytes]) -> list[Answer]:
-        """Scores image files, as returned by `images.without_tiff`, in batches of `BATCH`. Thread-safe."""
+        """Scores image files, as returned by `images.without_tiff`; larger ones than a patch are cut into patches. Thread-safe.
+
+        Raises:
+            ImageUnreadable: an image is smaller than a patch.
+        """
+        corners = [places(data, self.patch) for data in files]
+        answers: list[Answer] = []
+        start = 0
+        while start < len(files):
+            if self.patch and corners[start]:
+                answers.append(self._score_cut(files[start], corners[start], self.patch))
+                start += 1
+                continue
+            end = next((end for end in range(start, len(files)) if corners[end]), len(files))
+            answers += self._score_patches(files[start:end])
+            start = end
+        return answers
+
+    def _score_cut(self, data: bytes, corners: list[tuple[int, int]], patch: tuple[int, int]) -> Answer:
+        found = self._score_patches(cut(data, corners, patch))
+        highest = max(found, key=lambda answer: answer.score)
+        patches = tuple(
+            ScoredPatch(x, y, *patch, answer.score)
+            for (x, y), answer in zip(corners, found, strict=True)
+            if answer.label
+        )
+        return replace(highest, cut=len(found), patches=patches)
+
+    def _score_patches(self, files: Sequence[bytes]) -> list[Answer]:
         answers: list[Answer] = []
         for start in range(0, len(files), BATCH):
             found = self._signature(image_bytes=tf.constant(files[start : start + BATCH]))
@@ -46,4 +85,4 @@ class LoadedModel:
 
     def warm_up(self) -> None:
         """Scores a black patch, so that no caller waits for TensorFlow's first call."""
-        self.score([as_png(np.zeros((64, 64, 3), np.uint8))])
+        self._score_patches([as_png(np.zeros((64, 64, 3), np.uint8))])

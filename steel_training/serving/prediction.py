@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from steel_training.data.images import ImageUnreadable, without_tiff
 from steel_training.errors import UsageError
 from steel_training.registry import Registry
-from steel_training.serving.model import LoadedModel
+from steel_training.serving.model import Answer, LoadedModel
+from steel_training.serving.whole_images import overlay, places
 
 
 class ImageNotFound(UsageError):
     """A file to be scored does not exist or is not a supported image."""
 
 
+class OverlaysCollide(UsageError):
+    """Two images of one name would get the same overlay."""
+
+
 class Scored(TypedDict):
-    """One image of `predict`: score, label (0 clean, 1 defective), operating threshold, model version."""
+    """One image of `predict`: score, label (0 clean, 1 defective), operating threshold, model version.
+
+    An image larger than a patch also has the number of patches that it was cut into (`cut`), and those that reach the threshold
+    (`patches`: x, y, width, height, score); its score is the highest.
+    """
 
     image: str
     score: float
     label: int
     threshold: float
     version: str
+    cut: NotRequired[int]
+    patches: NotRequired[list[dict[str, float]]]
 
 
-def predict(registry: Registry, images: Sequence[str], *, version: str | None = None) -> list[Scored]:
+def predict(
+    registry: Registry, images: Sequence[str], *, version: str | None = None, overlays: Path | None = None
+) -> list[Scored]:
     """Scores image files with the champion, or with a named version.
 
     Args:
@@ -34,27 +48,48 @@ def predict(registry: Registry, images: Sequence[str], *, version: str | None = 
         images: paths of PNG, JPEG, BMP or TIFF files, 8-bit, grey or RGB,
             at most `images.MAX_SIDE` pixels per side.
         version: version to use instead of the champion.
+        overlays: folder for a PNG of each image with a box around each of its patches that reach the threshold.
 
     Returns:
         One row per image, in order.
 
     Raises:
-        ImageNotFound: a file is missing, not an image, too large, or neither 8-bit grey nor RGB; nothing is scored.
+        ImageNotFound: a file is missing, not an image, too large, or neither 8-bit grey nor RGB, or smaller than a patch; nothing is scored.
+        OverlaysCollide: two images have the same name.
         VersionNotFound: there is no such version, or no champion.
     """
+    names = [f"{Path(image).name}.png" for image in images]
+    if overlays is not None and len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise OverlaysCollide(f"Several images are named {', '.join(twice)[:-4]}; score them one folder at a time.")
     files = [_read(image) for image in images]
     with registry.bundle(version) as (found, folder):
         model = LoadedModel(found, folder)
-    return [
-        {
-            "image": image,
-            "score": round(answer.score, 6),
-            "label": answer.label,
-            "threshold": round(answer.threshold, 6),
-            "version": answer.version,
-        }
-        for image, answer in zip(images, model.score(files), strict=True)
-    ]
+    for image, data in zip(images, files, strict=True):
+        try:
+            places(data, model.patch)
+        except ImageUnreadable as error:
+            raise ImageNotFound(f"{image} cannot be scored: {error}.") from None
+    answers = model.score(files)
+    if overlays is not None:
+        overlays.mkdir(parents=True, exist_ok=True)
+        for name, data, answer in zip(names, files, answers, strict=True):
+            (overlays / name).write_bytes(overlay(data, answer.patches))
+    return [_row(image, answer) for image, answer in zip(images, answers, strict=True)]
+
+
+def _row(image: str, answer: Answer) -> Scored:
+    row: Scored = {
+        "image": image,
+        "score": round(answer.score, 6),
+        "label": answer.label,
+        "threshold": round(answer.threshold, 6),
+        "version": answer.version,
+    }
+    if answer.cut:
+        row["cut"] = answer.cut
+        row["patches"] = [{**asdict(patch), "score": round(patch.score, 6)} for patch in answer.patches]
+    return row
 
 
 def _read(image: str) -> bytes:

@@ -71,7 +71,7 @@ def test_only_publish_updates_the_model_asset(dag: Any) -> None:
 
 
 def test_schedule_is_cron_or_dataset_asset(dag: Any) -> None:
-    assert dag.timetable.timetable.expression == "0 2 * * *"
+    assert dag.timetable.timetable.summary == "0 2 * * *"
     assert [asset.name for asset in dag.timetable.asset_condition.objects] == ["steel_dataset"]
     assert dag.max_active_runs == 1
     assert not dag.catchup

@@ -111,7 +111,7 @@ def test_wrong_use_exits_with_2(arguments, named, capsys) -> None:
 
 def test_ingest_help_shows_the_rule_of_the_format(capsys) -> None:
     shown = {}
-    for kind in ("masks", "severstal", "voc"):
+    for kind in ("masks", "severstal", "voc", "coco", "yolo"):
         assert run(["ingest", kind, "--help"]) == 0
         shown[kind] = " ".join(capsys.readouterr().out.split())
     assert (
@@ -121,3 +121,33 @@ def test_ingest_help_shows_the_rule_of_the_format(capsys) -> None:
     assert "[default: 0.001]" in shown["severstal"]
     assert "[default: (half the patch's side)]" in shown["severstal"]
     assert "[default: 0.25]" in shown["voc"]
+    assert "[default: 0.25]" in shown["yolo"]
+    assert "[default: 0.02]" in shown["coco"]
+
+
+def test_a_format_of_regions_takes_classes_and_options(tmp_path, save, steel, capsys) -> None:
+    save(tmp_path / "images" / "a.png", steel(64, 128))
+    save(tmp_path / "images" / "b.png", steel(64, 128))
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.25 0.5 0.5 1\n1 0.75 0.5 0.5 1\n")
+    words = ["ingest", "yolo", tmp_path / "images", tmp_path / "labels", tmp_path / "out"]
+    assert run([*words, "--classes", "0=pit,1=ok", "--missing", "skip"]) == 2
+    assert "--clean-names ok" in capsys.readouterr().err
+    assert run([*words, "--classes", "0=pit,1=ok", "--missing", "skip", "--clean-names", "ok"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["patches"], result["defective"], result["sources"]) == (2, 1, 1)
+
+
+def test_masks_of_a_suffix_and_folders_of_classes_are_taken(tmp_path, save, steel, capsys) -> None:
+    for name in ("a", "b"):
+        save(tmp_path / "plates" / "ok" / f"{name}.png", steel(64, 64))
+        save(tmp_path / "plates" / "ok" / f"{name}_GT.png", np.eye(64, dtype=np.uint8) * 255)
+    masks = ["ingest", "masks", tmp_path / "plates", tmp_path / "plates", tmp_path / "out"]
+    assert run(masks) == 2
+    assert "use --mask-suffix _GT" in capsys.readouterr().err
+    assert run([*masks, "--mask-suffix", "_GT", "--defective-min", "0.01"]) == 0
+    assert json.loads(capsys.readouterr().out)["defective"] == 2
+    assert run(["ingest", "folders", tmp_path / "plates", tmp_path / "out2", "--clean-names", "ok"]) == 0
+    assert json.loads(capsys.readouterr().out)["sources"] == 4
+    assert run(["ingest", "mvtec", tmp_path / "plates", tmp_path / "out3"]) == 2
+    assert "Expected the layout of MVTec AD" in capsys.readouterr().err

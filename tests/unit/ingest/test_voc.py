@@ -195,7 +195,7 @@ def test_two_annotations_of_one_name_are_no_clean_photograph(boxed) -> None:
 @pytest.mark.parametrize("name", ["ok", "Background", "no_defect"])
 def test_a_class_that_sounds_clean_must_be_explained(boxed, name) -> None:
     (boxed / "annotations" / "clean_1.xml").write_text(annotation((name, 1, 1, 200, 200)))
-    with pytest.raises(ClassUndefined, match=rf"'{name}' of boxes in 1 files does not sound .*--clean-names {name} "):
+    with pytest.raises(ClassUndefined, match=rf"'{name}' in 1 XML files does not sound .*--clean-names {name} "):
         ingest(boxed)
     record = ingest(boxed, clean_names=[name]).record
     assert record.as_dict()["images"]["clean_by_annotation"] == 1
@@ -203,7 +203,7 @@ def test_a_class_that_sounds_clean_must_be_explained(boxed, name) -> None:
 
 
 def test_a_class_that_nobody_named_is_refused(boxed) -> None:
-    with pytest.raises(ClassUndefined, match=r"'scratches' of boxes in 1 files is not in --names: scratches_1\.xml"):
+    with pytest.raises(ClassUndefined, match=r"'scratches' in 1 XML files is not in --names: scratches_1\.xml"):
         ingest(boxed, names=["crazing", "inclusion"])
     with pytest.raises(ClassUndefined, match="--clean-names ok"):
         ingest(boxed, names=["ok"])
