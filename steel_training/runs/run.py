@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from steel_training.config import Config
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.registry import Registry
+from steel_training.runs.lease import Lease
 from steel_training.runs.resolved import ResolvedDataset
 from steel_training.runs.result import (
     FIRST,
@@ -57,6 +58,8 @@ class Run:
             )
         self.store = store
         self.run_id = run_id
+        self.lease: Lease | None = None
+        """Keeps other processes from working on the run; None where the caller sees to that."""
         self._resolved: tuple[StageResult, ResolvedDataset] | None = None
 
     @property
@@ -183,9 +186,15 @@ class Run:
             stage: its name.
             inputs: everything that the result depends on, as JSON values.
             work: called with an empty scratch folder, whose files are committed with the result.
+
+        Raises:
+            RunBusy: another process is working on the run.
+            LeaseLost: another process has taken over the run meanwhile; nothing was committed.
         """
         digest = digest_of(stage, inputs)
         found = self.find_done(stage, inputs)
+        if found is None and self.lease is not None and self.lease.acquire():
+            found = self.find_done(stage, inputs)  # the process that had the lease may have finished it
         if found is not None:
             return found
         if stage == FIRST:
@@ -207,6 +216,8 @@ class Run:
             except ValueError as error:
                 raise SteelTrainingError(f"Stage {stage} made a result that is not finite: {error}") from error
             Path(scratch, RESULT).write_text(text, encoding="utf-8")
+            if self.lease is not None:
+                self.lease.must_hold()
             self.store.put_folder(Path(scratch), self.key(stage), last=RESULT)
         return result
 
