@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -34,8 +33,13 @@ from steel_training.runs.result import (
 )
 from steel_training.storage import ObjectNotFound, Storage, open_dataset
 from steel_training.storage.json_types import Json
+from steel_training.storage.scratch import scratch_for
 
 log = logging.getLogger(__name__)
+
+LEAST_SPACE = 4 * 2**20
+SPACE = {"check_baseline": 32 * 2**20, **dict.fromkeys(("train_head", "fine_tune", "evaluate"), 128 * 2**20)}
+"""Bytes that must be free for temporary files when a stage begins: the files that it writes for EfficientNetB0, and some more."""
 
 Outputs = TypeVar("Outputs")
 
@@ -200,8 +204,8 @@ class Run:
         if stage == FIRST:
             self.clear()  # results from other data must not be mixed with new ones
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix=f"steel-training-{stage}-") as scratch:
-            made = work(Path(scratch))
+        with scratch_for(stage, SPACE.get(stage, LEAST_SPACE)) as scratch:
+            made = work(scratch)
             result = StageResult(
                 stage=stage,
                 status=made.status,
@@ -215,10 +219,10 @@ class Run:
                 text = json.dumps(result.as_dict(), indent=2, sort_keys=True, allow_nan=False)
             except ValueError as error:
                 raise SteelTrainingError(f"Stage {stage} made a result that is not finite: {error}") from error
-            Path(scratch, RESULT).write_text(text, encoding="utf-8")
+            (scratch / RESULT).write_text(text, encoding="utf-8")
             if self.lease is not None:
                 self.lease.must_hold()
-            self.store.put_folder(Path(scratch), self.key(stage), last=RESULT)
+            self.store.put_folder(scratch, self.key(stage), last=RESULT)
         return result
 
     def find_done(self, stage: str, inputs: Mapping[str, Json]) -> StageResult | None:
