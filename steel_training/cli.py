@@ -5,12 +5,13 @@ Logs go to standard error; the last line of standard output is a JSON object.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,7 @@ from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.ingest.commands import datasets
 from steel_training.labels.commands import ConfigFile, Overrides, labels
 from steel_training.registry.commands import Store, models
+from steel_training.runs.lease import Lease
 from steel_training.runs.result import FIRST, STAGES, StageResult, Status, safe_run_id
 from steel_training.runs.run import Run
 from steel_training.serving.commands import serving
@@ -156,15 +158,16 @@ def run_all(
 
     request = _request(dataset, config, overrides, allow, as_of)
     run = Run(open_storage(store), safe_run_id(run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S%f")))
-    result = _perform(run, FIRST, request)
-    for stage in STAGES[1 : STAGES.index("decide") + 1]:
+    with _leased(run, "run"):
+        result = _perform(run, FIRST, request)
+        for stage in STAGES[1 : STAGES.index("decide") + 1]:
+            if result.status is not Status.DONE:
+                return _conclude(run, result)
+            result = _perform(run, stage)
         if result.status is not Status.DONE:
             return _conclude(run, result)
-        result = _perform(run, stage)
-    if result.status is not Status.DONE:
-        return _conclude(run, result)
-    last = "publish_model" if released(run).publish else "reject_model"
-    return _conclude(run, _perform(run, last))
+        last = "publish_model" if released(run).publish else "reject_model"
+        return _conclude(run, _perform(run, last))
 
 
 def _add_stages() -> None:
@@ -251,11 +254,26 @@ def _request(
 
 
 def _stage(stage: str, run_id: str, store: str, *request: object) -> int:
-    result = _perform(Run(open_storage(store), safe_run_id(run_id)), stage, *request)
+    run = Run(open_storage(store), safe_run_id(run_id))
+    with _leased(run, stage):
+        result = _perform(run, stage, *request)
     for reason in result.reasons:
         log.info("%s: %s", reason.code, reason.message)
     print(json.dumps(result.as_dict()))
     return _exit_code(result)
+
+
+@contextlib.contextmanager
+def _leased(run: Run, work: str) -> Iterator[None]:
+    """Keeps other processes from working on the run; of a cluster's workers, the chief does."""
+    if not cluster.is_chief():
+        yield
+        return
+    run.lease = Lease(run.store, run.run_id, work)
+    try:
+        yield
+    finally:
+        run.lease.release()
 
 
 def _perform(run: Run, stage: str, *request: object) -> StageResult:

@@ -131,7 +131,8 @@ class Registry:
 
         Args:
             version: the new champion.
-            expected: the champion that the version was compared with; if left out, any champion is replaced, and so is a
+            expected: the champion that the version was compared with; with it, a version that was champion and has been succeeded
+                counts as promoted, so that an interrupted run can be repeated. If left out, any champion is replaced, and so is a
                 damaged pointer.
 
         Raises:
@@ -147,6 +148,8 @@ class Registry:
             return None
         if pointer is not None and pointer.version == version:
             return pointer.previous
+        if expected is not ... and pointer is not None and version in pointer.history:
+            return pointer.before(version)
         current = pointer.version if pointer else None
         self._must_serve(version, pointer)
         if expected is not ... and current != expected:
@@ -310,6 +313,17 @@ class Registry:
             **facts,
         }
         self.store.write_json(key, decision)
+
+    def decision(self, run_id: str) -> Decision | None:
+        """Returns the verdict of a run; `None` where there is none that can be read.
+
+        Raises:
+            WrittenByNewer: a later version of this program wrote it.
+        """
+        try:
+            return checked(self.store.read_json(self._key("decisions", f"{run_id}.json")))
+        except (ObjectNotFound, ValueError, RecordRefused):
+            return None
 
     def decisions(self) -> list[Decision]:
         """Returns every verdict that can be read, oldest first; the log names the others.

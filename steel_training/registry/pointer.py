@@ -37,6 +37,11 @@ class Pointer:
         """The previous champion."""
         return self.history[-1] if self.history else None
 
+    def before(self, version: str) -> str | None:
+        """Returns the champion that an earlier champion succeeded when it was last promoted; `None` where it is unknown."""
+        last = len(self.history) - 1 - self.history[::-1].index(version)
+        return self.history[last - 1] if last else None
+
     def promoted(self, version: str, at: str) -> Pointer:
         """Returns the record after a promotion of another version."""
         return Pointer(version, at, (*self.history, self.version)[-REMEMBERED:], self.retired)

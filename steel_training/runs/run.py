@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 from steel_training.config import Config
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.registry import Registry
+from steel_training.runs.lease import Lease
 from steel_training.runs.resolved import ResolvedDataset
 from steel_training.runs.result import (
     FIRST,
@@ -33,8 +33,13 @@ from steel_training.runs.result import (
 )
 from steel_training.storage import ObjectNotFound, Storage, open_dataset
 from steel_training.storage.json_types import Json
+from steel_training.storage.scratch import scratch_for
 
 log = logging.getLogger(__name__)
+
+LEAST_SPACE = 4 * 2**20
+SPACE = {"check_baseline": 32 * 2**20, **dict.fromkeys(("train_head", "fine_tune", "evaluate"), 128 * 2**20)}
+"""Bytes that must be free for temporary files when a stage begins: the files that it writes for EfficientNetB0, and some more."""
 
 Outputs = TypeVar("Outputs")
 
@@ -57,6 +62,8 @@ class Run:
             )
         self.store = store
         self.run_id = run_id
+        self.lease: Lease | None = None
+        """Keeps other processes from working on the run; None where the caller sees to that."""
         self._resolved: tuple[StageResult, ResolvedDataset] | None = None
 
     @property
@@ -183,16 +190,22 @@ class Run:
             stage: its name.
             inputs: everything that the result depends on, as JSON values.
             work: called with an empty scratch folder, whose files are committed with the result.
+
+        Raises:
+            RunBusy: another process is working on the run.
+            LeaseLost: another process has taken over the run meanwhile; nothing was committed.
         """
         digest = digest_of(stage, inputs)
         found = self.find_done(stage, inputs)
+        if found is None and self.lease is not None and self.lease.acquire():
+            found = self.find_done(stage, inputs)  # the process that had the lease may have finished it
         if found is not None:
             return found
         if stage == FIRST:
             self.clear()  # results from other data must not be mixed with new ones
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix=f"steel-training-{stage}-") as scratch:
-            made = work(Path(scratch))
+        with scratch_for(stage, SPACE.get(stage, LEAST_SPACE)) as scratch:
+            made = work(scratch)
             result = StageResult(
                 stage=stage,
                 status=made.status,
@@ -206,8 +219,10 @@ class Run:
                 text = json.dumps(result.as_dict(), indent=2, sort_keys=True, allow_nan=False)
             except ValueError as error:
                 raise SteelTrainingError(f"Stage {stage} made a result that is not finite: {error}") from error
-            Path(scratch, RESULT).write_text(text, encoding="utf-8")
-            self.store.put_folder(Path(scratch), self.key(stage), last=RESULT)
+            (scratch / RESULT).write_text(text, encoding="utf-8")
+            if self.lease is not None:
+                self.lease.must_hold()
+            self.store.put_folder(scratch, self.key(stage), last=RESULT)
         return result
 
     def find_done(self, stage: str, inputs: Mapping[str, Json]) -> StageResult | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from steel_training.runs.result import StageResult
-from steel_training.runs.run import Run
+from steel_training.runs.run import LEAST_SPACE, SPACE, Run
 from steel_training.storage.json_types import Json
+from steel_training.storage.scratch import scratch_for
 from steel_training.training import cluster
 from steel_training.training.strategy import explained
 
@@ -31,6 +31,6 @@ def perform_together(
     found = run.find_done(stage, inputs)
     if found is not None:
         return found
-    with tempfile.TemporaryDirectory(prefix=f"steel-training-{stage}-") as scratch:
-        explained_work(Path(scratch))
+    with scratch_for(stage, SPACE.get(stage, LEAST_SPACE)) as scratch:
+        explained_work(scratch)
     return cluster.wait_for_chief(lambda: run.find_done(stage, inputs))

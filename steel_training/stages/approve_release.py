@@ -21,7 +21,7 @@ class WaitsForAnswer(UsageError):
 
 
 class NothingToAnswer(UsageError):
-    """The run was refused by the gate, or needs no approval."""
+    """The run was refused by the gate, needs no approval, or is published already."""
 
 
 class NotAnApprover(UsageError):
@@ -65,7 +65,7 @@ def approve_release(run: Run, answer: Answer) -> StageResult:
     anyone may refuse: it publishes nothing.
 
     Raises:
-        NothingToAnswer: the gate refused the model, or the configuration requires no approval.
+        NothingToAnswer: the gate refused the model, the configuration requires no approval, or the model is published already.
         NotAnApprover: `publish.approvers` does not name the person who releases it.
         UsageError: the name or the reason is empty.
     """
@@ -87,6 +87,13 @@ def approve_release(run: Run, answer: Answer) -> StageResult:
         )
     earlier = _answer(run, decided)
     before = earlier.released_by if earlier is not None else {}
+    if run.registry.holds(run.version):
+        if answer.refused is None and earlier is not None and earlier.approved:
+            return run.result("approve_release")
+        raise NothingToAnswer(
+            f"Run {run.run_id} has published version {run.version}; its release cannot be answered again. To withdraw it: "
+            f"steel-training models rollback --store {run.store.uri}"
+        )
 
     def work(_: Path) -> StageResult:
         if answer.refused is not None:

@@ -102,10 +102,9 @@ def _champion_to_compare(run: Run) -> str | None:
     A run that is repeated after publishing would otherwise be compared with itself or a later version, and its metrics would
     differ from those of the version, which never change.
     """
-    registry, judged = run.registry, run.find_result("evaluate")
-    if judged is not None and registry.holds(run.version):
-        met = judged.outputs["champion"]
-        return met["version"] if met else None
+    registry = run.registry
+    if registry.holds(run.version):
+        return registry.metadata(run.version).get("parent_champion")
     return registry.champion()[0]
 
 

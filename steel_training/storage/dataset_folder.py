@@ -31,6 +31,11 @@ class FileRefused(StorageError):
     """A file of a dataset is not read: it is not a regular file, or too large."""
 
 
+def largest(key: str) -> int:
+    """Returns the most bytes that are read of a dataset's file."""
+    return LARGEST_MANIFEST if key.startswith("manifest.") else LARGEST_FILE
+
+
 class DatasetFolder(FolderStorage):
     """The files of a dataset below a folder. Links within it are followed, others are refused."""
 
@@ -42,7 +47,7 @@ class DatasetFolder(FolderStorage):
             PathEscapes: the path, or a link on it, leads out of the dataset.
             FileRefused: it is not a regular file, or too large.
         """
-        most = LARGEST_MANIFEST if key.startswith("manifest.") else LARGEST_FILE
+        most = largest(key)
         with self.open_file(key) as file, self._explained(key, "read"):
             data = file.read(most + 1)  # a file may grow while it is read
         if len(data) > most:

@@ -18,9 +18,11 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from steel_training.storage.dataset_bucket import DatasetBucket
 from steel_training.storage.dataset_folder import LARGEST_FILE, DatasetFolder
 from steel_training.storage.folder import FolderStorage
 from steel_training.storage.interface import Entry, ObjectNotFound, Storage, StorageError, confined
+from steel_training.storage.s3 import S3Storage
 from steel_training.storage.scratch import free_space, remove_unused, scratch_folder, sole_writer
 
 SUFFIX = ".zip"
@@ -47,7 +49,12 @@ class PackedStorage(Storage):
 
     def __init__(self, inner: Storage) -> None:
         """Opens nothing yet; `inner` holds the objects."""
-        self.inner = DatasetFolder(inner.root) if isinstance(inner, FolderStorage) else inner
+        if isinstance(inner, FolderStorage):
+            self.inner: Storage = DatasetFolder(inner.root)
+        elif isinstance(inner, S3Storage):
+            self.inner = DatasetBucket(inner.bucket, inner.prefix)
+        else:
+            self.inner = inner
         self.uri, self.is_local = inner.uri, inner.is_local
         self._open: OrderedDict[str, zipfile.ZipFile] = OrderedDict()
         self._lock = threading.Lock()
@@ -171,7 +178,7 @@ class PackedStorage(Storage):
                 remove_unused(folder)
                 free_space(folder, entry.size, keeping=copy)
                 staged = copy.with_suffix(".part")
-                staged.write_bytes(self.inner.read(shard))
+                self.inner.copy_to(shard, staged)
                 staged.replace(copy)
             return zipfile.ZipFile(copy)
 

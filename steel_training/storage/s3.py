@@ -1,7 +1,7 @@
 """Objects below a prefix of an S3 bucket, through boto3 and its default credential chain.
 
 S3 writes objects atomically and supports conditional writes (`If-None-Match`, `If-Match`). Transient errors (throttling, server errors,
-a lost connection, a truncated response) are retried with growing delays; uploads are checked by the digest that S3 returns.
+a lost connection, a truncated response) are retried with growing delays; uploads and downloads are checked by the digest that S3 returns.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import filecmp
 import functools
 import hashlib
+import io
 import random
 import re
 import tempfile
@@ -19,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from steel_training.storage.interface import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 PARALLEL_TRANSFERS = 16
 
@@ -40,6 +42,7 @@ SINGLE_REQUEST = 256 * 2**20
 ONE_READ = 8 * 2**20
 _MD5 = re.compile(r"^[0-9a-f]{32}$")
 _LONGEST_PAUSE = 8.0
+_CHUNK = 2**20
 # No folder takes this long to write: a writer that has not finished by then was interrupted.
 CLAIM_SECONDS = 3600
 _PASSING = {
@@ -90,20 +93,45 @@ class S3Storage(Storage):
         return self.read_tagged(key)[0]
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
+        with io.BytesIO() as body:
+            tag = self._receive(key, body, in_memory=True)
+            return body.getvalue(), tag
+
+    def _receive(self, key: str, target: BinaryIO, *, in_memory: bool = False) -> str:
+        """Writes the whole body of an object to a file that may be written again from its start; returns the object's tag.
+
+        boto3 retries before a response begins, not within one: a body that is cut off, or has another digest than was stored, is
+        requested again.
+        """
         if not confined(key):
             raise ObjectNotFound(f"{self.uri} is a folder, not an object.")
+        problem = ""
         with self._explained(key):
             for attempt in range(1, ATTEMPTS + 1):
+                target.seek(0)
+                target.truncate()
                 answer = self.client.get_object(Bucket=self.bucket, Key=self._key(key))
+                if in_memory:
+                    self._check_size(key, answer["ContentLength"])
+                digest = hashlib.md5(usedforsecurity=False)
                 try:
-                    return answer["Body"].read(), answer["ETag"]
-                except _truncated() as error:  # boto3 retries before a response begins, not within one
-                    if attempt == ATTEMPTS:
-                        raise StorageError(
-                            f"The response of S3 for {self.location(key)} was cut off {ATTEMPTS} times: {error}. Check the network."
-                        ) from error
+                    for chunk in answer["Body"].iter_chunks(_CHUNK):
+                        digest.update(chunk)
+                        target.write(chunk)
+                except _truncated() as error:
+                    problem = str(error)
+                else:
+                    if _is_whole(answer, digest.hexdigest()):
+                        return answer["ETag"]
+                    problem = f"MD5 {digest.hexdigest()}, stored {answer['ETag']}"
+                if attempt < ATTEMPTS:
                     _pause(attempt)
-        raise AssertionError("not reached")
+        raise StorageError(
+            f"The response of S3 for {self.location(key)} was cut off or corrupted {ATTEMPTS} times: {problem}. Check the network."
+        )
+
+    def _check_size(self, key: str, size: int) -> None:
+        """Refuses an object before its body is read into memory; a store's own objects may have any size."""
 
     def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
         condition: dict[str, str] = {}
@@ -288,8 +316,8 @@ class S3Storage(Storage):
             list(pool.map(self._delete, [entry.key for entry in self.entries(prefix)]))
 
     def copy_to(self, key: str, target: Path) -> None:
-        with self._explained(key):
-            self.client.download_file(self.bucket, self._key(key), str(target))
+        with target.open("wb") as file:
+            self._receive(key, file)
 
     def _delete(self, key: str) -> None:
         with self._explained(key):
@@ -394,10 +422,23 @@ def _pause(attempt: int) -> None:
     time.sleep(random.SystemRandom().uniform(0.5, 1.0) * min(_LONGEST_PAUSE, 0.25 * 2**attempt))
 
 
-def _truncated() -> tuple[type[Exception], ...]:
-    from botocore.exceptions import ConnectionClosedError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+def _is_whole(answer: GetObjectOutputTypeDef, digest: str) -> bool:
+    """Returns whether a body has the digest in its tag. The tag of an upload in parts, or encrypted by KMS or the customer, is none."""
+    tag = answer["ETag"].strip('"')
+    other = answer.get("ServerSideEncryption", "").startswith("aws:kms") or "SSECustomerAlgorithm" in answer
+    return other or not _MD5.match(tag) or tag == digest
 
-    return ConnectionClosedError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
+def _truncated() -> tuple[type[Exception], ...]:
+    from botocore.exceptions import (
+        ConnectionClosedError,
+        FlexibleChecksumError,
+        IncompleteReadError,
+        ReadTimeoutError,
+        ResponseStreamingError,
+    )
+
+    return ConnectionClosedError, FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
 
 def _join(prefix: str, name: str) -> str:

@@ -5,10 +5,12 @@ A cache is a folder of entries (files or folders), each with a lock beside it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +24,51 @@ log = logging.getLogger(__name__)
 KEPT_DAYS = 14
 """Entries unused for longer are removed. A process that still maps one keeps its pages."""
 
-_GB = 1e9
+_GB, _MB = 1e9, 1e6
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _LOCK = ".lock"
 
 
 class ScratchFull(SteelTrainingError):
     """The scratch folder has too little space."""
+
+
+@contextmanager
+def scratch_for(work: str, needed: int) -> Iterator[Path]:
+    """Yields an empty folder for temporary files (below `TMPDIR`), which is removed afterwards.
+
+    Args:
+        work: what needs it, for the message.
+        needed: bytes that must be free at the beginning. HDF5 and TensorFlow do not recover from a disk that fills up under them.
+
+    Raises:
+        ScratchFull: less is free, or the disk was full when the work failed.
+    """
+    top = Path(tempfile.gettempdir())
+    if (free := shutil.disk_usage(top).free) < needed:
+        raise ScratchFull(
+            f"{top} has {free / _MB:,.1f} MB free, and {work} needs {needed / _MB:,.0f} MB there. Free space on that disk, or point "
+            "TMPDIR at a larger one. Finished stages are kept."
+        )
+    with tempfile.TemporaryDirectory(prefix=f"steel-training-{work}-", ignore_cleanup_errors=True) as folder:
+        try:
+            yield Path(folder)
+        except SteelTrainingError:
+            raise
+        except Exception as error:
+            free = shutil.disk_usage(top).free
+            # A write that failed may have left its room free; the path says whether it was here.
+            refused = isinstance(error, OSError) and error.errno in _FULL and folder in str(error)
+            if free >= _MB and not refused:
+                raise
+            raise ScratchFull(
+                f"{top} is full ({free / _MB:,.1f} MB free) since {work} is running: {_first_line(error)}. Free space on that disk, or point "
+                "TMPDIR at a larger one. Finished stages are kept."
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(".")
 
 
 def scratch_folder() -> Path:

@@ -119,7 +119,7 @@ class _Filling:
     ) -> None:
         self.folder, self.entry, self.row_stores = folder, entry, row_stores
         self.compute, self.size, self.dtype = compute, size, dtype
-        self.computed = 0
+        self.computed = self.needed = 0
         self.has_space = False
 
     def fill(self, patches: PatchSet, progress: Progress | None) -> list[bytes]:
@@ -141,7 +141,8 @@ class _Filling:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise ScratchFull(
-                f"The disk of {self.folder} is full ({error.strerror}). Make room there, or point STEEL_TRAINING_SCRATCH at a larger disk."
+                f"The disk of {self.folder} is full ({error.strerror}): the features need {self.needed / 1e6:,.1f} MB there in all, and "
+                f"{shutil.disk_usage(self.folder).free / 1e6:,.1f} MB are free. Make room there, or point STEEL_TRAINING_SCRATCH at a larger disk."
             ) from None
         seconds = time.monotonic() - started
         log.info(
@@ -189,6 +190,7 @@ class _Filling:
         return np.asarray(output).astype("float32" if len(output.shape) == 2 else self.dtype, copy=False)
 
     def _free_space(self, needed: int) -> None:
+        self.needed = needed
         free_space(self.folder, needed, keeping=self.entry)
         self.has_space = True
 

@@ -24,6 +24,7 @@ from steel_training.storage import (
     PackDamaged,
     PackedStorage,
     PathEscapes,
+    S3Storage,
     StorageError,
     open_storage,
     scratch,
@@ -72,8 +73,8 @@ def test_s3_pack_is_downloaded_once_until_it_changes(
     assert fingerprint(there) == fingerprint(here)
     inner = open_storage(f"{s3}/strips")
     fetched: list[str] = []
-    read = inner.read
-    monkeypatch.setattr(inner, "read", lambda key: fetched.append(key) or read(key))
+    copy = S3Storage.copy_to
+    monkeypatch.setattr(S3Storage, "copy_to", lambda self, key, to: fetched.append(key) or copy(self, key, to))
     paths = list(there.manifest["path"])
     readers = [PackedStorage(inner) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:

@@ -153,22 +153,43 @@ def test_a_refusal_may_begin_with_a_dash(decided, reason: str) -> None:
     assert run.result("approve_release").outputs["by"] == "-Ada-"
 
 
-@pytest.mark.parametrize("ended", [StorageError("S3 is gone"), KeyboardInterrupt()])
-def test_a_version_has_a_record_whatever_ends_its_run(
-    decided, monkeypatch: pytest.MonkeyPatch, ended: BaseException
-) -> None:
-    run = decided(require=False)
+@pytest.fixture
+def with_bundle(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], Run]:
+    """Gives a run a bundle to publish; of lineage and report, which need every stage, nothing is written."""
 
-    def judged(folder: Path) -> StageResult:
+    def evaluated(folder: Path) -> StageResult:
         (folder / BUNDLE).mkdir()
         (folder / BUNDLE / "model").write_text("weights", encoding="utf-8")
         return StageResult("evaluate", outputs={"metrics": {}, "targets": {}})
 
-    run.perform("evaluate", {}, judged)
-    monkeypatch.setattr("steel_training.stages.publish_model.write_lineage", lambda *_: None)
-    monkeypatch.setattr(
-        "steel_training.stages.publish_model.write_report", lambda *_: run.store.write(run.key(REPORT), b"")
-    )
+    def give(run: Run) -> Run:
+        run.perform("evaluate", {}, evaluated)
+        monkeypatch.setattr("steel_training.stages.publish_model.write_lineage", lambda *_: None)
+        monkeypatch.setattr(
+            "steel_training.stages.publish_model.write_report", lambda *_: run.store.write(run.key(REPORT), b"")
+        )
+        return run
+
+    return give
+
+
+def test_published_model_cannot_be_refused(decided, with_bundle, capsys) -> None:
+    run = with_bundle(decided())
+    assert asked(run, "approve_release", "--by", "Ada") == 0
+    assert asked(run, "publish_model") == 0
+    assert asked(run, "approve_release", "--by", "Eve", "--refuse", "too late") == 2
+    assert "models rollback" in capsys.readouterr().err
+    assert asked(run, "approve_release", "--by", "Ada") == 0, "the same answer again is the same result"
+    assert asked(run, "reject_model") == 1
+    (record,) = run.registry.decisions()
+    assert (record["verdict"], record["version"]) == ("published", run.registry.champion()[0])
+
+
+@pytest.mark.parametrize("ended", [StorageError("S3 is gone"), KeyboardInterrupt()])
+def test_a_version_has_a_record_whatever_ends_its_run(
+    decided, with_bundle, monkeypatch: pytest.MonkeyPatch, ended: BaseException
+) -> None:
+    run = with_bundle(decided(require=False))
     with monkeypatch.context() as broken:
 
         def ends(*_: object, **__: object) -> None:

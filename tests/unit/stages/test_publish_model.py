@@ -56,6 +56,26 @@ def overtaken(tmp_path: Path, store: Path, data: Path, options: list[str]) -> No
     assert Run(open_storage(moved), "again").result("resolve_dataset").status is Status.DONE
 
 
+def repeated_after_a_later_champion(tmp_path: Path, store: Path, run_again: Callable[[Path], tuple[int, dict]]) -> None:
+    """Repeats the run in a copy of the store whose champion is a later version: as a whole, and what Airflow clears of its end."""
+    later = tmp_path / "later"
+    shutil.copytree(store, later)
+    registry = Registry(open_storage(later), "steel-defects")
+    registry.publish(tmp_path / "other", "other")
+    registry.promote("other")
+    (before,) = registry.decisions()
+    for cleared in ((), ("publish_model",), ("decide", "publish_model")):
+        for stage in cleared:
+            shutil.rmtree(later / "runs" / "good" / stage)
+        code, answer = run_again(later)
+        assert (code, answer["verdict"], answer["version"]) == (0, "published", before["version"])
+        assert registry.champion()[0] == "other"
+        (record,) = registry.decisions()
+        assert {**record, "decided_at": ""} == {**before, "decided_at": ""}
+    judged = Run(open_storage(later), "good").result("evaluate")
+    assert judged == Run(open_storage(store), "good").result("evaluate"), "nothing is judged again"
+
+
 def test_good_model_from_steel_weights_becomes_champion(
     tmp_path: Path,
     run_line: Callable[..., tuple[int, dict]],
@@ -109,6 +129,7 @@ def test_good_model_from_steel_weights_becomes_champion(
     assert registry.versions() == [answer["version"]]
 
     overtaken(tmp_path, store, data, options)
+    repeated_after_a_later_champion(tmp_path, store, lambda at: run_line(data, at, "--run-id", "good", *options))
 
     # The next night half the light is gone. That is a warning, and a block where a limit was set.
     for path in data.rglob("*.png"):

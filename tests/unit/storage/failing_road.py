@@ -56,6 +56,8 @@ class FailingRoad:
                 connection.request(self.command, self.path, body, {**kept, "Content-Length": str(len(body))})
                 answer = connection.getresponse()
                 data = answer.read()
+                if fault == "changed" and self.command == "GET" and data and "?" not in self.path:
+                    data = bytes([data[0] ^ 1]) + data[1:]
                 if fault == "lost after":
                     return self._hang_up()
                 self.send_response(answer.status)

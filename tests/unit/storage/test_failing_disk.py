@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from steel_training.registry import Registry
+from steel_training.runs.run import SPACE
 from steel_training.storage import FolderStorage, StorageError, open_storage
+from steel_training.storage.scratch import ScratchFull, scratch_for
 
 MEGABYTE = 2**20
 
@@ -80,6 +86,47 @@ def test_a_store_that_cannot_be_written_is_read_all_the_same(tmp_path: Path) -> 
             readable.promote("v2")
 
 
+def fill_with_hdf5(folder: Path) -> None:
+    with h5py.File(folder / "best.weights.h5", "w") as file:
+        file["kernel"] = np.random.default_rng(0).random(MEGABYTE)
+
+
+def fill_and_fail_otherwise(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        (folder / "events").write_bytes(bytes(3 * MEGABYTE))
+    raise RuntimeError("Could not initialize events writer.\n[Op:CreateSummaryFileWriter]")
+
+
+@pytest.mark.parametrize("work", [fill_with_hdf5, fill_and_fail_otherwise])
+def test_scratch_that_fills_up_is_named(
+    work: Callable[[Path], None], small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    with (
+        pytest.raises(
+            ScratchFull, match=rf"{small_disk} is full \(\d\.\d MB free\) since train_head is running: "
+        ) as told,
+        scratch_for("train_head", 1000) as folder,
+    ):
+        work(folder)
+    assert "point TMPDIR at a larger one" in str(told.value)
+    assert "\n" not in str(told.value)
+    assert list(small_disk.iterdir()) == [], "nothing is left there"
+
+
+def test_other_errors_of_a_stage_stay_what_they_are(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    with pytest.raises(RuntimeError, match="something else"), scratch_for("train_head", 1000):
+        raise RuntimeError("something else")
+
+
+def test_too_little_scratch_is_refused_before_work(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    told = rf"{small_disk} has 2\.1 MB free, and fine_tune needs 134 MB there"
+    with pytest.raises(ScratchFull, match=told), scratch_for("fine_tune", SPACE["fine_tune"]):
+        raise AssertionError("it has begun")
+
+
 def test_full_scratch_disk_gives_one_line_and_can_be_retried(small_disk: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "steel_training"]
     subprocess.run(
@@ -98,7 +145,7 @@ def test_full_scratch_disk_gives_one_line_and_can_be_retried(small_disk: Path, t
     (small_disk / "filler").write_bytes(bytes(2 * MEGABYTE - 8192))
     failed = stage("profile_patches", scratch=small_disk)
     assert failed.returncode == 1
-    assert "No space left on device" in failed.stderr
+    assert f"{small_disk} has 0.0 MB free, and profile_patches needs 4 MB there" in failed.stderr
     assert "Free space on that disk, or point TMPDIR" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert not (tmp_path / "store" / "runs" / "r" / "profile_patches").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -74,7 +75,7 @@ def test_a_fault_that_passes_is_not_noticed_by_the_writer(
     assert road.met[fault] == 4
 
 
-@pytest.mark.parametrize("fault", ["503", "500", "429", "lost before", "truncated", "slow"])
+@pytest.mark.parametrize("fault", ["503", "500", "429", "lost before", "truncated", "slow", "changed"])
 def test_a_fault_that_passes_is_not_noticed_by_the_reader(
     fault: str, storage: S3Storage, direct: S3Storage, road: Any
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_fault_that_passes_is_not_noticed_by_the_reader(
     road.choose = once(fault, "GET")
     with storage.local_folder("") as folder:
         assert (folder / "here").read_bytes() == b"0123456789" * 1000
+    assert road.met[fault] == 2
 
 
 def test_lost_response_and_other_writer_are_distinguished(storage: S3Storage, direct: S3Storage, road: Any) -> None:
@@ -143,11 +145,27 @@ def test_persistent_fault_is_reported_with_advice(
     assert direct.read("pointer") == b"v1"
 
 
-def test_an_answer_that_always_breaks_off_is_told(storage: S3Storage, direct: S3Storage, road: Any) -> None:
+@pytest.mark.parametrize("fault", ["truncated", "changed"])
+def test_an_answer_that_is_never_whole_is_told(
+    fault: str, storage: S3Storage, direct: S3Storage, road: Any, tmp_path: Path
+) -> None:
     direct.write("here", b"0123456789")
-    road.choose = lambda method, path: "truncated"
-    with pytest.raises(StorageError, match="was cut off 5 times"):
-        storage.read("here")
+    road.choose = lambda method, path: fault if method == "GET" else ""
+    for read in (storage.read, lambda key: storage.copy_to(key, tmp_path / "copy")):
+        with pytest.raises(StorageError, match="cut off or corrupted 5 times"):
+            read("here")
+    assert road.met[fault] == 10
+
+
+def test_many_reads_outlast_a_road_that_cuts_one_in_ten(storage: S3Storage, direct: S3Storage, road: Any) -> None:
+    patches = {f"p{number:03d}": bytes([number % 251]) * 5000 for number in range(300)}
+    for key, data in patches.items():
+        direct.write(key, data)
+    random = Random(0)
+    road.choose = lambda method, path: "truncated" if random.random() < 0.1 else ""
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(storage.read, patches)) == list(patches.values())
+    assert road.met["truncated"] > 15
 
 
 def bundle(folder: Path, version: str) -> Path:
