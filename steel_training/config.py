@@ -294,14 +294,11 @@ class PublishConfig(Section):
     @model_validator(mode="after")
     def _someone_can_release(self) -> PublishConfig:
         if not self.require_approval and (self.approvers or self.four_eyes):
-            named = "publish.approvers" if self.approvers else "publish.four_eyes"
-            raise ValueError(f"{named} has no effect without publish.require_approval; set that to true as well")
+            raise ValueError("approvers and four_eyes have no effect without publish.require_approval: set it to true")
         if any(not name.strip() for name in self.approvers):
             raise ValueError("publish.approvers holds an empty name")
         if self.four_eyes and len(set(self.approvers)) == 1:
-            raise ValueError(
-                f"publish.four_eyes needs two people, and publish.approvers names only {self.approvers[0]}; name another one"
-            )
+            raise ValueError(f"publish.four_eyes needs two people; publish.approvers names only {self.approvers[0]}")
         return self
 
 
