@@ -64,6 +64,7 @@ def repeated_after_a_later_champion(tmp_path: Path, store: Path, run_again: Call
     registry.publish(tmp_path / "other", "other")
     registry.promote("other")
     (before,) = registry.decisions()
+    moved = {"decided_at": "", "report": ""}  # the report's address is that of the copied store
     for cleared in ((), ("publish_model",), ("decide", "publish_model")):
         for stage in cleared:
             shutil.rmtree(later / "runs" / "good" / stage)
@@ -71,7 +72,7 @@ def repeated_after_a_later_champion(tmp_path: Path, store: Path, run_again: Call
         assert (code, answer["verdict"], answer["version"]) == (0, "published", before["version"])
         assert registry.champion()[0] == "other"
         (record,) = registry.decisions()
-        assert {**record, "decided_at": ""} == {**before, "decided_at": ""}
+        assert {**record, **moved} == {**before, **moved}
     judged = Run(open_storage(later), "good").result("evaluate")
     assert judged == Run(open_storage(store), "good").result("evaluate"), "nothing is judged again"
 
