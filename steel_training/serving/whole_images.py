@@ -29,9 +29,10 @@ class ScoredPatch:
 
 
 def patch_size(bundle: Path) -> tuple[int, int] | None:
-    """Returns the (width, height) of the patches that a bundle's model was trained on, by its golden samples; `None` without any."""
-    samples = sorted(path for path in (bundle / GOLDEN).glob("*") if path.suffix != ".json")
-    return open_image(samples[0].read_bytes()).size if samples else None
+    """Returns the (width, height) of the patches that a model was trained on, by its golden samples; `None` if they are not of one size."""
+    samples = [path for path in (bundle / GOLDEN).glob("*") if path.suffix != ".json"]
+    sizes = {open_image(path.read_bytes()).size for path in samples}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def places(data: bytes, patch: tuple[int, int] | None) -> list[tuple[int, int]]:
