@@ -65,6 +65,10 @@ class AirflowApi:
         """Returns the task instances of a run by task."""
         return {t["task_id"]: t for t in self.ask(f"{run}/taskInstances?limit=100")["task_instances"]}
 
+    def states(self, run: str) -> dict[str, str | None]:
+        """Returns the states of a run's task instances by task."""
+        return {task: instance["state"] for task, instance in self.tasks(run).items()}
+
     def log(self, run: str, task: str) -> str:
         """Returns what the first try of a task has said so far; nothing where it has not begun."""
         path = f"{run}/taskInstances/{task}/logs/1"
@@ -74,7 +78,6 @@ class AirflowApi:
         """Waits for the end of a run and returns its task instances."""
         until = time.monotonic() + within
         while self.ask(run)["state"] not in ENDED:
-            states = {task: t["state"] for task, t in self.tasks(run).items()}
-            assert time.monotonic() < until, f"{run} has not ended after {within} s: {states}"
+            assert time.monotonic() < until, f"{run} has not ended after {within} s: {self.states(run)}"
             time.sleep(2)
         return self.tasks(run)

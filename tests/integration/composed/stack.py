@@ -72,8 +72,11 @@ class Stack:
         return f"http://localhost:{self.ports['api-server']}"
 
     @contextmanager
-    def running(self) -> Iterator[Stack]:
+    def running(self, **further: Mapping[str, str]) -> Iterator[Stack]:
         """Starts everything, and removes everything but the folder at the end.
+
+        Args:
+            further: variables that a service gets besides those of the file, by its name.
 
         Raises:
             NotReady: a service did not start.
@@ -87,7 +90,7 @@ class Stack:
         with self.database.made():
             try:
                 for name in self.services:
-                    self.start(name)
+                    self.start(name, **further.get(name, {}))
                 for name, service in self.services.items():
                     if service.healthcheck is not None:
                         self.wait_for(name, "service_healthy")
