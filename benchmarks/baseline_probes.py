@@ -1,18 +1,21 @@
 """Detection and false-alarm rates of the probes on the baseline CNN: too good, collapse, simple cues. The table of docs/leakage.md.
 
-    python benchmarks/baseline_probes.py [--seeds 20] [--minutes M] [--strips] [--photographs IMAGES MASKS]
+    python benchmarks/baseline_probes.py [--seeds 20] [--minutes M] [--strips] [--photographs IMAGES MASKS [--groups CSV]] [--results FILE]
 
 Trains the baseline CNN of a run on data without leaks, on data whose defective patches have a faint mark that no other probe detects, and
 with shuffled labels. Every seed draws other steel and another split. Prints Markdown.
+
+With --results each finished seed is added to a file of JSON lines, and seeds that are in it already are not run again: a benchmark of hours
+can be run in pieces (--minutes). --groups takes the table of `steel-training ingest groups IMAGES CSV`, which saves finding them again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -97,29 +100,45 @@ def probes_of(data: Data, seed: int) -> list[Probe]:
     ]
 
 
-def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float) -> None:
-    """Prints the table for one kind of steel, over as many seeds as were begun within the time."""
-    raised = {kind: Counter[str]() for kind in KINDS}
-    found: Counter[str] = Counter()
-    started, done = time.monotonic(), 0
+def raised_by(data: Data, seed: int) -> dict[str, list[str]]:
+    """Return the codes of the probes that raised an alarm or warning, by kind of data."""
+    return {
+        kind: sorted(
+            {probe.code for probe in probes_of(change(data, np.random.default_rng(seed)), seed) if not probe.passed}
+        )
+        for kind, (change, _) in KINDS.items()
+    }
+
+
+def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float, results: Path | None) -> None:
+    """Prints the table for one kind of steel, over as many seeds as were begun within the time, or finished before."""
+    found = _finished(name, results)
+    started = time.monotonic()
     for seed in range(seeds):
         if time.monotonic() - started > 60 * minutes:
             break
-        data = sample(seed)
-        for kind, (change, expected) in KINDS.items():
-            alarms = {
-                probe.code for probe in probes_of(change(data, np.random.default_rng(seed)), seed) if not probe.passed
-            }
-            raised[kind].update(alarms)
-            found[kind] += bool(alarms & expected)
-        done += 1
-        print(f"{name}: seed {seed}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        if seed not in found:
+            found[seed] = raised_by(sample(seed), seed)
+            if results is not None:
+                with results.open("a") as file:
+                    file.write(json.dumps({"steel": name, "seed": seed, "raised": found[seed]}) + "\n")
+            print(f"{name}: seed {seed}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     print(
-        f"\n**{name}**, {done} seeds\n\n| | found | {' | '.join(f'`{code}`' for code in CODES)} |\n|---|---|{'---|' * len(CODES)}"
+        f"\n**{name}**, {len(found)} seeds\n\n| | found | {' | '.join(f'`{code}`' for code in CODES)} |\n|---|---|{'---|' * len(CODES)}"
     )
     for kind, (_, expected) in KINDS.items():
-        caught = f"{found[kind]} of {done}" if expected else "–"
-        print(f"| {kind} | {caught} | {' | '.join(str(raised[kind][code]) for code in CODES)} |", flush=True)
+        raised = [set(of_seed[kind]) for of_seed in found.values()]
+        caught = f"{sum(bool(codes & expected) for codes in raised)} of {len(found)}" if expected else "–"
+        counts = (str(sum(code in codes for codes in raised)) for code in CODES)
+        print(f"| {kind} | {caught} | {' | '.join(counts)} |", flush=True)
+
+
+def _finished(name: str, results: Path | None) -> dict[int, dict[str, list[str]]]:
+    """Return what an earlier call has written about this kind of steel, by seed."""
+    if results is None or not results.exists():
+        return {}
+    rows = [json.loads(line) for line in results.read_text().splitlines()]
+    return {row["seed"]: row["raised"] for row in rows if row["steel"] == name}
 
 
 def main() -> None:
@@ -129,11 +148,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=600.0, help="begins no seed after so long")
     parser.add_argument("--strips", action="store_true")
     parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))
+    parser.add_argument("--groups", type=Path, help="CSV of source images that show the same steel")
+    parser.add_argument("--results", type=Path, help="JSON lines, one per finished seed: read and added to")
     options = parser.parse_args()
     if options.strips:
-        compare("synthetic strips", drawn, options.seeds, options.minutes)
+        compare("synthetic strips", drawn, options.seeds, options.minutes, options.results)
     if options.photographs:
-        compare("real images", SourceImages.read(*options.photographs).sample, options.seeds, options.minutes)
+        steel = SourceImages.read(*options.photographs, options.groups)
+        compare("real images", steel.sample, options.seeds, options.minutes, options.results)
 
 
 if __name__ == "__main__":

@@ -63,8 +63,8 @@ def drawn(seed: int, coils: int = 16, images: int = 2) -> Data:
                 "line": photo.line,
                 "captured_at": photo.captured_at.isoformat(),
             }
-            found += _cut(photo.pixels, photo.mask, about)
-    return _split(_thinned(found, seed), seed)
+            found += cut_up(photo.pixels, photo.mask, about)
+    return divided(_thinned(found, seed), seed)
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ class SourceImages:
     groups: dict[str, str]
 
     @classmethod
-    def read(cls, images: Path, masks: Path) -> SourceImages:
-        """Reads two folders of files of the same names, and joins what shows the same steel (`ingest groups`)."""
-        table = group_overlapping_images(str(images))
+    def read(cls, images: Path, masks: Path, groups: Path | None = None) -> SourceImages:
+        """Reads two folders of files of the same names, and joins what shows the same steel: by the table of `ingest groups`, if given."""
+        table = group_overlapping_images(str(images)) if groups is None else pd.read_csv(groups, dtype=str)
         pictures = {path.stem: np.asarray(Image.open(path).convert("L")) for path in sorted(images.iterdir())}
         marked = {path.stem: np.asarray(Image.open(path)) for path in masks.iterdir()}
         marked = {name: mask if mask.ndim == 2 else mask[..., 0] for name, mask in marked.items()}
@@ -96,14 +96,15 @@ class SourceImages:
                 continue
             taken += len(names[group])
             for name in names[group]:
-                found += _cut(self.images[name], self.masks[name], {"source": name, "group": group})
-        return _split(_thinned(found, seed), seed)
+                found += cut_up(self.images[name], self.masks[name], {"source": name, "group": group})
+        return divided(_thinned(found, seed), seed)
 
 
-def _cut(image: np.ndarray, mask: np.ndarray, about: dict[str, str]) -> Data:
+def cut_up(image: np.ndarray, mask: np.ndarray, about: dict[str, str], side: int = SIDE) -> Data:
+    """Cuts a source image into patches; about: what all of them have in common."""
     return [
         Patch(piece.pixels, image, piece.y, piece.x, piece.label, **about)
-        for piece in cut(image, mask, CutRule(patch=SIDE, stride=SIDE))
+        for piece in cut(image, mask, CutRule(patch=side, stride=side))
         if piece.label is not None
     ]
 
@@ -115,7 +116,8 @@ def _thinned(data: Data, seed: int) -> Data:
     return [patch for patch, kept in zip(data, keep, strict=True) if kept or not patch.label]
 
 
-def _split(data: Data, seed: int) -> Data:
+def divided(data: Data, seed: int) -> Data:
+    """Divides a dataset into train, val and test by group."""
     table = pd.DataFrame(
         {"label": [p.label for p in data], "source_id": [p.source for p in data], "group_id": [p.group for p in data]}
     )
@@ -158,8 +160,9 @@ def cut_again(dy: tuple[int, int], dx: tuple[int, int], then: Callable[[np.ndarr
             at + int(random.integers(*reach, endpoint=True)) * int(random.choice((-1, 1)))
             for at, reach in ((patch.y, dy), (patch.x, dx))
         )
-        inside = 0 <= y <= patch.source_image.shape[0] - SIDE and 0 <= x <= patch.source_image.shape[1] - SIDE
-        return then(patch.source_image[y : y + SIDE, x : x + SIDE]) if inside and (y, x) != (patch.y, patch.x) else None
+        (height, width), side = patch.source_image.shape, len(patch.pixels)
+        inside = 0 <= y <= height - side and 0 <= x <= width - side
+        return then(patch.source_image[y : y + side, x : x + side]) if inside and (y, x) != (patch.y, patch.x) else None
 
     return again
 

@@ -1,6 +1,7 @@
 """Detection and false-alarm rates of the leak probes: the tables of docs/leakage.md.
 
-    python benchmarks/leak_probes.py [--seeds 20] [--minutes M] [--codes CODE ...] [--photographs IMAGES MASKS | --strips] [--published FOLDER]
+    python benchmarks/leak_probes.py [--seeds 20] [--first 0] [--minutes M] [--codes CODE ...]
+        [--photographs IMAGES MASKS [--groups CSV] | --strips] [--published FOLDER]
 
 Runs every probe on data without leaks, and the probe concerned on data with one kind of leak planted (`leak_plants.py`): strips drawn by `steel-training
 sample`, or patches of 64 pixels cut from real images with pixel masks (0 is clean). Source images that show the same steel
@@ -104,16 +105,15 @@ def grey_of(patch: Patch) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(patch.stored())).convert("L"))
 
 
-def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float, codes: set[str]) -> None:
+def compare(name: str, sample: Callable[[int], Data], seeds: range, minutes: float, codes: set[str]) -> None:
     """Prints both tables for one kind of steel and the probes of these codes, or all, over as many seeds as were begun in time."""
     chosen = {kind: (plant, wanted) for kind, (plant, wanted) in PLANTED.items() if not codes or wanted & codes}
     caught: Counter[str] = Counter()
     honest: dict[str, Counter[str]] = {kind: Counter() for kind in HONEST}
     took, sizes = defaultdict(list), []
     started = time.monotonic()
-    for seed in range(seeds):
+    for seed in seeds:
         if time.monotonic() - started > 60 * minutes:
-            seeds = seed
             break
         data = sample(seed)
         sizes.append(len(data))
@@ -126,16 +126,17 @@ def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float
             took[kind].append(seconds)
             caught[kind] += any(not probe.passed and probe.code in expected for probe in found)
         print(f"{name}: seed {seed} done", file=sys.stderr, flush=True)
-    print(f"\n**{name}**, {seeds} seeds, {min(sizes):,} to {max(sizes):,} patches\n")
+    count = len(sizes)
+    print(f"\n**{name}**, {count} seeds from {seeds.start}, {min(sizes):,} to {max(sizes):,} patches\n")
     print("| planted | found by | found | seconds |\n|---|---|---|---|")
     for kind, (_, expected) in chosen.items():
-        print(f"| {kind} | {' or '.join(sorted(expected))} | {caught[kind]} of {seeds} | {np.median(took[kind]):.1f} |")
+        print(f"| {kind} | {' or '.join(sorted(expected))} | {caught[kind]} of {count} | {np.median(took[kind]):.1f} |")
     print("\n| without leaks | false alarms | warnings | seconds |\n|---|---|---|---|")
     for kind in HONEST:
         blocks = {code: n for code, n in honest[kind].items() if not code.startswith("△")}
         warns = {code: n for code, n in honest[kind].items() if code.startswith("△")}
         cells = [
-            ", ".join(f"{code} {n}" for code, n in sorted(each.items())) or f"0 of {seeds}" for each in (blocks, warns)
+            ", ".join(f"{code} {n}" for code, n in sorted(each.items())) or f"0 of {count}" for each in (blocks, warns)
         ]
         print(f"| {kind} | {cells[0]} | {cells[1]} | {np.median(took[kind]):.1f} |", flush=True)
 
@@ -173,24 +174,27 @@ def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--groups", type=Path, help="CSV of source images that show the same steel")
     parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))
     parser.add_argument("--published", type=Path)
     parser.add_argument("--strips", action="store_true", help="plants into synthetic strips")
     parser.add_argument("--codes", nargs="+", default=[], help="asks only these probes, and plants what they look for")
     parser.add_argument("--minutes", type=float, default=600.0, help="begins no seed after so long")
     options = parser.parse_args()
+    seeds = range(options.first, options.first + options.seeds)
     if options.published:
         published(options.published)
     if options.photographs:
         compare(
             "real images",
-            SourceImages.read(*options.photographs).sample,
-            options.seeds,
+            SourceImages.read(*options.photographs, options.groups).sample,
+            seeds,
             options.minutes,
             set(options.codes),
         )
     if options.strips:
-        compare("synthetic strips", drawn, options.seeds, options.minutes, set(options.codes))
+        compare("synthetic strips", drawn, seeds, options.minutes, set(options.codes))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from steel_training.data.matching.overlap import overlap
 from steel_training.data.matching.symmetries import MATRICES, oriented
 
 _FINE, _COARSE = 1.0, 4.0
@@ -62,7 +63,6 @@ def register(
     orientation: int,
     shift: np.ndarray,
     *,
-    stop_score: float = np.inf,
     min_score: float = 0.1,
 ) -> Registration:
     """Register the first patch to the second, searching near the shift of a candidate.
@@ -72,7 +72,6 @@ def register(
         second: uint8 grey, (height, width).
         orientation: of the first patch.
         shift: of its pixel (0, 0), half pixels, as in `Candidates`.
-        stop_score: score from which on no better shift is searched for.
         min_score: score from which on `displaced` is measured.
     """
     aligned = oriented(first, orientation)
@@ -81,14 +80,11 @@ def register(
     y, x = (int(at) for at in np.rint((np.asarray(shift) - far) / 2))
     ours, theirs = _band(aligned), _band(second)
     at = partial(_agreement, ours, theirs)
-    best = at(y, x)
-    if best.score < stop_score:
-        near = range(-_SEARCH, _SEARCH + 1)
-        others = (at(y + dy, x + dx) for dy in near for dx in near if (dy, dx) != (0, 0))
-        best = max((best, *others), key=lambda each: each.score)
+    near = range(-_SEARCH, _SEARCH + 1)
+    best = max((at(y + dy, x + dx) for dy in near for dx in near), key=lambda each: each.score)
     if best is _NONE:
         return NO_OVERLAP
-    (y, x), (here, there) = best.shift, _overlap(ours, theirs, *best.shift)
+    (y, x), (here, there) = best.shift, overlap(ours.shape, theirs.shape, best.shift)
     displaced = 0.0
     if best.score >= min_score:
         displaced = max(at(y + dy, x + dx).score for dy, dx in _DISPLACEMENTS) / best.score
@@ -113,16 +109,8 @@ class _Agreement(NamedTuple):
 _NONE = _Agreement(0.0, 0.0, (0, 0))
 
 
-def _overlap(ours: np.ndarray, theirs: np.ndarray, y: int, x: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the area that both show at a shift: on the first patch, and on the second."""
-    (top, bottom), (left, right) = (
-        (max(at, 0), min(at + one, other)) for at, one, other in zip((y, x), ours.shape, theirs.shape, strict=True)
-    )
-    return np.s_[top - y : bottom - y, left - x : right - x], np.s_[top:bottom, left:right]
-
-
 def _agreement(ours: np.ndarray, theirs: np.ndarray, y: int, x: int) -> _Agreement:
-    here, there = _overlap(ours, theirs, y, x)
+    here, there = overlap(ours.shape, theirs.shape, (y, x))
     height, width = (side.stop - side.start for side in there)
     if min(height, width) < _SHORTEST_SIDE:
         return _NONE

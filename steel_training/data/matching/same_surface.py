@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from steel_training.data.matching.candidates import WIDE, candidates
+from steel_training.data.matching.grain import grain_agreement
 from steel_training.data.matching.keypoints import KEYPOINT
 from steel_training.data.matching.registration import Registration, register
 
@@ -25,6 +26,9 @@ _JOINING_SCORE = 12.0
 # Share of the score that may be left after displacement. Of 643 planted pairs after JPEG at quality 90 none had more than 0.42; of
 # the five unrelated pairs with a score of 12 or more, all scratches, none had less than 0.92 (docs/leakage.md).
 _MAX_DISPLACED = 0.65
+# Lower bound of the correlation of the grain between structures. Different steel under one relief or print stays below, copies after
+# JPEG at quality 90 are above 0.6 as a rule (docs/leakage.md).
+_SAME_GRAIN = 0.5
 
 # Each takes a few milliseconds. The best supported come first, so later ones add nothing new.
 MAX_CANDIDATES = 1500
@@ -61,10 +65,9 @@ def same_surface_pairs(keypoints: Sequence[bytes | None], split: np.ndarray, pix
     read = lru_cache(maxsize=512)(pixels)
     for number in range(min(len(pairs), MAX_CANDIDATES)):
         first, second, orientation = (int(each[number]) for each in (pairs.first, pairs.second, pairs.orientation))
-        registration = register(
-            read(first), read(second), orientation, pairs.shift[number], stop_score=SCORE, min_score=_CLOSE_SCORE
-        )
-        if _is_same_surface(registration, SCORE):
+        one, other = read(first), read(second)
+        registration = register(one, other, orientation, pairs.shift[number], min_score=_CLOSE_SCORE)
+        if _is_same_surface(one, other, orientation, registration, SCORE):
             yield MatchedPair(first, second, orientation, registration)
 
 
@@ -91,19 +94,23 @@ def same_surface_groups(keypoints: Sequence[bytes | None], owner: np.ndarray, pi
     read = lru_cache(maxsize=512)(pixels)
     for number in range(len(pairs)):
         first, second, orientation = (int(each[number]) for each in (pairs.first, pairs.second, pairs.orientation))
-        one, other = group[owner[first]], group[owner[second]]
-        if one == other:
+        groups = group[owner[first]], group[owner[second]]
+        if groups[0] == groups[1]:
             continue
-        if _is_same_surface(
-            register(read(first), read(second), orientation, pairs.shift[number], min_score=_JOINING_SCORE),
-            _JOINING_SCORE,
-        ):
-            group[group == max(one, other)] = min(one, other)
+        one, other = read(first), read(second)
+        registration = register(one, other, orientation, pairs.shift[number], min_score=_JOINING_SCORE)
+        if _is_same_surface(one, other, orientation, registration, _JOINING_SCORE):
+            group[group == max(groups)] = min(groups)
     return group
 
 
-def _is_same_surface(registration: Registration, score: float) -> bool:
-    if registration.exact >= _EXACT and registration.score >= _EXACT_SCORE:
-        return True
+def _is_same_surface(
+    first: np.ndarray, second: np.ndarray, orientation: int, registration: Registration, score: float
+) -> bool:
+    exact = registration.exact >= _EXACT and registration.score >= _EXACT_SCORE
     close = registration.correlation >= _CLOSE and registration.score >= _CLOSE_SCORE
-    return (registration.score >= score or close) and registration.displaced <= _MAX_DISPLACED
+    agree = (registration.score >= score or close) and registration.displaced <= _MAX_DISPLACED
+    if not exact and not agree:
+        return False
+    grain = grain_agreement(first, second, orientation, registration.shift)
+    return exact if grain is None else grain >= _SAME_GRAIN

@@ -100,6 +100,54 @@ def test_aligned_scratches_are_not_the_same_steel(coils: int, make_steel) -> Non
     assert (same_surface_groups(scratched.anchors, owner, scratched.pixels) == owner).all()
 
 
+def ribs(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Relief of chequered plate: bright on one side of each rib, dark on the other."""
+    across = [(x + lean * y) % 44 - 22 for lean in (0.6, -0.6)]
+    return sum(30 * each * np.exp(-((each / 3.0) ** 2)) for each in across)
+
+
+def letters(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Dark strokes of paint, the same words again and again."""
+    strokes = np.random.default_rng(5).random((8, 12)) < 0.45
+    row, column = y // 3 % 14, x // 3 % 12
+    return -60.0 * ((row < 8) & strokes[np.minimum(row, 7), column])
+
+
+def ruler(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A scale laid into the upper third of every image."""
+    ticks = (y % 64 < np.where(x % 35 < 2, 14, 8)) & (x % 7 < 2)
+    return np.where(y % 64 < 24, np.where(ticks, -500.0, 500.0), 0.0)
+
+
+def plates(pattern: Callable[[np.ndarray, np.ndarray], np.ndarray], shifted: bool) -> list[np.ndarray]:
+    """Draw the steel of six plates with one pattern, at another place on each, or the same."""
+    y, x = np.mgrid[:64, :128]
+    images = []
+    for number in range(6):
+        random = np.random.default_rng(number)
+        ground = 110 + 5 * gaussian_filter(random.normal(0, 1, y.shape), 0.8) / 0.35
+        at = random.integers(0, 40, 2) if shifted else (0, 0)
+        images.append(np.rint(ground + pattern(y + at[0], x + at[1])).clip(10, 240).astype(np.uint8))
+    return images
+
+
+@pytest.mark.parametrize(("pattern", "shifted"), [(ribs, True), (letters, True), (ruler, False)])
+def test_what_repeats_on_every_plate_is_no_leak(pattern, shifted: bool, make_steel) -> None:
+    """Honest datasets with a relief, a print or a ruler in every image pass, and copies on such steel are found."""
+    whole = plates(pattern, shifted)
+    images = [image[:, x : x + 64] for image in whole for x in (0, 64)]
+    honest = make_steel(images, [f"plate{number // 2}" for number in range(len(images))])
+    assert [probe.passed for probe in same_surface(honest.profile, honest.anchors, honest.pixels)] == [True] * 3
+    assert len(set(same_surface_groups(honest.anchors, np.repeat(np.arange(6), 2), honest.pixels))) == 6
+
+    copies = {"leak.rotation": np.rot90(images[0]), "leak.overlap": whole[0][:, 32:96]}
+    for code, copy in copies.items():
+        leaky = honest.with_patch(as_jpeg(copy), part="test")
+        probes = {probe.code: probe for probe in same_surface(leaky.profile, leaky.anchors, leaky.pixels)}
+        assert not probes[code].passed
+        assert {pair["second"] for pair in probes[code].evidence["pairs"]} == {f"p{len(images)}"}
+
+
 def test_streaks_of_one_coil_do_not_match(make_steel) -> None:
     """Streaks along the strip are the same in every image of a coil, and of a camera with a dirty lens."""
     random = np.random.default_rng(9)
