@@ -22,6 +22,7 @@ from tensorflow.python.eager.polymorphic_function.concrete_function import Concr
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from steel_training.training import replicated_fit
+from steel_training.training.memory import keep_freed_memory
 from steel_training.training.strategy import choose_strategy
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Forward:
             network: Keras model of one input (n, size, size, 3), pixels 0-255, with one output or several, each (n, …).
             images: number of images in the job, those of earlier, interrupted attempts among them.
         """
+        keep_freed_memory()
         strategy = choose_strategy()
         # With the number of patches left open, a last batch of fewer is not another graph. A strategy that calls the function once
         # per replica hands it the shards of all of them, which have no such signature.

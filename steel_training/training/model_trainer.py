@@ -26,6 +26,7 @@ from steel_training.training.cached_batches import CachedBatches
 from steel_training.training.depthwise import as_matrices
 from steel_training.training.feature_cache import CachedArray, FeatureCache
 from steel_training.training.frozen_features import Cached, FrozenFeatures, images_of_training
+from steel_training.training.memory import keep_freed_memory
 from steel_training.training.monitoring.epoch_bar import epoch_bar
 from steel_training.training.pretrained_weights import load_weights
 from steel_training.training.resumption import Resumption
@@ -209,6 +210,7 @@ class ModelTrainer:
         self.logs = logs
         self.unfinished = unfinished
         keras.utils.set_random_seed(config.data.seed)
+        keep_freed_memory()
 
     def train_baseline(self, model: BaselineCNN) -> Training:
         """Train the baseline CNN from pixels, with plain binary cross-entropy and no class weights.
