@@ -20,7 +20,7 @@ SIZE, FOLDS, SEED = 128, 5, 20
 
 
 def features(weights: str, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns pooled features (n, channels) of the top and of the feature layers, for pixels uint8 (n, 64, 64, 3)."""
+    """Return pooled features (n, channels) of the top and of the feature layers, for pixels uint8 (n, 64, 64, 3)."""
     import keras
     import tensorflow as tf
 
@@ -49,7 +49,7 @@ def features(weights: str, pixels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def logistic(x: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> list[tuple[float, float]]:
-    """Returns (AUC, precision at recall 0.95) of every fold."""
+    """Return (AUC, precision at recall 0.95) of every fold."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import precision_recall_curve, roc_auc_score
     from sklearn.model_selection import StratifiedGroupKFold
@@ -89,7 +89,7 @@ def head_alone(x: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> list[tu
 
 
 def main() -> int:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset")
     parser.add_argument("weights", nargs="+")

@@ -111,7 +111,7 @@ def raised_by(data: Data, seed: int) -> dict[str, list[str]]:
 
 
 def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float, results: Path | None) -> None:
-    """Prints the table for one kind of steel, over as many seeds as were begun within the time, or finished before."""
+    """Print the table for one kind of steel, over as many seeds as were begun within the time, or finished before."""
     found = _finished(name, results)
     started = time.monotonic()
     for seed in range(seeds):
@@ -142,7 +142,7 @@ def _finished(name: str, results: Path | None) -> dict[int, dict[str, list[str]]
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=600.0, help="begins no seed after so long")

@@ -21,7 +21,7 @@ HEAVY = ("numpy", "pandas", "sklearn.ensemble", "great_expectations", "tensorflo
 
 
 def seconds(command: list[str], times: int) -> float:
-    """Returns the median of so many runs."""
+    """Return the median of so many runs."""
     took = []
     for _ in range(times):
         started = time.monotonic()
@@ -31,7 +31,7 @@ def seconds(command: list[str], times: int) -> float:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store")
     parser.add_argument("run_id")

@@ -34,7 +34,7 @@ Findings = dict[str, dict[str, int]]
 
 
 def write(data: Data, folder: Path) -> None:
-    """Writes a set as a dataset, with embeddings beside it."""
+    """Write a set as a dataset, with embeddings beside it."""
     rows = []
     (folder / "patches").mkdir(parents=True)
     for number, patch in enumerate(data):
@@ -46,7 +46,7 @@ def write(data: Data, folder: Path) -> None:
 
 
 def embeddings(images: list[np.ndarray]) -> np.ndarray:
-    """Returns the pooled last features, float32 (n, 1280)."""
+    """Return the pooled last features, float32 (n, 1280)."""
     import tensorflow as tf
 
     network = _network()
@@ -90,7 +90,7 @@ def more_than(alarms: dict[str, int], clean: dict[str, int]) -> bool:
 
 
 def compare(name: str, sample: Callable[[int], Data], seeds: int, tools: dict[str, str]) -> None:
-    """Prints the tables for one kind of steel."""
+    """Print the tables for one kind of steel."""
     caught: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     cried: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     took: dict[str, float] = defaultdict(float)
@@ -136,7 +136,7 @@ def compare(name: str, sample: Callable[[int], Data], seeds: int, tools: dict[st
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))

@@ -27,7 +27,7 @@ FOLDS, SEED = 5, 20
 
 
 def joined(dataset: Path, manifest: pd.DataFrame, groups: pd.Series) -> np.ndarray:
-    """Returns groups that join images sharing a patch, byte by byte: some show the same piece of strip."""
+    """Return groups that join images sharing a patch, byte by byte: some show the same piece of strip."""
     from scipy.cluster.hierarchy import DisjointSet
 
     sets = DisjointSet(groups.unique())
@@ -65,7 +65,7 @@ def lay_fold(dataset: Path, out: Path, fold: int) -> Path:
 
 
 def main() -> int:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("out", type=Path)

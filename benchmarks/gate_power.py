@@ -66,7 +66,7 @@ def passes(found: np.ndarray, size: int, resamples: int, seed: int) -> dict[str,
 def table(
     size: int, correlation: float, *, trials: int, seed: int, defects: Sequence[int] = DEFECTS, resamples: int = 1000
 ) -> dict[tuple[str, float, int], float]:
-    """Returns the share of passes by (evidence, true recall, defects)."""
+    """Return the share of passes by (evidence, true recall, defects)."""
     random = np.random.default_rng(seed)
     shares = {}
     for recall in RECALLS:
@@ -78,7 +78,7 @@ def table(
 
 
 def main() -> None:
-    """Prints both tables."""
+    """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)

@@ -140,7 +140,7 @@ ENGINES: dict[str, tuple[Callable[[Any, Path], Score], tuple[str, ...]]] = {
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--patches", type=int, default=1024)

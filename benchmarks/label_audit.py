@@ -186,7 +186,7 @@ def print_speed(sizes: list[int]) -> None:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", nargs="?")
     parser.add_argument("--seeds", type=int, default=10)

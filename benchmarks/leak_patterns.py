@@ -47,7 +47,7 @@ def strips(seed: int) -> tuple[list[Ground], int]:
 
 
 def real(steel: SourceImages) -> Callable[[int], tuple[list[Ground], int]]:
-    """Samples one source image of each of 60 pieces of steel."""
+    """Sample one source image of each of 60 pieces of steel."""
     members = defaultdict(list)
     for name, group in steel.groups.items():
         members[group].append(name)
@@ -132,7 +132,7 @@ def compare(name: str, ground: Callable[[int], tuple[list[Ground], int]], option
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=600.0, help="begins no dataset after so long")

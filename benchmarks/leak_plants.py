@@ -42,7 +42,7 @@ class Patch:
     modified: float | None = None
 
     def stored(self) -> bytes:
-        """Returns the file."""
+        """Return the file."""
         data = io.BytesIO()
         Image.fromarray(np.ascontiguousarray(self.pixels)).save(data, self.form, **dict(self.options))
         return data.getvalue()
@@ -77,7 +77,7 @@ class SourceImages:
 
     @classmethod
     def read(cls, images: Path, masks: Path, groups: Path | None = None) -> SourceImages:
-        """Reads two folders of files of the same names, and joins what shows the same steel: by the table of `ingest groups`, if given."""
+        """Read two folders of files of the same names, and join what shows the same steel: by the table of `ingest groups`, if given."""
         table = group_overlapping_images(str(images)) if groups is None else pd.read_csv(groups, dtype=str)
         pictures = {path.stem: np.asarray(Image.open(path).convert("L")) for path in sorted(images.iterdir())}
         marked = {path.stem: np.asarray(Image.open(path)) for path in masks.iterdir()}
@@ -110,7 +110,7 @@ def cut_up(image: np.ndarray, mask: np.ndarray, about: dict[str, str], side: int
 
 
 def _thinned(data: Data, seed: int) -> Data:
-    """Keeps a clean majority: a half of the defective patches where there are more of them."""
+    """Keep a clean majority: a half of the defective patches where there are more of them."""
     share = float(np.mean([patch.label for patch in data]))
     keep = np.random.default_rng(seed).random(len(data)) < (0.4 if share > 0.4 else 1.0)
     return [patch for patch, kept in zip(data, keep, strict=True) if kept or not patch.label]
@@ -168,7 +168,7 @@ def cut_again(dy: tuple[int, int], dx: tuple[int, int], then: Callable[[np.ndarr
 
 
 def defective(change: Callable[[Patch], Patch]) -> Callable[[Data, Random], Data]:
-    """Changes every defective patch."""
+    """Change every defective patch."""
     return lambda data, _: [change(patch) if patch.label else patch for patch in data]
 
 
@@ -225,7 +225,7 @@ def other_camera(pixels: np.ndarray) -> np.ndarray:
 
 
 def each_class_from_its_own(data: Data, seed: int) -> Data:
-    """Keeps clean patches of one half of the source images and defective ones of the other: not a leak, since they are from one camera."""
+    """Keep clean patches of one half of the source images and defective ones of the other: not a leak, since they are from one camera."""
     sources = sorted({str(patch.source) for patch in data})
     half = set(np.random.default_rng(seed).permutation(sources)[: len(sources) // 2])
     return [patch for patch in data if (patch.source in half) == bool(patch.label)]

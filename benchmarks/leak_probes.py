@@ -63,7 +63,7 @@ def _measured(data: bytes) -> dict[str, object]:
 
 
 def profiled(data: Data) -> tuple[pd.DataFrame, list[bytes]]:
-    """Returns the profile of a dataset, and the keypoints of every row."""
+    """Return the profile of a dataset, and the keypoints of every row."""
     measured = pd.DataFrame([_measured(patch.stored()) for patch in data])
     names = [f"p{number:05d}" for number in range(len(data))]
     about = pd.DataFrame(
@@ -101,12 +101,12 @@ def verdicts(data: Data, codes: set[str] | None = None) -> tuple[list[Probe], fl
 
 
 def grey_of(patch: Patch) -> np.ndarray:
-    """Reads the grey values of a patch from its file, uint8 (height, width)."""
+    """Read the grey values of a patch from its file, uint8 (height, width)."""
     return np.asarray(Image.open(io.BytesIO(patch.stored())).convert("L"))
 
 
 def compare(name: str, sample: Callable[[int], Data], seeds: range, minutes: float, codes: set[str]) -> None:
-    """Prints both tables for one kind of steel and the probes of these codes, or all, over as many seeds as were begun in time."""
+    """Print both tables for one kind of steel and the probes of these codes, or all, over as many seeds as were begun in time."""
     chosen = {kind: (plant, wanted) for kind, (plant, wanted) in PLANTED.items() if not codes or wanted & codes}
     caught: Counter[str] = Counter()
     honest: dict[str, Counter[str]] = {kind: Counter() for kind in HONEST}
@@ -142,7 +142,7 @@ def compare(name: str, sample: Callable[[int], Data], seeds: range, minutes: flo
 
 
 def _alarms(found: list[Probe]) -> list[str]:
-    """Returns the codes of alarms; warnings carry a mark. Unjudged probes are neither."""
+    """Return the codes of alarms; warnings carry a mark. Unjudged probes are neither."""
     return [("" if probe.blocks else "△ ") + probe.code for probe in found if not probe.passed and probe.judged]
 
 
@@ -171,7 +171,7 @@ def published(folder: Path) -> None:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="first seed")

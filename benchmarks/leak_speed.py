@@ -51,7 +51,7 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
 
 
 def speed(size: int, count: int) -> str:
-    """Returns the row of the table for so many patches."""
+    """Return the row of the table for so many patches."""
     data, rows = planted(drawn(0, coils=max(8, size // 107), images=4)[:size], count)
     (profile, keypoints), measuring = timed(lambda: profiled(data))
     part = np.unique(profile["part"], return_inverse=True)[1]
@@ -71,7 +71,7 @@ def speed(size: int, count: int) -> str:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sizes", type=int, nargs="*", default=[5_000, 20_000, 100_000])
     parser.add_argument("--planted", type=int, default=100)

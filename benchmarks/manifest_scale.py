@@ -32,7 +32,7 @@ COIL, PHOTOGRAPH = 400, 40
 
 
 def make(folder: Path, rows: int) -> None:
-    """Writes `manifest.csv` and `profile.parquet`."""
+    """Write `manifest.csv` and `profile.parquet`."""
     make_sample(str(folder / "sample"), coils=4, photographs_per_coil=1)
     dataset = find_dataset(str(folder / "sample"))
     profile = profile_patches(dataset.storage, dataset.manifest).drop(columns="anchors")
@@ -50,7 +50,7 @@ def make(folder: Path, rows: int) -> None:
 
 
 def work(step: str, folder: Path) -> None:
-    """Does one step and prints seconds and the highest memory, GB."""
+    """Do one step and print seconds and the highest memory, GB."""
     started = time.monotonic()
     if step == STEPS[0]:
         manifest = find_dataset(str(folder)).manifest
@@ -65,7 +65,7 @@ def work(step: str, folder: Path) -> None:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 1_000_000])
     parser.add_argument("--step", choices=STEPS)

@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def prepare(scratch: Path) -> None:
-    """Sets an Airflow home of our own, before anything imports Airflow."""
+    """Set an Airflow home of our own, before anything imports Airflow."""
     for name in [name for name in os.environ if name.startswith(("AIRFLOW", "STEEL_TRAINING"))]:
         del os.environ[name]
     (scratch / "passwords.json").write_text('{"admin": "admin"}')
@@ -71,7 +71,7 @@ def prepare(scratch: Path) -> None:
 
 
 def fill(store: str, versions: int) -> None:
-    """Publishes small bundles with full records, and a rejected run for every third of them."""
+    """Publish small bundles with full records, and a rejected run for every third of them."""
     from steel_training.registry import Registry
     from steel_training.storage import open_storage
     from steel_training.verdict import Reason, Verdict
@@ -153,7 +153,7 @@ def api_server() -> Iterator[str]:
 
 
 def ask(address: str) -> dict[str, float]:
-    """Requests pages as a browser would, and returns the seconds for each."""
+    """Request pages as a browser would, and return the seconds for each."""
     import httpx
 
     took: dict[str, float] = {}

@@ -30,7 +30,7 @@ MOTO = "from moto.server import ThreadedMotoServer as S; s = S('127.0.0.1', 0); 
 
 
 def slow_road(host: str, port: int, delay: float) -> str:
-    """Passes requests on, each after a delay in seconds; returns its address."""
+    """Pass requests on, each after a delay in seconds; return its address."""
 
     class Road(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -62,7 +62,7 @@ def slow_road(host: str, port: int, delay: float) -> str:
 
 
 def seconds(uri: str) -> float:
-    """Reads every patch once."""
+    """Read every patch once."""
     found = find_dataset(uri)
     paths = list(found.manifest["path"])
     started = time.monotonic()
@@ -73,7 +73,7 @@ def seconds(uri: str) -> float:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patches", type=int, default=20_000)
     parser.add_argument("--side", type=int, default=64)

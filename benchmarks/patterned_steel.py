@@ -28,14 +28,14 @@ class Lattice:
 
     @classmethod
     def of(cls, shape: tuple[int, int], period: tuple[float, float], angle: float, at: np.ndarray) -> Lattice:
-        """Returns it for an image (height, width): periods in pixels, angle in radians, offset (2,) in periods."""
+        """Return it for an image (height, width): periods in pixels, angle in radians, offset (2,) in periods."""
         y, x = np.mgrid[: shape[0], : shape[1]]
         along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
         return cls(along / period[0] + at[0], across / period[1] + at[1])
 
 
 def _embossed(height: np.ndarray, light: float, strength: float) -> np.ndarray:
-    """Returns the gain of a relief lit from one side, (height, width): slopes towards the light are bright, others dark."""
+    """Return the gain of a relief lit from one side, (height, width): slopes towards the light are bright, others dark."""
     slope_y, slope_x = np.gradient(gaussian_filter(height, 1.0))
     slope = slope_x * np.cos(light) + slope_y * np.sin(light)
     return np.asarray(1 + strength * slope / max(float(np.abs(slope).max()), 1e-9))
@@ -103,7 +103,7 @@ def roll_marks(random: Random) -> Pattern:
 
 
 def _written(text: str, height: int) -> np.ndarray:
-    """Returns a line of text, float (about height, width), 1 where there is ink."""
+    """Return a line of text, float (about height, width), 1 where there is ink."""
     font = ImageFont.load_default(size=height)
     left, top, right, bottom = (int(side) for side in font.getbbox(text))
     line = Image.new("L", (right - left + 2, bottom - top + 2))
@@ -112,7 +112,7 @@ def _written(text: str, height: int) -> np.ndarray:
 
 
 def _laid(ink: np.ndarray, shape: tuple[int, int], y: float, x: float) -> np.ndarray:
-    """Returns ink laid onto an empty image at a place that need not be whole pixels."""
+    """Return ink laid onto an empty image at a place that need not be whole pixels."""
     sheet = np.zeros(shape)
     at = int(np.clip(y, 0, max(shape[0] - ink.shape[0], 0))), int(x)
     here = ink[: shape[0] - at[0], : max(shape[1] - at[1], 0)]

@@ -24,7 +24,7 @@ PEER = Path(__file__).parent / "peers" / "cleanvision_profile.py"
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patches", type=int, default=5000)
     parser.add_argument("--peer", help="a Python that has CleanVision")

@@ -22,14 +22,14 @@ CONFIG = ROOT / "configs" / "neu.yaml"
 
 
 def steel_training(*words: str) -> tuple[int, dict, float]:
-    """Runs one command; returns its exit code, its answer, and wall seconds."""
+    """Run one command; return its exit code, its answer, and wall seconds."""
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-m", "steel_training", *words], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     return done.returncode, json.loads(done.stdout.strip().splitlines()[-1]), time.monotonic() - started
 
 
 def through_airflow(data: str, out: Path, weights: str) -> tuple[int, dict, float]:
-    """Does the run by the DAG; returns what `steel_training` above returns, read from the registry's record."""
+    """Do the run by the DAG; return what `steel_training` above returns, read from the registry's record."""
     sys.path.insert(0, str(ROOT / "scripts"))
     from airflow_home import DAG_ID, AirflowHome, conf_of
 
@@ -50,7 +50,7 @@ def through_airflow(data: str, out: Path, weights: str) -> tuple[int, dict, floa
 
 
 def main() -> int:
-    """Runs the benchmark; its exit code is that of the run."""
+    """Run the benchmark; its exit code is that of the run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("images", "masks", "weights", "out"):
         parser.add_argument(name, type=Path)

@@ -29,7 +29,7 @@ STAGES = ("profile_patches", "validate_patches", "check_baseline", "train_head",
 
 
 def draw(folder: Path, side: int, numbers: range) -> None:
-    """Writes patches of these numbers."""
+    """Write patches of these numbers."""
     from scipy.ndimage import gaussian_filter
 
     y, x = np.mgrid[:side, :side]
@@ -43,7 +43,7 @@ def draw(folder: Path, side: int, numbers: range) -> None:
 
 
 def dataset(folder: Path, count: int, side: int) -> None:
-    """Makes a dataset of so many patches."""
+    """Make a dataset of so many patches."""
     (folder / "patches").mkdir(parents=True)
     with ProcessPoolExecutor() as pool:
         list(
@@ -65,7 +65,7 @@ def dataset(folder: Path, count: int, side: int) -> None:
 
 
 def measured(words: list[str], log: Path) -> tuple[int, float, float]:
-    """Runs a command; returns its exit code, wall seconds, and the highest memory of a process, GB."""
+    """Run a command; return its exit code, wall seconds, and the highest memory of a process, GB."""
     started = time.monotonic()
     with log.open("ab") as file:
         pid = os.posix_spawn(
@@ -79,7 +79,7 @@ def measured(words: list[str], log: Path) -> tuple[int, float, float]:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patches", type=int, nargs="+", default=[10_000, 50_000, 200_000])
     parser.add_argument("--side", type=int, default=256)

@@ -56,7 +56,7 @@ def area(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def main() -> None:
-    """Runs the benchmark."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data")
     parser.add_argument("--seeds", type=int, default=5)
@@ -97,7 +97,7 @@ def main() -> None:
 def one(
     splits: dict[str, PatchSet], options: argparse.Namespace, views: int, seed: int, scratch: Path
 ) -> tuple[float, float, float, float, float]:
-    """Trains both; returns seconds of the recipe, of ours with an empty and a full cache, and both areas."""
+    """Trains both; return seconds of the recipe, of ours with an empty and a full cache, and both areas."""
     import keras
 
     from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel

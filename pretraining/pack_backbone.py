@@ -18,7 +18,7 @@ TARGET = Path(__file__).resolve().parent.parent / "steel_training" / "pretrained
 
 
 def halve(source: h5py.Group, target: h5py.Group) -> None:
-    """Copies groups and attributes; floating-point data becomes float16, compressed."""
+    """Copy groups and attributes; floating-point data becomes float16, compressed."""
     target.attrs.update(source.attrs)
     for name, item in source.items():
         if isinstance(item, h5py.Group):

@@ -100,7 +100,7 @@ def _camera(rng: np.random.Generator) -> Camera:
 
 
 def _developed(rng: np.random.Generator, grey: np.ndarray) -> np.ndarray:
-    """Returns a photograph after post-processing: contrast, brightness, JPEG."""
+    """Return a photograph after post-processing: contrast, brightness, JPEG."""
     values = grey.astype(np.float32)
     mean = values.mean()
     contrast = np.exp(rng.uniform(np.log(0.6), np.log(2.5)))

@@ -44,7 +44,7 @@ def batch_of(step: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def batches(first: int, last: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yields the batches of the steps first … last - 1, drawn a few ahead by other processes."""
+    """Yield the batches of the steps first … last - 1, drawn a few ahead by other processes."""
     with multiprocessing.get_context("spawn").Pool(PAINTERS) as pool:
         numbers = iter(range(first, last))
         waiting = deque(pool.apply_async(batch_of, (step, seed)) for step in islice(numbers, 2 * PAINTERS + 2))
@@ -54,7 +54,7 @@ def batches(first: int, last: int, seed: int) -> Iterator[tuple[np.ndarray, np.n
 
 
 def build(start: str) -> tuple[Any, Any]:
-    """Returns the backbone with START's weights, and the network that trains it to predict kinds and their places."""
+    """Return the backbone with START's weights, and the network that trains it to predict kinds and their places."""
     import keras
     from kinds import KINDS
     from surfaces import GRID

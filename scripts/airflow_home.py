@@ -26,7 +26,7 @@ DAG_ID = "steel_training"
 
 
 def conf_of(configuration: Path, **further: Any) -> dict[str, Any]:
-    """Returns a configuration file as the `--conf` of a run: dotted keys, as in the params form."""
+    """Return a configuration file as the `--conf` of a run: dotted keys, as in the params form."""
     return {**dict(_dotted(yaml.safe_load(configuration.read_text(encoding="utf-8")))), **further}
 
 
@@ -59,7 +59,7 @@ class AirflowHome:
         return self.folder / "airflow.log"
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """Returns the environment of every Airflow command; settings as `section__key`, in lower case."""
+        """Return the environment of every Airflow command; settings as `section__key`, in lower case."""
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "_AIRFLOW", "PYTHON"))
         }
@@ -80,7 +80,7 @@ class AirflowHome:
         }
 
     def prepare(self) -> None:
-        """Creates the database and the pool, once per version of Airflow.
+        """Create the database and the pool, once per version of Airflow.
 
         Raises:
             PreparationFailed: a command of Airflow failed.
@@ -95,7 +95,7 @@ class AirflowHome:
         done.touch()
 
     def make_sample(self) -> bool:
-        """Creates the sample dataset if it is missing; returns whether it was created."""
+        """Create the sample dataset if it is missing; return whether it was created."""
         if SAMPLE.exists():
             return False
         partial = SAMPLE.with_name(".sample-being-made")
@@ -107,7 +107,7 @@ class AirflowHome:
         return True
 
     def stop(self, process: subprocess.Popen[str]) -> None:
-        """Ends an Airflow that was started in its own process group, with its child processes."""
+        """End an Airflow that was started in its own process group, with its child processes."""
         for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, None)):
             with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
                 os.killpg(process.pid, number)

@@ -114,7 +114,7 @@ def _tests_in(root: Path, folder: PurePosixPath) -> set[str]:
 
 
 def _tests_around(root: Path, mirror: PurePosixPath | None) -> set[str]:
-    """Tests of the nearest mirrored folder that has some, but not those of all the top-level modules."""
+    """Test of the nearest mirrored folder that has some, but not those of all the top-level modules."""
     while mirror and len(mirror.parts) > 1 and mirror.as_posix() != "tests/unit":
         if tests := _tests_in(root, mirror):
             return tests

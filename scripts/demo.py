@@ -37,7 +37,7 @@ class Show:
         self._stage_started = 0.0
 
     def show_line(self, raw: str) -> None:
-        """Shows one line of Airflow's log (JSON), or keeps it for the log file only."""
+        """Show one line of Airflow's log (JSON), or keep it for the log file only."""
         try:
             entry = json.loads(raw)
         except ValueError:
@@ -55,7 +55,7 @@ class Show:
                     self.say(f"  {error.get('exc_value', '')}")
 
     def say(self, text: str) -> None:
-        """Prints a line with the time since the start."""
+        """Print a line with the time since the start."""
         minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
         print(f"{minutes:2d}:{seconds:02d}  {text}", flush=True)
 
@@ -76,7 +76,7 @@ class Show:
 
 
 def main() -> int:
-    """Runs the demo."""
+    """Run the demo."""
     show = Show()
     try:
         if HOME.make_sample():
@@ -101,7 +101,7 @@ def main() -> int:
 
 
 def _follow(command: list[str], show: Show) -> int:
-    """Runs Airflow and shows its output; ends it at the first failed task instead of waiting for its retries."""
+    """Run Airflow and show its output; end it at the first failed task instead of waiting for its retries."""
     environment = HOME.environment(logging__json_logs="True")
     process = subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
@@ -121,7 +121,7 @@ def _follow(command: list[str], show: Show) -> int:
 
 
 def _print_verdict(show: Show) -> bool:
-    """Prints the verdict as the command line would; returns whether there is one."""
+    """Print the verdict as the command line would; return whether there is one."""
     from steel_training.report.summary import conclude
     from steel_training.runs.result import STAGES, Status
     from steel_training.runs.run import Run

@@ -16,7 +16,7 @@ AWS_DEFAULT = "us-east-1"
 
 
 def make_bucket(storage: S3Storage) -> bool:
-    """Creates the bucket of a storage; returns whether it was missing.
+    """Create the bucket of a storage; return whether it was missing.
 
     Raises:
         ClientError: the service refuses.
@@ -39,7 +39,7 @@ def make_bucket(storage: S3Storage) -> bool:
 
 
 def main() -> int:
-    """Prepares every address; stops at the first that fails."""
+    """Prepare every address; stops at the first that fails."""
     environment = Environment.read()
     for name, address in (("STEEL_TRAINING_DATASET", environment.dataset), ("STEEL_TRAINING_STORE", environment.store)):
         if not address:

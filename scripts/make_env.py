@@ -28,7 +28,7 @@ SECRETS: dict[str, Callable[[], str]] = {
 
 
 def filled(example: str) -> str:
-    """Returns the example with a fresh value behind every empty secret."""
+    """Return the example with a fresh value behind every empty secret."""
     lines = []
     for line in example.splitlines():
         name, _, value = line.partition("=")
@@ -37,7 +37,7 @@ def filled(example: str) -> str:
 
 
 def main(root: Path = ROOT) -> int:
-    """Writes the file, readable by its owner only."""
+    """Write the file, readable by its owner only."""
     target = root / ".env"
     text = filled((root / ".env.example").read_text(encoding="utf-8"))
     try:

@@ -25,7 +25,7 @@ class NoPortLeft(Exception):
 
 
 def own_port() -> int:
-    """Returns a port that is reserved for this process until it ends.
+    """Return a port that is reserved for this process until it ends.
 
     Raises:
         NoPortLeft: every port of the range is taken.

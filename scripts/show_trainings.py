@@ -27,7 +27,7 @@ EVERY_SECONDS = 30.0
 
 
 def copy_events(store: Storage, folder: Path, copied: dict[str, str]) -> int:
-    """Synchronises the folder with the store.
+    """Synchronise the folder with the store.
 
     Args:
         store: of runs and models.
@@ -60,7 +60,7 @@ def copy_events(store: Storage, folder: Path, copied: dict[str, str]) -> int:
 
 
 def _events(store: Storage, run: str) -> list[tuple[str, Entry]]:
-    """Returns the event files of a run: path in the folder, and entry in the store."""
+    """Return the event files of a run: path in the folder, and entry in the store."""
     listed = []
     for stage in TRAININGS:
         top = f"{RUNS}/{run}/{stage}/{EVENTS}/"
@@ -69,7 +69,7 @@ def _events(store: Storage, run: str) -> list[tuple[str, Entry]]:
 
 
 def main() -> int:
-    """Copies once, starts TensorBoard, and keeps copying until TensorBoard ends or the process is stopped."""
+    """Copy once, start TensorBoard, and keep copying until TensorBoard ends or the process is stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--to", type=Path, required=True, metavar="FOLDER", help="folder for the copies; it is emptied first"

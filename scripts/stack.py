@@ -20,7 +20,7 @@ FOLDER = ROOT / "var" / "stack"
 
 
 def main() -> int:
-    """Starts the services and runs until it is stopped, or one of them ends."""
+    """Start the services and run until it is stopped, or one of them ends."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if problem := missing():
         print(f"make stack: {problem}.", file=sys.stderr)
@@ -41,14 +41,14 @@ def main() -> int:
 
 
 def put_sample(stack: Stack) -> None:
-    """Makes the sample dataset as today's version."""
+    """Make the sample dataset as today's version."""
     version = f"{stack.env['STEEL_TRAINING_DATASET']}/{date.today().isoformat()}"
     command = [sys.executable, "-m", "steel_training", "sample", version]
     subprocess.run(command, env={**os.environ, **stack.environment("worker")}, stdout=subprocess.DEVNULL, check=True)
 
 
 def addresses(stack: Stack) -> str:
-    """Returns addresses and logins, to print."""
+    """Return addresses and logins, to print."""
     logins = "\n".join(
         f"  {login + ':':<12} {stack.env[f'AIRFLOW_{login.upper()}_PASSWORD']}" for login in ("admin", "viewer")
     )
@@ -65,7 +65,7 @@ Switch the DAG on and trigger it. Ctrl-C ends everything and deletes its results
 
 
 def stay(stack: Stack) -> int:
-    """Waits until a service ends, which ends the stack."""
+    """Wait until a service ends, which ends the stack."""
     while True:
         for name, process in stack.processes.items():
             if name != "init" and process.code is not None:

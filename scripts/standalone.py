@@ -61,7 +61,7 @@ class Standalone:
         return found
 
     def wait_until_ready(self) -> str:
-        """Waits for the scheduler and the DAG, and returns a token for the API.
+        """Wait for the scheduler and the DAG, and return a token for the API.
 
         Raises:
             NotReady: it ended, or took too long.
@@ -83,7 +83,7 @@ class Standalone:
         raise NotReady(f"Airflow was not ready after {READY_WITHIN_SECONDS} s; see {self.home.log}.")
 
     def ask(self, path: str, token: str = "", *, method: str = "GET", body: Any = None) -> Any:
-        """Sends a request to the API and returns the response."""
+        """Send a request to the API and return the response."""
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self.address}{path}", data=data, headers=headers, method=method)
@@ -92,7 +92,7 @@ class Standalone:
             return json.loads(answer.read())
 
     def stop(self) -> None:
-        """Ends it, with its child processes."""
+        """End it, with its child processes."""
         if self.process.poll() is None:
             self.home.stop(self.process)
 
@@ -101,7 +101,7 @@ class Standalone:
 
 
 def free_port(first: int) -> int:
-    """Returns the first free port from `first` on."""
+    """Return the first free port from `first` on."""
     for port in range(first, first + 100):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -16,7 +16,7 @@ HOME = AirflowHome(ROOT / "var" / "ui")
 
 
 def main() -> int:
-    """Starts Airflow and runs until it is stopped."""
+    """Start Airflow and run until it is stopped."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     airflow = board = None
     try:

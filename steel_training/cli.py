@@ -90,7 +90,7 @@ class _OneLine(logging.Formatter):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code (see the README)."""
+    """Run one command and return its exit code (see the README)."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -265,7 +265,7 @@ def _stage(stage: str, run_id: str, store: str, *request: object) -> int:
 
 @contextlib.contextmanager
 def _leased(run: Run, work: str) -> Iterator[None]:
-    """Keeps other processes from working on the run; of a cluster's workers, the chief does."""
+    """Keep other processes from working on the run; of a cluster's workers, the chief does."""
     if not cluster.is_chief():
         yield
         return

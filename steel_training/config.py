@@ -330,14 +330,14 @@ class Config(Section):
         return self
 
     def value(self, key: str) -> Any:
-        """Returns a setting by its dotted key, as JSON would hold it."""
+        """Return a setting by its dotted key, as JSON would hold it."""
         found: Any = self.model_dump(mode="json")
         for name in key.split("."):
             found = found[name]
         return found
 
     def fingerprint(self) -> str:
-        """Returns the SHA-256 of everything that can change the model or its verdict (not of `publish`)."""
+        """Return the SHA-256 of everything that can change the model or its verdict (not of `publish`)."""
         relevant = self.model_dump(mode="json", exclude={"publish"})
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
@@ -347,7 +347,7 @@ def load_config(
     *,
     overrides: Sequence[str] | Mapping[str, object] = (),
 ) -> Config:
-    """Reads a configuration: defaults, then the YAML file, then the overrides.
+    """Read a configuration: defaults, then the YAML file, then the overrides.
 
     Args:
         path: YAML file with the sections of `Config`; `None` for the defaults.
@@ -366,7 +366,7 @@ def load_config(
 
 
 def as_yaml(value: object) -> str:
-    """Returns the value of a setting in YAML, such that `--set key=VALUE` reads the same value back.
+    """Return the value of a setting in YAML, such that `--set key=VALUE` reads the same value back.
 
     Args:
         value: as JSON holds it: text, number, true or false, `None`, or a list of texts.
@@ -398,7 +398,7 @@ def _reads_as_number(text: str) -> bool:
 
 
 def settings() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields every setting as (dotted key, JSON Schema with default and description), in order.
+    """Yield every setting as (dotted key, JSON Schema with default and description), in order.
 
     The trigger form in Airflow and `docs/settings.md` are generated from it.
     """

@@ -47,7 +47,7 @@ Tolerations = Annotated[list[dict[str, Any]], NoDecode, BeforeValidator(_from_js
 def _variable(
     default: Any, description: str, *, on: str, expected: str = "", shown: str | None = None, **range_: Any
 ) -> Any:
-    """Defines one variable.
+    """Define one variable.
 
     Args:
         default: its value where it is unset or empty.
@@ -166,7 +166,7 @@ class Environment(BaseSettings):
 
     @classmethod
     def read(cls) -> Environment:
-        """Reads the variables of this process."""
+        """Read the variables of this process."""
         try:
             return cls()
         except ValidationError as error:
@@ -204,7 +204,7 @@ class Variable(NamedTuple):
 
 
 def variables() -> Iterator[Variable]:
-    """Yields every variable, in order."""
+    """Yield every variable, in order."""
     for name, field in Environment.model_fields.items():
         details: Any = field.json_schema_extra
         default = details["shown"] or (f"`{field.default}`" if field.default not in ("", None, (), {}) else "")
@@ -212,7 +212,7 @@ def variables() -> Iterator[Variable]:
 
 
 def variable(field: str) -> str:
-    """Returns the name of the environment variable of a field."""
+    """Return the name of the environment variable of a field."""
     return PREFIX + field.upper()
 
 

@@ -22,7 +22,7 @@ LINE_EVERY = 512
 
 @contextmanager
 def counting(what: str, total: int, unit: str = "patches") -> Iterator[Callable[[int, int], None]]:
-    """Yields a callable (done, total) that shows progress: a bar, or a line every `LINE_EVERY` and at the end."""
+    """Yield a callable (done, total) that shows progress: a bar, or a line every `LINE_EVERY` and at the end."""
     if not sys.stderr.isatty():
         yield _lines(what, unit)
         return
@@ -33,7 +33,7 @@ def counting(what: str, total: int, unit: str = "patches") -> Iterator[Callable[
 
 @contextmanager
 def bar(total: int, unit: str, **options: str | float) -> Iterator[tqdm]:
-    """Shows a bar on standard error that is removed at the end; the result is in the log line."""
+    """Show a bar on standard error that is removed at the end; the result is in the log line."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 

@@ -15,7 +15,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u
 
 
 def printable(text: str) -> str:
-    """Returns a text on one line, as it was written: what would begin another line, or hide one, is escaped."""
+    """Return a text on one line, as it was written: what would begin another line, or hide one, is escaped."""
     return _UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
@@ -79,17 +79,17 @@ class Reason:
         object.__setattr__(self, "message", message)
 
     def as_dict(self) -> dict[str, str]:
-        """Returns the reason as in result files and on the last line of `run`."""
+        """Return the reason as in result files and on the last line of `run`."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Reason:
-        """Reads a reason back."""
+        """Read a reason back."""
         return cls(code=str(values["code"]), message=str(values["message"]))
 
 
 def refuse_unknown(codes: Iterable[str]) -> None:
-    """Checks the names in `baseline.allow`.
+    """Check the names in `baseline.allow`.
 
     Raises:
         ValueError: one of them is not a probe that blocks.

@@ -16,7 +16,7 @@ KINDS = {"exact_duplicates": {}, "near_duplicates": {}}
 
 
 def judge(folder: Path) -> dict[str, object]:
-    """Returns what was found in one set."""
+    """Return what was found in one set."""
     part = pd.read_csv(folder / "manifest.csv").set_index("path")["split"]
     lab = Imagelab(data_path=str(folder / "patches"))
     started = time.monotonic()

@@ -18,7 +18,7 @@ from datasets import Dataset, Image
 
 
 def judge(folder: Path) -> dict[str, object]:
-    """Returns what was found in one set."""
+    """Return what was found in one set."""
     table = pd.read_csv(folder / "manifest.csv")
     data = Dataset.from_dict(
         {"image": [str(folder / path) for path in table["path"]], "label": table["label"].tolist()}

@@ -19,7 +19,7 @@ BATCH = 64
 
 
 def data_of(folder: Path, rows: pd.DataFrame) -> VisionData:
-    """Returns patches in the form that the suites take."""
+    """Return patches in the form that the suites take."""
 
     def batches():
         for start in range(0, len(rows), BATCH):
@@ -33,7 +33,7 @@ def data_of(folder: Path, rows: pd.DataFrame) -> VisionData:
 
 
 def judge(folder: Path) -> dict[str, object]:
-    """Returns what was found in one set."""
+    """Return what was found in one set."""
     table = pd.read_csv(folder / "manifest.csv")
     train, test = table[table["split"] == "train"], table[table["split"] != "train"]
     started = time.monotonic()

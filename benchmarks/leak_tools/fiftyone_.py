@@ -18,7 +18,7 @@ import pandas as pd
 
 
 def judge(folder: Path) -> dict[str, object]:
-    """Returns what was found in one set."""
+    """Return what was found in one set."""
     table = pd.read_csv(folder / "manifest.csv")
     dataset = fo.Dataset(f"{folder.name}-{time.time_ns()}")
     dataset.add_samples(

@@ -17,7 +17,7 @@ from cleanlab.rank import get_label_quality_scores
 
 
 def main() -> None:
-    """Runs cleanlab on every case."""
+    """Run cleanlab on every case."""
     given = Path(sys.argv[1])
     cases = np.load(given)
     quality, wrong = [], []

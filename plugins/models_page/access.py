@@ -66,7 +66,7 @@ Reader = Annotated[Person, Depends(_reader)]
 
 
 def login_address(request: Request) -> str:
-    """Returns the address of the login, which leads back to the requested page; after a form, to the first page."""
+    """Return the address of the login, which leads back to the requested page; after a form, to the first page."""
     wanted = quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else "")
     if request.method != "GET":
         wanted = f"{request.scope.get('root_path', '')}/"

@@ -27,7 +27,7 @@ Field = Annotated[str, Form()]
 def promote(
     request: Request, person: Reader, version: str, confirmation: Field = "", confirmed: Field = ""
 ) -> HTMLResponse:
-    """Makes a version the champion, if the champion is still the one that the person saw."""
+    """Make a version the champion, if the champion is still the one that the person saw."""
     move = _allowed(request, person, "promote", confirmation, confirmed)
     if move.version != version:
         raise NotAllowed("This form was made for another version; nothing was changed.")
@@ -56,7 +56,7 @@ def _allowed(request: Request, person: Person, action: str, confirmation: str, c
 
 
 def _do(request: Request, person: Person, move: Move, work: Callable[[], tuple[str | None, str]]) -> HTMLResponse:
-    """Moves the pointer. The attempt is logged before it is made, so that no move can go unrecorded."""
+    """Move the pointer. The attempt is logged before it is made, so that no move can go unrecorded."""
     entry = _note(person, move)
     try:
         before, now = work()

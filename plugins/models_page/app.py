@@ -37,7 +37,7 @@ _STATUS: tuple[tuple[type[SteelTrainingError], int, str], ...] = (
 
 
 def create_app() -> FastAPI:
-    """Returns the application that Airflow mounts; it has no documentation pages of its own."""
+    """Return the application that Airflow mounts; it has no documentation pages of its own."""
     app = FastAPI(title="Steel models", docs_url=None, redoc_url=None, openapi_url=None)
     for module in (views, versions, runs, files, actions):
         app.include_router(module.router)

@@ -41,12 +41,12 @@ class Move:
 
 
 def ask(person: Person, move: Move) -> str:
-    """Returns the confirmation that the form has to send back."""
+    """Return the confirmation that the form has to send back."""
     return _signer().dumps([person.user_id, *astuple(move)])
 
 
 def given(request: Request, person: Person, action: str, confirmation: str, confirmed: str) -> Move:
-    """Returns the move that a person confirmed.
+    """Return the move that a person confirmed.
 
     Args:
         request: of the move.

@@ -35,7 +35,7 @@ class Mistake:
 
 
 def report_key(store: Storage, run_id: str | None, fallback: str | None = None) -> str | None:
-    """Returns the key of a run's report, else the copy in the bundle; None where neither exists."""
+    """Return the key of a run's report, else the copy in the bundle; None where neither exists."""
     if run_id:
         key = f"{RUNS}/{run_id}/{REPORT}"
         if store.exists(key):
@@ -44,7 +44,7 @@ def report_key(store: Storage, run_id: str | None, fallback: str | None = None) 
 
 
 def mistakes(store: Storage, run_id: str) -> tuple[list[Mistake], list[Mistake]]:
-    """Returns the missed defects and the false alarms of a run, worst first."""
+    """Return the missed defects and the false alarms of a run, worst first."""
     found = _json(store, f"{RUNS}/{run_id}/evaluate/attention/index.json")
     by_kind: dict[str, list[Mistake]] = {"missed": [], "false_alarm": []}
     for entry in found if isinstance(found, list) else ():
@@ -93,7 +93,7 @@ def against_targets(metrics: Mapping[str, Any], targets: Mapping[str, Any], evid
 
 
 def drawing(svg: str | None) -> Markup | None:
-    """Marks an SVG of this package as safe; its texts were escaped when it was drawn."""
+    """Mark an SVG of this package as safe; its texts were escaped when it was drawn."""
     return Markup(svg) if svg is not None else None  # noqa: S704  # nosec B704
 
 

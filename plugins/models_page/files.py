@@ -49,13 +49,13 @@ _HEADERS = {
 
 
 def is_file(request: Request) -> bool:
-    """Returns whether a request is for a file, which gets an error instead of a redirect to the login."""
+    """Return whether a request is for a file, which gets an error instead of a redirect to the login."""
     return "/files/" in request.url.path
 
 
 @router.get("/files/{key:path}")
 def file(request: Request, _: Reader, key: str) -> Response:
-    """Returns a file of the store, or the listing of a folder (a key that ends in a slash).
+    """Return a file of the store, or the listing of a folder (a key that ends in a slash).
 
     An HTML page is redirected to a signed address, so that its links work (see `access_tokens`).
     """
@@ -79,7 +79,7 @@ def file(request: Request, _: Reader, key: str) -> Response:
 
 @router.get("/open/{given}/{key:path}")
 def page(given: str, key: str) -> Response:
-    """Returns a page of the store, or a file that it links to, for a valid access token."""
+    """Return a page of the store, or a file that it links to, for a valid access token."""
     clean = checked(key)
     access_tokens.check(given, clean)
     return _served(open_store(), clean)

@@ -18,18 +18,18 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """Renders a template; its values are escaped."""
+    """Render a template; its values are escaped."""
     environment, headers = _environment()
     base = request.scope.get("root_path", "")
 
     def link(*segments: str, **query: Any) -> str:
-        """Returns an address below the page: path segments are quoted, empty query values are left out."""
+        """Return an address below the page: path segments are quoted, empty query values are left out."""
         given = {name: value for name, value in query.items() if value is not None}
         path = "/".join(quote(segment, safe="") for segment in segments)
         return f"{base}/{path}" + (f"?{urlencode(given)}" if given else "")
 
     def file(key: str) -> str:
-        """Returns the address of a key of the store."""
+        """Return the address of a key of the store."""
         return f"{base}/files/{quote(key)}"
 
     text = environment.get_template(template).render(link=link, file=file, **values)

@@ -87,7 +87,7 @@ def listing(
     verdict: str | None,
     page: int,
 ) -> Listing:
-    """Returns one page of verdicts.
+    """Return one page of verdicts.
 
     Args:
         decisions: newest first.
@@ -112,13 +112,13 @@ def listing(
 
 
 def shown_verdict(decision: Mapping[str, Any], existing: Collection[str]) -> str:
-    """Returns the verdict, or `pruned` for a published version that no longer exists."""
+    """Return the verdict, or `pruned` for a published version that no longer exists."""
     verdict = str(decision["verdict"])
     return "pruned" if verdict == "published" and decision.get("version") not in existing else verdict
 
 
 def row(decision: Mapping[str, Any], verdict: str, champion: str | None) -> Row:
-    """Returns the row of a verdict."""
+    """Return the row of a verdict."""
     version, run_id = decision.get("version"), decision.get("run_id")
     dataset = str(decision.get("dataset") or "")
     dated = decision.get("dataset_version")
@@ -140,7 +140,7 @@ def row(decision: Mapping[str, Any], verdict: str, champion: str | None) -> Row:
 
 
 def measured(metrics: Mapping[str, Any], targets: Mapping[str, Any], evidence: Any) -> list[Measured]:
-    """Returns the judged metrics, each with its target."""
+    """Return the judged metrics, each with its target."""
     rows = []
     for name, title in SHOWN.items():
         estimate = metrics.get(name)
@@ -160,17 +160,17 @@ def measured(metrics: Mapping[str, Any], targets: Mapping[str, Any], evidence: A
 
 
 def reasons_of(reasons: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Returns code and message of every reason."""
+    """Return code and message of every reason."""
     return [(str(reason.get("code", "?")), str(reason.get("message", ""))) for reason in reasons]
 
 
 def started(run_id: str) -> str:
-    """Returns what started a run, according to its id."""
+    """Return what started a run, according to its id."""
     return next((trigger for prefix, trigger in _STARTED.items() if run_id.startswith(prefix)), "command line")
 
 
 def moment(text: Any) -> str:
-    """Formats a time of the store (UTC, ISO 8601) to the minute."""
+    """Format a time of the store (UTC, ISO 8601) to the minute."""
     written = str(text or "")
     return f"{written[:10]} {written[11:16]}".strip() or "–"
 

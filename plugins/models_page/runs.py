@@ -75,7 +75,7 @@ class InAirflow:
 
 @router.get("/runs/{dag_run_id:path}", response_class=HTMLResponse)
 def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTMLResponse:
-    """Shows the verdict with reasons, or the finished stages."""
+    """Show the verdict with reasons, or the finished stages."""
     if dag not in (DAG_ID, ""):
         return render(
             request, "message.html.j2", title="No verdict", way_out=None,
@@ -129,7 +129,7 @@ def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTML
 
 
 def _results(store: Storage, run_id: str) -> tuple[dict[str, StageResult], list[str]]:
-    """Returns the results of the finished stages, in order, and the stages whose result cannot be read."""
+    """Return the results of the finished stages, in order, and the stages whose result cannot be read."""
     run, unreadable = Run(store, run_id), []
 
     def find(stage: str) -> StageResult | None:
@@ -145,7 +145,7 @@ def _results(store: Storage, run_id: str) -> tuple[dict[str, StageResult], list[
 
 
 def _last(results: Mapping[str, StageResult], airflow: InAirflow | None) -> StageResult | None:
-    """Returns the result that ends the run, unless Airflow is about to repeat its stage: then it is of an earlier attempt."""
+    """Return the result that ends the run, unless Airflow is about to repeat its stage: then it is of an earlier attempt."""
     for stage, result in reversed(list(results.items())):
         again = airflow and airflow.tasks.get(stage, ("", ""))[0] in ("", *_AT_WORK) and airflow.state in ACTIVE
         if result.verdict is not None and not again:
@@ -173,7 +173,7 @@ def _steps(results: Mapping[str, StageResult], airflow: InAirflow | None, *, end
 
 
 def _may_be_at_work(results: Mapping[str, StageResult]) -> bool:
-    """Returns whether a run unknown to Airflow may still be running: its last result is younger than the longest stage takes."""
+    """Return whether a run unknown to Airflow may still be running: its last result is younger than the longest stage takes."""
     if not results:
         return False
     try:
@@ -196,7 +196,7 @@ def _text(state: str, result: StageResult | None) -> str:
 
 
 def _in_airflow(dag_run_id: str) -> InAirflow | None:
-    """Returns the state of a run of the DAG in Airflow's database."""
+    """Return the state of a run of the DAG in Airflow's database."""
     with create_session() as session:
         state = session.scalar(select(DagRun.state).where(DagRun.dag_id == DAG_ID, DagRun.run_id == dag_run_id))
         if state is None:

@@ -45,7 +45,7 @@ class Folder:
 
 
 def checked(key: str) -> str:
-    """Returns a key in normal form.
+    """Return a key in normal form.
 
     Raises:
         PathEscapes: it leads outside the store.
@@ -59,7 +59,7 @@ def checked(key: str) -> str:
 
 
 def read(store: Storage, key: str) -> bytes:
-    """Returns a file's bytes.
+    """Return a file's bytes.
 
     Raises:
         PathEscapes, NotServed: the key is refused.
@@ -77,7 +77,7 @@ def read(store: Storage, key: str) -> bytes:
 
 
 def size(store: Storage, key: str) -> int:
-    """Returns a file's size in bytes.
+    """Return a file's size in bytes.
 
     Raises:
         PathEscapes, NotServed: the key is refused.
@@ -91,13 +91,13 @@ def size(store: Storage, key: str) -> int:
 
 
 def is_folder(store: Storage, key: str) -> bool:
-    """Returns whether there is anything below a key."""
+    """Return whether there is anything below a key."""
     found = listed(store, key)
     return bool(found.folders or found.files)
 
 
 def listed(store: Storage, key: str) -> Folder:
-    """Returns the content directly below a key; empty where there is no folder."""
+    """Return the content directly below a key; empty where there is no folder."""
     clean = checked(key)
     if isinstance(store, FolderStorage):
         return _of_folder(store, clean)
@@ -123,7 +123,7 @@ def _of_folder(store: FolderStorage, key: str) -> Folder:
 
 @contextlib.contextmanager
 def _opened(store: FolderStorage, key: str) -> Iterator[int]:
-    """Opens a file or folder component by component, refusing links; yields its descriptor."""
+    """Open a file or folder component by component, refusing links; yield its descriptor."""
     handles = []
     try:
         handles.append(os.open(store.root, os.O_RDONLY | os.O_DIRECTORY))

@@ -29,7 +29,7 @@ class ModelStore:
     decisions: Decisions
 
     def pointer(self) -> tuple[Pointer | None, str | None]:
-        """Returns the champion pointer, or the problem if it cannot be read."""
+        """Return the champion pointer, or the problem if it cannot be read."""
         try:
             return self.registry.pointer()[0], None
         except PointerDamaged as error:
@@ -37,7 +37,7 @@ class ModelStore:
 
 
 def open_store() -> Storage:
-    """Opens the store.
+    """Open the store.
 
     Raises:
         StoreNotSet: the environment does not name one.
@@ -62,12 +62,12 @@ def _models(uri: str, name: str) -> ModelStore:
 
 
 def default_name() -> str:
-    """Returns the default model name of a run."""
+    """Return the default model name of a run."""
     return Config().model.name
 
 
 def known_names() -> list[str]:
-    """Returns the model names in the store, and the default one, sorted."""
+    """Return the model names in the store, and the default one, sorted."""
     return sorted({*names(open_store()), default_name()})
 
 

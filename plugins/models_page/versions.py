@@ -25,7 +25,7 @@ _CARD = "model_card.md"
 
 @router.get("/versions/{version}", response_class=HTMLResponse)
 def version(request: Request, person: Reader, version: str, model: str | None = None) -> HTMLResponse:
-    """Shows a version, or its verdict if it was pruned."""
+    """Show a version, or its verdict if it was pruned."""
     found = store_of(version, model)
     registry, store = found.registry, found.registry.store
     pointer, problem = found.pointer()
@@ -74,7 +74,7 @@ def version(request: Request, person: Reader, version: str, model: str | None = 
 
 
 def _gone(request: Request, found: ModelStore, version: str, error: VersionNotFound) -> HTMLResponse:
-    """Returns the page of a pruned version, with its verdict; raises the error where no verdict is recorded."""
+    """Return the page of a pruned version, with its verdict; raise the error where no verdict is recorded."""
     decision = next((d for d in found.decisions.read().found if d.get("version") == version), None)
     if decision is None:
         raise error
@@ -98,7 +98,7 @@ def _confirmation(person: Person, name: str, version: str, pointer: Pointer | No
 
 
 def _others(found: ModelStore, version: str, champion: str | None) -> list[str]:
-    """Returns versions to compare with: the champion first, then the newest."""
+    """Return versions to compare with: the champion first, then the newest."""
     started = set(found.registry.started())
     newest = [str(d["version"]) for d in found.decisions.read().found if d.get("version") in started]
     return [each for each in dict.fromkeys(([champion] if champion else []) + newest) if each != version][:50]

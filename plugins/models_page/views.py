@@ -26,7 +26,7 @@ _DIGITS = 9  # of a page number
 def models(
     request: Request, person: Reader, model: str | None = None, verdict: str | None = None, page: str = "1"
 ) -> HTMLResponse:
-    """Shows every verdict, newest first, with the champion at the top."""
+    """Show every verdict, newest first, with the champion at the top."""
     found = model_store(model)
     pointer, problem = found.pointer()
     started = found.registry.started()
@@ -71,7 +71,7 @@ def compare(
     b: Annotated[str, Query(min_length=1)],
     model: str | None = None,
 ) -> HTMLResponse:
-    """Shows two versions side by side, with a warning if their metrics are not comparable."""
+    """Show two versions side by side, with a warning if their metrics are not comparable."""
     found = store_of(a, model)
     first, second = found.registry.metadata(a), found.registry.metadata(b)
     return render(
@@ -88,7 +88,7 @@ def compare(
 
 
 def _way_back(person: Person, name: str, pointer: Pointer | None, existing: set[str]) -> tuple[str, str] | None:
-    """Returns the version that a rollback would lead to, and the confirmation for it."""
+    """Return the version that a rollback would lead to, and the confirmation for it."""
     back = pointer.rolled_back(existing, pointer.moved_at) if pointer else None
     if pointer is None or back is None or not person.may_move:
         return None

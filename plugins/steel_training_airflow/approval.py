@@ -64,7 +64,7 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
         return ApprovalOperator.execute(self, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
-        """Records the answer and skips the branch that it does not take; asks again where another person must release too."""
+        """Record the answer and skip the branch that it does not take; ask again where another person must release too."""
         answer = super(ApprovalOperator, self).execute_complete(context, event)
         approved = answer["chosen_options"] == [self.APPROVE]
         user = answer["responded_by_user"] or {}
@@ -82,12 +82,12 @@ class ApproveReleaseOperator(StageOperator, ApprovalOperator, BranchMixIn):
 
 
 def alarms_allowed(reasons: Iterable[Mapping[str, str]]) -> list[str]:
-    """Returns, as Markdown, the alarms of the baseline check that `baseline.allow` allows."""
+    """Return, as Markdown, the alarms of the baseline check that `baseline.allow` allows."""
     return [f"**{each['code']}**: {each['message']}" for each in reasons if each["message"].startswith(ALLOWED)]
 
 
 def question(decided: Mapping[str, Any], report: str, alarms: Sequence[str] = ()) -> str:
-    """Returns the text of the approval request, as Markdown.
+    """Return the text of the approval request, as Markdown.
 
     Args:
         decided: outputs of the stage `decide`: metrics with bounds and targets, counts of errors, who may release.

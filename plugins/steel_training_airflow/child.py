@@ -39,7 +39,7 @@ class ChildProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, on_line: Callable[[str], None]) -> tuple[int, str]:
-        """Runs the command to its end.
+        """Run the command to its end.
 
         Args:
             on_line: called with every line of both outputs as it arrives, except the last line of standard output.
@@ -72,7 +72,7 @@ class ChildProcess:
         return code, last
 
     def terminate(self) -> None:
-        """Ends the process group of the command: SIGTERM, then SIGKILL. May be called from a signal handler."""
+        """End the process group of the command: SIGTERM, then SIGKILL. May be called from a signal handler."""
         self.terminated = True
         self._end_group()
 
@@ -92,7 +92,7 @@ class ChildProcess:
 
 
 def _signal_group(group: int, number: int) -> bool:
-    """Sends a signal to a process group; returns whether the group exists (signal 0 only checks)."""
+    """Send a signal to a process group; return whether the group exists (signal 0 only checks)."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:
@@ -102,7 +102,7 @@ def _signal_group(group: int, number: int) -> bool:
 
 @contextlib.contextmanager
 def _guarded(group: int) -> Iterator[None]:
-    """Ends the group if this process dies before the block is left."""
+    """End the group if this process dies before the block is left."""
     guard = subprocess.Popen(
         ["/bin/sh", "-c", _GUARD, "guard", str(group)],
         env={},
@@ -119,7 +119,7 @@ def _guarded(group: int) -> Iterator[None]:
 
 
 def _pump(process: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> str:
-    """Forwards lines until both outputs are closed, or the command has exited and another process keeps them open.
+    """Forward lines until both outputs are closed, or the command has exited and another process keeps them open.
 
     Returns:
         The last line of standard output.
@@ -154,7 +154,7 @@ class _Lines:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[str]:
-        """Yields the lines that the data completes, without empty ones; empty data means the end of the stream."""
+        """Yield the lines that the data completes, without empty ones; empty data means the end of the stream."""
         *whole, self._rest = (self._rest + (data or b"\n")).split(b"\n")
         for line in whole:
             text = line.decode("utf-8", errors="replace").rstrip().rpartition("\r")[2]

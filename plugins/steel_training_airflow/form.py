@@ -38,7 +38,7 @@ DATASET, DATE, PROMOTE_BACKFILL = "dataset", "date", "promote_backfill"
 
 
 def params() -> dict[str, Param]:
-    """Returns the DAG params: the dataset and its date, then every setting under its dotted key, grouped by `SECTIONS`.
+    """Return the DAG params: the dataset and its date, then every setting under its dotted key, grouped by `SECTIONS`.
 
     `STEEL_TRAINING_CONFIG` names the site's configuration file: its values are the defaults of the form, and the settings
     of runs started by schedule, by a new dataset version or by a backfill.
@@ -80,7 +80,7 @@ def params() -> dict[str, Param]:
 
 
 def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
-    """Returns the arguments of `resolve_dataset` for a run: `--dataset`, `--date`, and settings that differ from the defaults.
+    """Return the arguments of `resolve_dataset` for a run: `--dataset`, `--date`, and settings that differ from the defaults.
 
     Unknown params are passed on as well: the command line refuses them and suggests the nearest setting.
 
@@ -107,7 +107,7 @@ def resolve_arguments(context: Mapping[str, Any]) -> list[str]:
 
 
 def _require_release_rules(overrides: Sequence[str]) -> None:
-    """Compares what a run would be configured to with the site's configuration, in whatever form its settings were written."""
+    """Compare what a run would be configured to with the site's configuration, in whatever form its settings were written."""
     site = load_config(Environment.read().config)
     if not site.publish.require_approval:
         return
@@ -125,7 +125,7 @@ def _require_release_rules(overrides: Sequence[str]) -> None:
 
 
 def newest_version(context: Mapping[str, Any]) -> str | None:
-    """Returns the URI of the newest version among the asset events that started a run; `None` without any.
+    """Return the URI of the newest version among the asset events that started a run; `None` without any.
 
     Several events may start one run together; the older versions among them are left to a backfill.
     """
@@ -145,7 +145,7 @@ def _param(key: str, schema: Mapping[str, Any], value: Any) -> Param:
 
 
 def _range(schema: Mapping[str, Any]) -> str:
-    """Returns the range of a number as text, because the form's own error message does not state it."""
+    """Return the range of a number as text, because the form's own error message does not state it."""
     low, high = (
         schema.get("minimum", schema.get("exclusiveMinimum")),
         schema.get("maximum", schema.get("exclusiveMaximum")),

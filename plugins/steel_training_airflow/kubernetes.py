@@ -18,7 +18,7 @@ SHARED_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108
 
 
 def training_pod() -> dict[str, Any]:
-    """Returns the `executor_config` of a training task: a pod override, or an empty one under another executor.
+    """Return the `executor_config` of a training task: a pod override, or an empty one under another executor.
 
     Raises:
         VariableInvalid: a variable has an invalid value; it is shown as an import error of the DAG.
@@ -31,7 +31,7 @@ def training_pod() -> dict[str, Any]:
 
 
 def pod_override(environment: Environment) -> Any:
-    """Builds the `V1Pod` that is merged over the installation's template.
+    """Build the `V1Pod` that is merged over the installation's template.
 
     Args:
         environment: the `kubernetes_…` variables are read.

@@ -32,7 +32,7 @@ class FilesLink(BaseOperatorLink):
     attribute = "files"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        """Returns the URL stored by the operator; empty where the stage has no such output."""
+        """Return the URL stored by the operator; empty where the stage has no such output."""
         links: dict[str, str] = getattr(operator, "links", {})
         return links.get(self.attribute, "")
 
@@ -69,7 +69,7 @@ ALL = (FilesLink(), DataDocsLink(), ReportLink(), TensorBoardLink(), ModelLink()
 
 
 def file_address(key: str) -> str:
-    """Returns the URL of a key of the store: the models page serves its files to users who may read the DAG.
+    """Return the URL of a key of the store: the models page serves its files to users who may read the DAG.
 
     `STEEL_TRAINING_STORE_URL` replaces it by another server of the store.
     """
@@ -78,7 +78,7 @@ def file_address(key: str) -> str:
 
 
 def links_of(run_id: str, stage: str, result: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the links of a stage that has ended, keyed by the attribute of their link class.
+    """Return the links of a stage that has ended, keyed by the attribute of their link class.
 
     Args:
         run_id: id of the run in the store.
@@ -99,7 +99,7 @@ def links_of(run_id: str, stage: str, result: Mapping[str, Any]) -> dict[str, st
 
 
 def report_address(run_id: str) -> str:
-    """Returns the URL of the report of a run."""
+    """Return the URL of the report of a run."""
     return file_address(f"{RUNS}/{run_id}/report.html")
 
 

@@ -36,7 +36,7 @@ class VerdictNotifier(BaseNotifier):
         self.what = what
 
     def notify(self, context: Context) -> None:
-        """Writes the notification to the log and sends it to every recipient."""
+        """Write the notification to the log and send it to every recipient."""
         title, text = notice(context, self.what)
         self.log.warning("%s\n%s", title, text)
         for address in Environment.read().notify:
@@ -62,7 +62,7 @@ class VerdictNotifier(BaseNotifier):
 
 
 def notice(context: Mapping[str, Any], what: str | None = None) -> tuple[str, str]:
-    """Returns title and text of the notification about how a task ended.
+    """Return title and text of the notification about how a task ended.
 
     Args:
         context: of the task.

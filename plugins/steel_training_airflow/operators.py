@@ -78,7 +78,7 @@ class StageOperator(BaseOperator):
         self._child: ChildProcess | None = None
 
     def execute(self, context: Context) -> None:
-        """Runs the stage.
+        """Run the stage.
 
         Raises:
             AirflowSkipException: nothing has changed since the last verdict.
@@ -88,7 +88,7 @@ class StageOperator(BaseOperator):
         self.run_stage(context)
 
     def run_stage(self, context: Context) -> dict[str, Any]:
-        """Runs the stage, pushes the summary of its result to XCom, and returns the whole result."""
+        """Run the stage, push the summary of its result to XCom, and return the whole result."""
         run_id = folder_of(context["run_id"])
         environment = Environment.read()
         if not environment.store:
@@ -111,7 +111,7 @@ class StageOperator(BaseOperator):
         return result or {}
 
     def on_kill(self) -> None:
-        """Ends the stage and its child processes. Airflow calls this when a task is cleared, failed or timed out."""
+        """End the stage and its child processes. Airflow calls this when a task is cleared, failed or timed out."""
         if self._child is not None:
             self._child.terminate()
 
@@ -177,7 +177,7 @@ class DecideOperator(StageOperator, BranchMixIn):
         self.refused = refused
 
     def execute(self, context: Context) -> None:
-        """Runs the stage and skips the other branches.
+        """Run the stage and skip the other branches.
 
         Returns nothing: a return value would replace the stage's result in XCom.
         """
@@ -193,7 +193,7 @@ class DecideOperator(StageOperator, BranchMixIn):
 
 
 def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment variables that a stage gets."""
+    """Return the environment variables that a stage gets."""
     passed = {
         name: value for name, value in environment.items() if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
     }
@@ -201,7 +201,7 @@ def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def summary(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the part of a stage's result that is pushed to XCom: status, reasons, seconds, and small outputs.
+    """Return the part of a stage's result that is pushed to XCom: status, reasons, seconds, and small outputs.
 
     Reasons and outputs take at most `MOST` bytes each; of the outputs the smallest go first.
     """
@@ -218,7 +218,7 @@ def summary(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first(reasons: Sequence[Mapping[str, str]]) -> tuple[list[Mapping[str, str]], int]:
-    """Returns the reasons that take at most `MOST` bytes, the first ones first, and how many are left out."""
+    """Return the reasons that take at most `MOST` bytes, the first ones first, and how many are left out."""
     kept, room = [], MOST
     for reason in reasons:
         room -= len(json.dumps(reason))
@@ -229,7 +229,7 @@ def _first(reasons: Sequence[Mapping[str, str]]) -> tuple[list[Mapping[str, str]
 
 
 def _parsed(line: str) -> dict[str, Any] | None:
-    """Parses the result line; `None` where it is not a JSON object. NaN is not JSON, and XCom would refuse it."""
+    """Parse the result line; `None` where it is not a JSON object. NaN is not JSON, and XCom would refuse it."""
     try:
         value = json.loads(line, parse_constant=_refuse_constant)
     except ValueError:

@@ -25,7 +25,7 @@ class SiteSchedule(CronTriggerTimetable):
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        """Returns the next run; see `airflow.timetables.base.Timetable`."""
+        """Return the next run; see `airflow.timetables.base.Timetable`."""
         # The DAG does not catch up: only a backfill asks with this flag.
         if restriction.catchup:
             first, last = restriction.earliest, restriction.latest
@@ -39,7 +39,7 @@ class SiteSchedule(CronTriggerTimetable):
         )
 
     def _midnight(self, limit: DateTime) -> DateTime | None:
-        """Returns the beginning of the day that a limit names; `None` where it names an instant."""
+        """Return the beginning of the day that a limit names; `None` where it names an instant."""
         for zone in ("UTC", self._timezone):
             local = limit.in_timezone(zone)
             if local == local.start_of("day"):

@@ -39,12 +39,12 @@ class NewVersionTrigger(BaseTrigger):
         self.seconds = seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Returns class path and arguments from which the triggerer recreates this trigger."""
+        """Return class path and arguments from which the triggerer recreates this trigger."""
         arguments = {"root": self.root, "seen": self.seen, "seconds": self.seconds}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yields one event: the versions to announce, oldest first, and their manifest tags."""
+        """Yield one event: the versions to announce, oldest first, and their manifest tags."""
         if self.seen is None:
             yield TriggerEvent({"new": [], "seen": await self._poll()})
             return
@@ -95,7 +95,7 @@ class NewVersionOperator(BaseOperator):
         self.defer(trigger=NewVersionTrigger(self.root, seen, self.seconds), method_name="found")
 
     def found(self, context: Context, event: dict[str, Any]) -> list[dict[str, Any]]:
-        """Returns the new versions, one entry each; on the very first poll only records the existing ones."""
+        """Return the new versions, one entry each; on the very first poll only records the existing ones."""
         if not event["new"]:
             context["asset_state_store"][DATASET].set(SEEN, event["seen"])
             self.log.info("First poll of %s: %d versions, recorded as known.", self.root, len(event["seen"]))
@@ -122,7 +122,7 @@ class AnnounceOperator(BaseOperator):
         self.version = version
 
     def execute(self, context: Context) -> None:
-        """Fills in the event, which Airflow emits when the task succeeds."""
+        """Fill in the event, which Airflow emits when the task succeeds."""
         state = context["asset_state_store"][DATASET]
         event = {"version": self.version["version"], "uri": self.version["uri"]}
         context["outlet_events"][DATASET].extra.update(event)

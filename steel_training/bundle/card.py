@@ -33,7 +33,7 @@ class CardContent(GateRecord):
 
 
 def model_card(content: CardContent, judged: Mapping[str, Any]) -> str:
-    """Returns the model card as Markdown.
+    """Return the model card as Markdown.
 
     Args:
         content: of `gate.json`.

@@ -29,7 +29,7 @@ _ORIENTED = (
 
 
 def decode(data: tf.Tensor) -> tf.Tensor:
-    """Returns the pixels of an image file, uint8, (height, width, 3); grey is repeated over the channels.
+    """Return the pixels of an image file, uint8, (height, width, 3); grey is repeated over the channels.
 
     Args:
         data: string tensor (), the content of a PNG, JPEG or BMP file.
@@ -86,7 +86,7 @@ def _bmp(data: tf.Tensor) -> tf.Tensor:
 
 
 def _is_grey_palette(data: tf.Tensor, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-    """Returns whether entry i of a BMP palette is grey value i, the only palette that TensorFlow decodes correctly."""
+    """Return whether entry i of a BMP palette is grey value i, the only palette that TensorFlow decodes correctly."""
     length = tf.clip_by_value(end - begin, 0, 1024)
     palette = tf.cast(tf.io.decode_raw(tf.strings.substr(data, tf.maximum(begin, 0), length), tf.uint8), tf.int32)
     entries = tf.reshape(palette[: tf.size(palette) // 4 * 4], (-1, 4))[:, :3]
@@ -94,7 +94,7 @@ def _is_grey_palette(data: tf.Tensor, begin: tf.Tensor, end: tf.Tensor) -> tf.Te
 
 
 def _is_upright(data: tf.Tensor) -> tf.Tensor:
-    """Returns whether the pixels are stored upright; training applies an EXIF orientation, TensorFlow does not."""
+    """Return whether the pixels are stored upright; training applies an EXIF orientation, TensorFlow does not."""
     return ~tf.strings.regex_full_match(data, _ORIENTED)
 
 
@@ -113,7 +113,7 @@ def _starts_with(data: tf.Tensor, prefix: bytes) -> tf.Tensor:
 
 
 def _bytes(data: tf.Tensor, begin: int, length: int) -> tf.Tensor:
-    """Returns bytes as int32 (length,); zeros, which fail every check, where the file is shorter."""
+    """Return bytes as int32 (length,); zeros, which fail every check, where the file is shorter."""
     held = tf.strings.substr(data, begin, tf.minimum(length, tf.strings.length(data) - begin))
     return tf.cast(tf.io.decode_raw(tf.strings.join([held, b"\0" * length]), tf.uint8), tf.int32)[:length]
 

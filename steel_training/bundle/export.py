@@ -17,7 +17,7 @@ _DECODED_AT_ONCE = 4
 
 
 def export(model: keras.Model, folder: Path, *, threshold: float, input_size: int, version: str) -> None:
-    """Writes `saved_model/`, `model.keras` and `threshold.json`.
+    """Write `saved_model/`, `model.keras` and `threshold.json`.
 
     Args:
         model: Keras model, pixels 0-255 (n, input_size, input_size, 3) → score (n, 1).

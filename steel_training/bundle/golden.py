@@ -34,7 +34,7 @@ def choose_golden(labels: np.ndarray, scores: np.ndarray, threshold: float, numb
 
 
 def write_golden(folder: Path, samples: list[tuple[str, bytes]], scores: np.ndarray) -> None:
-    """Writes image files and their expected scores, float (n,), to `golden/`."""
+    """Write image files and their expected scores, float (n,), to `golden/`."""
     target = folder / GOLDEN
     target.mkdir()
     for name, data in samples:

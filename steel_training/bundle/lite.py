@@ -57,7 +57,7 @@ class LiteCheck:
     labels_differ: int
 
     def objection(self, tolerance: float) -> str | None:
-        """Returns why the file is left out, or `None`."""
+        """Return why the file is left out, or `None`."""
         if not self.recall_drop <= RECALL_DROP + 1e-9:
             return f"recall on validation drops by {100 * self.recall_drop:.1f} points; at most {100 * RECALL_DROP} are allowed"
         if not self.specificity_drop <= SPECIFICITY_DROP + 1e-9:
@@ -82,7 +82,7 @@ def compare(
     threshold: float,
     quantisation: str,
 ) -> LiteCheck:
-    """Compares scores (n,) of both models on validation patches and golden samples. NaN in `lite` fails the comparison.
+    """Compare scores (n,) of both models on validation patches and golden samples. NaN in `lite` fails the comparison.
 
     Args:
         labels: of the validation patches, 0 or 1.
@@ -107,7 +107,7 @@ def compare(
 
 
 def balanced(labels: np.ndarray, most: int) -> np.ndarray:
-    """Returns indices, ascending, of defective patches and as many clean ones, at most `most` in total, spread evenly."""
+    """Return indices, ascending, of defective patches and as many clean ones, at most `most` in total, spread evenly."""
     chosen = []
     defects = min(most // 2, int(np.sum(labels == 1)))
     for label in (1, 0):
@@ -125,7 +125,7 @@ def export_lite(
     validation: tuple[np.ndarray, np.ndarray, np.ndarray],
     golden: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, Json]:
-    """Writes the LiteRT files that pass their comparison, and `lite.json` with the reasons for leaving others out.
+    """Write the LiteRT files that pass their comparison, and `lite.json` with the reasons for leaving others out.
 
     Args:
         network: Keras model, pixels 0-255 (n, size, size, 3) → score (n, 1).
@@ -179,7 +179,7 @@ _NOTHING_MEASURED: Mapping[str, None] = {
 
 
 def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a function from pixels (n, size, size, 3), float32, to scores (n,), patch by patch, of a LiteRT file."""
+    """Return a function from pixels (n, size, size, 3), float32, to scores (n,), patch by patch, of a LiteRT file."""
     with warnings.catch_warnings():
         # TensorFlow warns that its interpreter moves to another package; the pinned version still has it.
         warnings.simplefilter("ignore", UserWarning)
@@ -196,7 +196,7 @@ def lite_scorer(data: bytes) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _convert(frozen: ConcreteFunction, quantisation: str) -> bytes | str:
-    """Returns the LiteRT file, or the reason why conversion failed."""
+    """Return the LiteRT file, or the reason why conversion failed."""
     # The converter warns at every conversion that it is not given the object with the variables.
     absl_logging.set_verbosity(absl_logging.ERROR)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])

@@ -59,7 +59,7 @@ class Measured(Differences):
 
 
 def main(folder: Path) -> Measured:
-    """Returns the measurements of `verify_bundle`."""
+    """Return the measurements of `verify_bundle`."""
     serve = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     expected = json.loads((folder / "golden" / "scores.json").read_text(encoding="utf-8"))
     settings = json.loads((folder / "threshold.json").read_text(encoding="utf-8"))
@@ -96,7 +96,7 @@ def main(folder: Path) -> Measured:
 
 
 def differences(scores: np.ndarray, wanted: np.ndarray, threshold: float) -> Differences:
-    """Compares scores (n,) with the recorded ones."""
+    """Compare scores (n,) with the recorded ones."""
     return {
         "max_difference": float(abs(scores - wanted).max()),
         "labels_differ": int(((scores >= threshold) != (wanted >= threshold)).sum()),
@@ -104,7 +104,7 @@ def differences(scores: np.ndarray, wanted: np.ndarray, threshold: float) -> Dif
 
 
 def latency(call: Callable[[int], object]) -> Latency:
-    """Returns median and 95th percentile of single calls after warm-up, milliseconds."""
+    """Return median and 95th percentile of single calls after warm-up, milliseconds."""
     for number in range(WARM_UP):
         call(number)
     milliseconds = []
@@ -117,7 +117,7 @@ def latency(call: Callable[[int], object]) -> Latency:
 
 
 def peak_memory() -> float:
-    """Returns the peak resident memory of this process in MiB.
+    """Return the peak resident memory of this process in MiB.
 
     Not `ru_maxrss`: on Linux a child process inherits its parent's.
     """
@@ -128,7 +128,7 @@ def peak_memory() -> float:
 
 
 def of_image(serve: Callable[..., dict[str, tf.Tensor]], data: bytes) -> str:
-    """Returns how the SavedModel handles a file: `refused`, `scored`, or `not finite`."""
+    """Return how the SavedModel handles a file: `refused`, `scored`, or `not finite`."""
     try:
         score = float(serve(image_bytes=tf.constant([data]))["score"].numpy()[0])
     except tf.errors.InvalidArgumentError:
@@ -157,7 +157,7 @@ def of_lite(path: Path, files: list[bytes], size: int, wanted: np.ndarray, thres
 
 
 def odd_png(width: int = 37, height: int = 101) -> bytes:
-    """Returns a grey PNG of a size that patches do not have."""
+    """Return a grey PNG of a size that patches do not have."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

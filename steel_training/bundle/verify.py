@@ -53,7 +53,7 @@ def verify(folder: Path) -> dict[str, Any]:
 
 
 def differences(measured: Mapping[str, Any]) -> list[str]:
-    """Returns the failed checks of the verification as text; empty if all passed."""
+    """Return the failed checks of the verification as text; empty if all passed."""
     found = []
     # Written so that NaN fails.
     if not measured["max_difference"] <= TOLERANCE:
@@ -79,7 +79,7 @@ def differences(measured: Mapping[str, Any]) -> list[str]:
 
 
 def _with_record(folder: Path, replayed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Joins the export's record of the LiteRT files with the measurements of those that exist."""
+    """Join the export's record of the LiteRT files with the measurements of those that exist."""
     path = folder / LITE_RECORD
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     unmeasured = {"max_difference": None, "labels_differ": None, "latency_ms": None}

@@ -134,7 +134,7 @@ def groups_of(manifest: pd.DataFrame) -> pd.Series:
 
 
 def _only_manifest(storage: Storage, name: str) -> pd.DataFrame:
-    """Reads a version's manifest, and holds another one beside it against it."""
+    """Read a version's manifest, and hold another one beside it against it."""
     table = _read_manifest(storage, name)
     for other in MANIFESTS[MANIFESTS.index(name) + 1 :]:
         if storage.exists(other):

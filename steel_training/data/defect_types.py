@@ -30,6 +30,6 @@ _NO_DEFECT = frozenset(
 
 
 def names_no_defect(word: str) -> bool:
-    """Returns whether a word in a list of defects means that there is none: `ok`, `No_Defect`, `none`, `background`, or nothing at all."""
+    """Return whether a word in a list of defects means that there is none: `ok`, `No_Defect`, `none`, `background`, or nothing at all."""
     plain = re.sub(r"[_\s-]+(?=\w)", " ", word.strip().lower()).strip()
     return not plain or plain in _NO_DEFECT

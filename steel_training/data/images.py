@@ -34,7 +34,7 @@ class ImageUnreadable(SteelTrainingError):
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Applies the EXIF orientation of a decoded image, as every viewer does; format and JPEG tables stay with it.
+    """Apply the EXIF orientation of a decoded image, as every viewer does; format and JPEG tables stay with it.
 
     Pillow has rotated TIFF files already, and removed their orientation. Returns the same object if there is nothing to rotate.
     """

@@ -19,7 +19,7 @@ _MARKS = (
 
 
 def read_table(data: bytes, columns: Iterable[str], **options: Any) -> pd.DataFrame:
-    """Reads a CSV file: UTF-8 or UTF-16, with a byte order mark or without, separated by commas, semicolons or tabs.
+    """Read a CSV file: UTF-8 or UTF-16, with a byte order mark or without, separated by commas, semicolons or tabs.
 
     Args:
         data: the file.
@@ -60,11 +60,11 @@ def _decode(data: bytes, encoding: str) -> str:
 
 
 def _separator(text: str, columns: set[str]) -> str:
-    """Returns the separator with which the header has most of the columns; the comma where none is better."""
+    """Return the separator with which the header has most of the columns; the comma where none is better."""
     return max(SEPARATORS, key=lambda separator: len(_named(text, separator, columns)))
 
 
 def _named(text: str, separator: str, columns: set[str]) -> set[str]:
-    """Returns those of the columns that the header names."""
+    """Return those of the columns that the header names."""
     header = next(iter(text.splitlines()), "").lstrip("\ufeff")
     return columns & {name.strip().strip('"') for name in header.split(separator)}

@@ -44,12 +44,12 @@ class AucDifference:
     confidence: float
 
     def as_dict(self) -> dict[str, float | None]:
-        """Returns the fields as JSON values, None for what is not finite."""
+        """Return the fields as JSON values, None for what is not finite."""
         return {name: value if np.isfinite(value) else None for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, float | None]) -> AucDifference:
-        """Reads a difference back, NaN for None."""
+        """Read a difference back, NaN for None."""
         return cls(**{each.name: finite_or_nan(values[each.name]) for each in fields(cls)})
 
 
@@ -68,14 +68,14 @@ class Comparison:
     on_validation: AucDifference | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the fields as JSON values, None for what is not finite."""
+        """Return the fields as JSON values, None for what is not finite."""
         metrics = {name: value if np.isfinite(value) else None for name, value in self.metrics.items()}
         validation = {"on_validation": self.on_validation.as_dict()} if self.on_validation else {}
         return {**metrics, "difference": {name: each.as_dict() for name, each in self.difference.items()}, **validation}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
-        """Reads a comparison back, NaN for None; other keys are ignored."""
+        """Read a comparison back, NaN for None; other keys are ignored."""
         validation = values.get("on_validation")
         return cls(
             metrics={name: finite_or_nan(values[name]) for name in MEASURED if name in values},
@@ -94,7 +94,7 @@ def auc_difference(
     resamples: int,
     seed: int,
 ) -> AucDifference:
-    """Compares the areas under the ROC curve of two models: no threshold is in play. Both see the same resamples of groups.
+    """Compare the areas under the ROC curve of two models: no threshold is in play. Both see the same resamples of groups.
 
     Args:
         labels: int (n,).
@@ -123,7 +123,7 @@ def compare(
     resamples: int,
     seed: int,
 ) -> Comparison:
-    """Compares two models on a split.
+    """Compare two models on a split.
 
     Both are judged on the same resamples of groups, so differences in difficulty between source images cancel out.
 

@@ -97,7 +97,7 @@ def decide(
 
 
 def unsound(metrics: Mapping[str, Estimate], counts: Counts) -> tuple[Reason, ...]:
-    """Returns why metrics are inconsistent: they must come from the model's confusion matrix, not from means over batches.
+    """Return why metrics are inconsistent: they must come from the model's confusion matrix, not from means over batches.
 
     Args:
         metrics: `recall`, `f2` and `precision`, where they were measured.

@@ -67,12 +67,12 @@ class Estimate:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, float | None]) -> Estimate:
-        """Reads an estimate back, NaN for None."""
+        """Read an estimate back, NaN for None."""
         return cls(finite_or_nan(values["value"]), finite_or_nan(values["bound"]))
 
 
 def finite_or_nan(value: float | None) -> float:
-    """Reads a number from JSON, where null stands for one that is not finite."""
+    """Read a number from JSON, where null stands for one that is not finite."""
     return float("nan") if value is None else float(value)
 
 

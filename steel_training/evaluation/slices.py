@@ -54,7 +54,7 @@ class Slice:
     false_alarms_per_1000: Estimate = _NONE
 
     def as_dict(self) -> StoredSlice:
-        """Returns the fields as JSON values."""
+        """Return the fields as JSON values."""
         return {
             "column": self.column,
             "value": self.value,
@@ -68,7 +68,7 @@ class Slice:
 
     @classmethod
     def from_dict(cls, values: StoredSlice) -> Slice:
-        """Reads a slice back."""
+        """Read a slice back."""
         return cls(
             column=values["column"],
             value=values["value"],
@@ -131,7 +131,7 @@ def slices_of(
 
 
 def worst(slices: Sequence[Slice]) -> Slice | None:
-    """Returns the supported slice of lowest recall; `None` where none is supported."""
+    """Return the supported slice of lowest recall; `None` where none is supported."""
     return min((each for each in slices if each.supported), key=lambda each: each.recall.value, default=None)
 
 

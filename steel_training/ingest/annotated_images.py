@@ -86,7 +86,7 @@ def _taken(
     missing: Missing,
     unmatched: Unmatched,
 ) -> dict[str, Annotation | None]:
-    """Returns the annotation of every image to cut; `None` for one that is clean because nothing names it."""
+    """Return the annotation of every image to cut; `None` for one that is clean because nothing names it."""
     one, several = annotations.noun
     labels = {name: annotation.label for name, annotation in annotations.by_name.items()}
     matches = match_names(list(sources), labels, several)

@@ -18,7 +18,7 @@ ReadFile = Callable[[bytes, SourceImage, str], Sequence[Region]]
 def annotation_files(
     storage: Storage, suffix: str, read: ReadFile, *, other_files: Collection[str] = ()
 ) -> dict[str, Annotation]:
-    """Finds annotation files; nothing is read before its image is opened.
+    """Find annotation files; nothing is read before its image is opened.
 
     Args:
         storage: of the files.

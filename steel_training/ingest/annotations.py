@@ -58,7 +58,7 @@ class Annotations:
 
 
 def check_size(stated: tuple[int | None, ...], shape: tuple[int, ...], address: str, *, rotated: bool) -> None:
-    """Compares the size that an annotation states with its image's; nothing is compared where a side is missing or 0.
+    """Compare the size that an annotation states with its image's; nothing is compared where a side is missing or 0.
 
     Args:
         stated: (width, height).

@@ -11,7 +11,7 @@ from steel_training.storage import ObjectNotFound, open_storage
 
 
 def read_annotations_file(address: str, suffix: str) -> tuple[str, bytes]:
-    """Reads the one file of annotations.
+    """Read the one file of annotations.
 
     Args:
         address: file or `s3://` URI, or a folder that holds one file of that suffix.
@@ -42,7 +42,7 @@ def read_annotations_file(address: str, suffix: str) -> tuple[str, bytes]:
 
 
 def image_name(path: str) -> str:
-    """Returns the path of an image as annotations name it, without suffix, with slashes and composed Unicode."""
+    """Return the path of an image as annotations name it, without suffix, with slashes and composed Unicode."""
     path = composed(path.strip().replace("\\", "/")).removeprefix("./")
     name, dot, suffix = path.rpartition(".")
     return name if dot + suffix.lower() in SUFFIXES else path

@@ -60,12 +60,12 @@ CleanNames = Annotated[str, typer.Option(help="classes that are not defects, suc
 
 
 def words(text: str) -> list[str]:
-    """Reads words separated by commas."""
+    """Read words separated by commas."""
     return [word for word in (word.strip() for word in text.split(",")) if word]
 
 
 def values(option: str, text: str) -> frozenset[int]:
-    """Reads numbers from 0 separated by commas.
+    """Read numbers from 0 separated by commas.
 
     Raises:
         UsageError: another word.
@@ -78,7 +78,7 @@ def values(option: str, text: str) -> frozenset[int]:
 
 
 def refuse_both(group_regex: str | None, groups: str | None) -> None:
-    """Raises `UsageError` where both options are given."""
+    """Raise `UsageError` where both options are given."""
     if group_regex is not None and groups is not None:
         raise UsageError("--group-regex and --groups both define the groups; expected one of them.")
 
@@ -91,7 +91,7 @@ def cut_rule(
     defective_min: float,
     edges: Literal["cover", "leave"],
 ) -> CutRule:
-    """Returns the rule of a format with the options that were typed; a stride that was not is that of the format in proportion."""
+    """Return the rule of a format with the options that were typed; a stride that was not is that of the format in proportion."""
     if stride is None:
         stride = patch * default.stride // default.patch
     return replace(
@@ -105,7 +105,7 @@ def cut_rule(
 
 
 def show_progress(what: str, unit: str) -> Progress:
-    """Returns a callable that shows progress on standard error: one line that is rewritten on a terminal, a line every few seconds in a log."""
+    """Return a callable that shows progress on standard error: one line that is rewritten on a terminal, a line every few seconds in a log."""
     terminal = sys.stderr.isatty()
     last = time.monotonic()
 
@@ -123,7 +123,7 @@ def show_progress(what: str, unit: str) -> Progress:
 
 
 def print_summary(summary: IngestSummary) -> int:
-    """Prints what an ingest did: for people on standard error, as JSON on standard output; returns the exit status."""
+    """Print what an ingest did: for people on standard error, as JSON on standard output; return the exit status."""
     clean = summary.patches - summary.defective
     left_out = [
         f"{count:,} {why}"

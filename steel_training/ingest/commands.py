@@ -311,7 +311,7 @@ def find_groups(
 
 
 def parse_names(text: str) -> dict[int, str]:
-    """Reads `1=inclusion,2=patches` as names of mask values.
+    """Read `1=inclusion,2=patches` as names of mask values.
 
     Raises:
         UsageError: an entry is not `number=name` with a number from 1.

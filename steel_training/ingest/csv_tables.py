@@ -14,7 +14,7 @@ class TableInvalid(UsageError):
 
 
 def read_csv(address: str, columns: tuple[str, ...], *, known: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Reads a CSV file as text, empty cells as empty strings.
+    """Read a CSV file as text, empty cells as empty strings.
 
     Args:
         address: file or `s3://bucket/key`.

@@ -63,7 +63,7 @@ class CutRule:
         return by_share if self.defective_pixels is None else min(by_share, self.defective_pixels)
 
     def label(self, defect_pixels: int, ignored_pixels: int = 0) -> int | None:
-        """Returns the label of a patch: 1 defective, 0 clean, `None` where it is to be dropped.
+        """Return the label of a patch: 1 defective, 0 clean, `None` where it is to be dropped.
 
         Args:
             defect_pixels: in the patch.
@@ -74,7 +74,7 @@ class CutRule:
         return 0 if defect_pixels + ignored_pixels <= self.clean_max * self.patch**2 else None
 
     def starts(self, side: int) -> list[int]:
-        """Returns where patches begin along a side of the image; empty where none fits."""
+        """Return where patches begin along a side of the image; empty where none fits."""
         starts = list(range(0, side - self.patch + 1, self.stride))
         if self.cover_edges and starts and starts[-1] + self.patch < side:
             starts.append(side - self.patch)

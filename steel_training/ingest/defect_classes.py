@@ -42,7 +42,7 @@ class DefectClasses:
         self._undefined: dict[str, list[str]] = {}
 
     def is_defect(self, name: str, where: str) -> bool:
-        """Returns whether a class is a defect, and notes one that is undefined.
+        """Return whether a class is a defect, and notes one that is undefined.
 
         Args:
             name: of the class.
@@ -56,13 +56,13 @@ class DefectClasses:
         return name not in self._clean
 
     def number(self, name: str) -> int:
-        """Returns the number of a class in masks, from 1."""
+        """Return the number of a class in masks, from 1."""
         number = self._numbers.setdefault(name, len(self._numbers) + 1)
         self.named[number] = name
         return number
 
     def mask(self, regions: Sequence[Region], shape: tuple[int, ...], where: str) -> np.ndarray:
-        """Returns the defects as a mask, int32 (height, width); smaller ones are drawn last, so that larger ones do not hide them."""
+        """Return the defects as a mask, int32 (height, width); smaller ones are drawn last, so that larger ones do not hide them."""
         mask = np.zeros(shape[:2], dtype=np.int32)
         defects = [region for region in regions if self.is_defect(region.name, where)]
         for region in sorted(defects, key=lambda region: region.area, reverse=True):
@@ -72,7 +72,7 @@ class DefectClasses:
         return mask
 
     def judge(self, problems: Problems, noun: str) -> None:
-        """Adds the problems that show only in the classes of all annotations together.
+        """Add the problems that show only in the classes of all annotations together.
 
         Args:
             problems: to add to.

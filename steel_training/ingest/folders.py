@@ -50,7 +50,7 @@ def ingest_folders(
     groups: str | None = None,
     progress: Progress | None = None,
 ) -> IngestSummary:
-    """Makes a dataset of images that are labelled by the folder they are in. No image is cut: where in it the defect is, nobody said.
+    """Make a dataset of images that are labelled by the folder they are in. No image is cut: where in it the defect is, nobody said.
 
     Args:
         root: folder or S3 prefix; the folder that directly holds an image is its class.

@@ -32,12 +32,12 @@ class Grouping:
     columns: Mapping[str, Mapping[str, str]]
 
     def metadata(self, source_id: str) -> Mapping[str, str]:
-        """Returns the columns that all patches of an image share."""
+        """Return the columns that all patches of an image share."""
         return self.columns.get(source_id, {})
 
 
 def grouping(sources: Iterable[str], *, regex: str | None = None, table: str | None = None) -> Grouping:
-    """Returns the group of every image.
+    """Return the group of every image.
 
     Args:
         sources: names of the images (path below their folder, without suffix).

@@ -61,7 +61,7 @@ class NothingToInspect(UsageError):
 
 
 def inspect(path: str) -> str:
-    """Describes a folder, and how to ingest it.
+    """Describe a folder, and how to ingest it.
 
     Args:
         path: folder or S3 prefix.
@@ -101,7 +101,7 @@ def inspect(path: str) -> str:
 
 
 def _decisions(found: Found, images: list[str]) -> list[str]:
-    """Returns what has to be decided, and adds the options to the command."""
+    """Return what has to be decided, and add the options to the command."""
     lines = [f"  {note}" for note in found.notes]
     if found.classes:
         lines.append(f"  classes: {', '.join(f'{name} {count:,}' for name, count in found.classes.most_common(20))}")
@@ -298,7 +298,7 @@ def _stems(keys: list[str]) -> set[str]:
 
 
 def _common(keys: list[str]) -> str:
-    """Returns the innermost folder that holds all files."""
+    """Return the innermost folder that holds all files."""
     parts = [PurePosixPath(key).parent.parts for key in keys]
     shared = [names[0] for names in zip(*parts, strict=False) if len(set(names)) == 1]
     depth = next((at for at, names in enumerate(zip(*parts, strict=False)) if len(set(names)) > 1), len(shared))

@@ -23,7 +23,7 @@ class Form(BaseModel):
 
 
 def read_json(data: bytes, form: TypeAdapter[Read], address: str, *, expected: str) -> Read:
-    """Reads a JSON file.
+    """Read a JSON file.
 
     Args:
         data: the file, UTF-8 with or without a byte order mark.

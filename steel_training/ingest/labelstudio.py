@@ -125,7 +125,7 @@ def _annotations(
 
 
 def _path(task: _Task) -> str | None:
-    """Returns the path of a task's image: of an upload, of local storage (`?d=…`), of a URL."""
+    """Return the path of a task's image: of an upload, of local storage (`?d=…`), of a URL."""
     for value in task.data.values():
         if not isinstance(value, str):
             continue
@@ -140,7 +140,7 @@ def _path(task: _Task) -> str | None:
 
 
 def _matching(name: str, files: set[str]) -> str:
-    """Returns a name without the prefix of an upload, where only that is the name of a file."""
+    """Return a name without the prefix of an upload, where only that is the name of a file."""
     folder, slash, file = name.rpartition("/")
     plain = _UPLOADED.sub("", file)
     return folder + slash + (plain if file not in files and plain in files else file)

@@ -43,7 +43,7 @@ class MaskNames:
         return bool(self.suffix or self.folder)
 
     def mask_of(self, image: str) -> str:
-        """Returns the name of an image's mask, as a path without file suffix."""
+        """Return the name of an image's mask, as a path without file suffix."""
         path = PurePosixPath(image + self.suffix)
         of_images, of_masks = self._folders
         if of_images in path.parent.parts:
@@ -52,14 +52,14 @@ class MaskNames:
         return str(path)
 
     def is_mask(self, name: str) -> bool:
-        """Returns whether a file of this name is a mask."""
+        """Return whether a file of this name is a mask."""
         path = PurePosixPath(name)
         in_folder = not self.folder or self._folders[1] in path.parent.parts
         return in_folder and path.name.endswith(self.suffix) and path.name != self.suffix
 
 
 def likely_suffix(images: Iterable[str], masks: Iterable[str]) -> str | None:
-    """Returns the suffix of most masks that are an image's name and more, such as `_GT`; `None` where there is none."""
+    """Return the suffix of most masks that are an image's name and more, such as `_GT`; `None` where there is none."""
     known = set(images)
     suffixes: Counter[str] = Counter()
     for mask in masks:

@@ -66,7 +66,7 @@ class MaskValues:
         return {**self._names, _ZERO: "value 0"}
 
     def read(self, mask: np.ndarray, name: str) -> np.ndarray:
-        """Returns a mask in the cutter's values: 0 clean, above 0 a class, `IGNORED` neither.
+        """Return a mask in the cutter's values: 0 clean, above 0 a class, `IGNORED` neither.
 
         Args:
             mask: int32, (height, width), as stored.
@@ -91,7 +91,7 @@ class MaskValues:
         return np.take(meaning, mask)
 
     def judge(self, problems: Problems) -> None:
-        """Adds the problems that show only in the values of all masks together."""
+        """Add the problems that show only in the values of all masks together."""
         defects = sorted(set(self._pixels) - self._clean - self._ignored)
         if self._names:
             for value in defects:

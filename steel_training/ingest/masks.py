@@ -113,7 +113,7 @@ def _mask(values: MaskValues, found: ImageFiles, name: str, _: SourceImage) -> n
 
 
 def _images_and_masks(images: str, masks: str, naming: MaskNames) -> tuple[ImageFiles, ImageFiles]:
-    """Returns the images, and the masks; with a naming, both may be in one folder."""
+    """Return the images, and the masks; with a naming, both may be in one folder."""
     sources, found = image_files(images), image_files(masks, what="mask")
     if naming:
         own = {found.address(name) for name in found if naming.is_mask(name)}
@@ -153,7 +153,7 @@ def _pairs(
     unmatched: Unmatched,
     where: str,
 ) -> dict[str, str | None]:
-    """Returns the mask of every image to cut; `None` for one that is clean because it has none."""
+    """Return the mask of every image to cut; `None` for one that is clean because it has none."""
     masks = {composed(name): name for name in found}
     pairs = {name: masks.get(composed(naming.mask_of(name))) for name in sources}
     absent = [name for name, mask in pairs.items() if mask is None]
@@ -194,7 +194,7 @@ def _pairs(
 
 
 def read_mask(masks: ImageFiles, name: str) -> np.ndarray:
-    """Returns a mask as integers, (height, width)."""
+    """Return a mask as integers, (height, width)."""
     address = masks.address(name)
     if masks.suffix(name) in {".jpg", ".jpeg"}:
         raise MaskInvalid(

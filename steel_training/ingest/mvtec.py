@@ -104,7 +104,7 @@ def _pairs(
     missing: Missing,
     unmatched: Unmatched,
 ) -> dict[str, MaskOf | None]:
-    """Returns the mask of every image to cut."""
+    """Return the mask of every image to cut."""
     by_name = {composed(name): name for name in masks}
     pairs: dict[str, MaskOf | None] = {}
     absent, used = [], set()

@@ -28,7 +28,7 @@ class Matches:
 
 
 def match_names(images: Collection[str], annotations: Mapping[str, str], noun: str) -> Matches:
-    """Finds the annotation of every image: by path, else by file name where that is unique, else by the end of the path.
+    """Find the annotation of every image: by path, else by file name where that is unique, else by the end of the path.
 
     NEU-DET has one folder of images per class, and one folder of annotations; exports name images by paths of another machine.
 
@@ -70,7 +70,7 @@ def _file_name(path: str) -> str:
 
 
 def _by_end(images: Sequence[str], annotations: Sequence[str]) -> dict[str, str]:
-    """Returns pairs of which one path ends as the other, where that fits no third."""
+    """Return pairs of which one path ends as the other, where that fits no third."""
     fits = {
         image: [
             other

@@ -21,7 +21,7 @@ from steel_training.ingest.tiling import Progress
 
 
 def group_overlapping_images(images: str, *, piece: int = 64, progress: Progress | None = None) -> pd.DataFrame:
-    """Finds images that show the same steel, directly or through others.
+    """Find images that show the same steel, directly or through others.
 
     Args:
         images: folder or S3 prefix of images.
@@ -57,7 +57,7 @@ def group_overlapping_images(images: str, *, piece: int = 64, progress: Progress
 
 
 def _places(shape: tuple[int, ...], piece: int) -> Iterator[tuple[int, int]]:
-    """Yields the corners of the windows, the last ones flush with the edge; first (−1, −1) for the whole image."""
+    """Yield the corners of the windows, the last ones flush with the edge; first (−1, −1) for the whole image."""
     if max(shape) <= MAX_SIDE:
         yield -1, -1
     starts = [sorted({*range(0, max(side - piece, 0) + 1, piece), max(side - piece, 0)}) for side in shape]

@@ -35,7 +35,7 @@ class Packed:
 
 
 def pack(uri: str, out: str, *, patches_a_file: int = PATCHES_PER_FILE, progress: Progress | None = None) -> Packed:
-    """Writes a packed copy of a dataset: all of it, or nothing. File bytes, times and all columns but `path` stay as they are.
+    """Write a packed copy of a dataset: all of it, or nothing. File bytes, times and all columns but `path` stay as they are.
 
     Patches are packed in the order of the manifest, which is the order in which they are read.
 
@@ -74,7 +74,7 @@ def pack(uri: str, out: str, *, patches_a_file: int = PATCHES_PER_FILE, progress
 
 
 def _write(target: Path, dataset: Dataset, paths: Sequence[str], written: dict[str, float]) -> None:
-    """Stores files as they are: images are packed already."""
+    """Store files as they are: images are packed already."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as file, ThreadPoolExecutor(_READ_AT_ONCE) as pool:
         for path, data in zip(paths, pool.map(dataset.storage.read, paths), strict=True):
             when = max(datetime.fromtimestamp(written.get(path, 0.0), UTC), datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC))

@@ -34,19 +34,19 @@ class Problems:
         return len(self._found)
 
     def add(self, problem: UsageError) -> None:
-        """Adds a problem, to be raised later."""
+        """Add a problem, to be raised later."""
         self._found.append(problem)
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """Collects a `UsageError` that is raised inside, and continues after the block; other errors pass through."""
+        """Collect a `UsageError` that is raised inside, and continues after the block; other errors pass through."""
         try:
             yield
         except UsageError as problem:
             self.add(problem)
 
     def settle(self) -> None:
-        """Raises the collected problems, if any: a single one as it was, several of one kind as that kind, else `DatasetInvalid`."""
+        """Raise the collected problems, if any: a single one as it was, several of one kind as that kind, else `DatasetInvalid`."""
         if not self._found:
             return
         if len(self._found) == 1:
@@ -63,14 +63,14 @@ class Problems:
 
 
 def first_ten(names: Iterable[object]) -> str:
-    """Lists names for a message: the first ten, and how many more there are."""
+    """List names for a message: the first ten, and how many more there are."""
     every = [str(name) for name in names]
     rest = f" and {len(every) - SHOWN:,} more" if len(every) > SHOWN else ""
     return ", ".join(every[:SHOWN]) + rest
 
 
 def in_folders(names: Iterable[str]) -> str:
-    """Returns in which folders the files are, as ' (16 in test_images)'; empty where there are no folders."""
+    """Return in which folders the files are, as ' (16 in test_images)'; empty where there are no folders."""
     folders = Counter(name.rpartition("/")[0] or "the top folder" for name in names)
     if set(folders) <= {"the top folder"}:
         return ""

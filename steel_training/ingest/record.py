@@ -71,7 +71,7 @@ class IngestRecord:
     in_no_patch: list[dict[str, Json]] = field(default_factory=list)
 
     def count_image(self, name: str, basis: Basis) -> None:
-        """Counts an image."""
+        """Count an image."""
         self.images[basis] += 1
         if basis is Basis.UNNAMED:
             self.unnamed.append(name)
@@ -82,7 +82,7 @@ class IngestRecord:
             self.misnamed.append(name)
 
     def as_dict(self) -> dict[str, Json]:
-        """Returns the content of `ingest.json`. Its keys are read by others and keep their names."""
+        """Return the content of `ingest.json`. Its keys are read by others and keep their names."""
         return {
             "format": self.format,
             "images": {
@@ -107,12 +107,12 @@ class IngestRecord:
         }
 
     def write(self, folder: Path) -> None:
-        """Writes `ingest.json` into a dataset."""
+        """Write `ingest.json` into a dataset."""
         text = json.dumps(self.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
         (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
     def table(self) -> str:
-        """Returns the same as text for the terminal, without most lines that are zero."""
+        """Return the same as text for the terminal, without most lines that are zero."""
         rows = [
             ("source images", self.images.total(), ""),
             ("  with defects", self.images[Basis.DEFECTS], ""),

@@ -55,7 +55,7 @@ _FORMATS = {
 
 
 def add_region_commands(ingest: typer.Typer) -> None:
-    """Adds a command for each format."""
+    """Add a command for each format."""
     for name, (shown, rule) in _FORMATS.items():
         ingest.command(name, help=shown)(_command(name, rule))
     ingest.command()(yolo)

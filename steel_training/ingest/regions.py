@@ -45,7 +45,7 @@ class Region:
 
 
 def box(name: str, edges: Sequence[float], shape: tuple[int, ...]) -> Region:
-    """Returns a box.
+    """Return a box.
 
     Args:
         name: of the class.
@@ -64,7 +64,7 @@ def box(name: str, edges: Sequence[float], shape: tuple[int, ...]) -> Region:
 
 
 def polygon(name: str, points: Sequence[tuple[float, float]], shape: tuple[int, ...]) -> Region:
-    """Returns the pixels whose centre is inside a polygon; of a very thin one those that its line crosses.
+    """Return the pixels whose centre is inside a polygon; of a very thin one those that its line crosses.
 
     Args:
         name: of the class.
@@ -80,7 +80,7 @@ def polygon(name: str, points: Sequence[tuple[float, float]], shape: tuple[int, 
 
 
 def ellipse(name: str, centre: tuple[float, float], radii: tuple[float, float], shape: tuple[int, ...]) -> Region:
-    """Returns an upright ellipse, cut off at the edges of the image.
+    """Return an upright ellipse, cut off at the edges of the image.
 
     Raises:
         RegionInvalid: the centre is outside the image, or a radius is not above 0.
@@ -103,7 +103,7 @@ def ellipse(name: str, centre: tuple[float, float], radii: tuple[float, float], 
 
 
 def bitmap(name: str, pixels: np.ndarray, corner: tuple[int, int], shape: tuple[int, ...]) -> Region:
-    """Returns a region given by its pixels, bool (height, width), with its upper left corner at (x, y).
+    """Return a region given by its pixels, bool (height, width), with its upper left corner at (x, y).
 
     Raises:
         RegionInvalid: no pixel is set, or the bitmap does not fit into the image.
@@ -119,7 +119,7 @@ def bitmap(name: str, pixels: np.ndarray, corner: tuple[int, int], shape: tuple[
 
 
 def joined(parts: Sequence[Region]) -> Region:
-    """Returns the union of regions of one class."""
+    """Return the union of regions of one class."""
     if len(parts) == 1:
         return parts[0]
     left, top = min(part.left for part in parts), min(part.top for part in parts)
@@ -133,7 +133,7 @@ def joined(parts: Sequence[Region]) -> Region:
 
 
 def pairs(numbers: Sequence[float]) -> list[tuple[float, float]]:
-    """Returns x, y, x, y, … as points.
+    """Return x, y, x, y, … as points.
 
     Raises:
         RegionInvalid: an odd number of them.
@@ -146,7 +146,7 @@ def pairs(numbers: Sequence[float]) -> list[tuple[float, float]]:
 def read_each(
     items: Iterable[Item], read: Callable[[Item], Region | None], noun: str
 ) -> tuple[list[Region], list[str]]:
-    """Reads the regions of an image, and goes on where one is invalid.
+    """Read the regions of an image, and go on where one is invalid.
 
     Args:
         items: as the file has them.
@@ -196,6 +196,6 @@ def _check_inside(points: Iterable[tuple[float, float]], shape: tuple[int, ...])
 
 
 def _span(low: float, high: float, side: int) -> tuple[int, int]:
-    """Returns the half-open range of pixels whose centre is between two coordinates; at least one pixel."""
+    """Return the half-open range of pixels whose centre is between two coordinates; at least one pixel."""
     first = min(max(math.ceil(low - 0.5), 0), side - 1)
     return first, max(min(math.ceil(high - 0.5), side), first + 1)

@@ -58,7 +58,7 @@ def regroup(
     test_share: float = 0.2,
     progress: Progress | None = None,
 ) -> Regrouped:
-    """Writes a copy of a dataset with new `group_id` and `split`; all other columns are unchanged.
+    """Write a copy of a dataset with new `group_id` and `split`; all other columns are unchanged.
 
     Args:
         uri: folder or S3 prefix; of dated versions the newest is taken.
@@ -110,7 +110,7 @@ def regroup(
 
 
 def _joined(numbers: np.ndarray, *columns: pd.Series) -> np.ndarray:
-    """Joins rows (n,) of equal number, and rows that share a value of a column, directly or through others."""
+    """Join rows (n,) of equal number, and rows that share a value of a column, directly or through others."""
     size = len(numbers)
     links: list[np.ndarray] = [numbers, *(pd.factorize(column)[0] for column in columns)]
     rows, ends, start = [], [], size

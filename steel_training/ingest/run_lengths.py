@@ -10,7 +10,7 @@ from steel_training.ingest.regions import RegionInvalid
 
 
 def decode_runs(counts: Sequence[int], length: int) -> np.ndarray:
-    """Returns the pixels of alternating runs, the first of which is 0.
+    """Return the pixels of alternating runs, the first of which is 0.
 
     Args:
         counts: lengths of the runs of 0, 1, 0, 1, …; pixels.
@@ -28,7 +28,7 @@ def decode_runs(counts: Sequence[int], length: int) -> np.ndarray:
 
 
 def decode_coco_counts(text: str) -> list[int]:
-    """Decodes the text of compressed run lengths of the COCO API.
+    """Decode the text of compressed run lengths of the COCO API.
 
     Six bits per character from '0' on: five of the number, lowest first, and one that says that it continues. From the fourth
     number on, what is stored is the difference from the one before the previous.
@@ -57,7 +57,7 @@ def decode_coco_counts(text: str) -> list[int]:
 
 
 def decode_brush(data: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
-    """Decodes a brush mask of Label Studio: bytes of an RGBA image, packed by the library `@thi.ng/rle-pack`.
+    """Decode a brush mask of Label Studio: bytes of an RGBA image, packed by the library `@thi.ng/rle-pack`.
 
     A bit stream: the number of values (32 bits), bits per value − 1 (5), four sizes of run lengths − 1 (4 each); then runs: one
     bit that says whether a value repeats, two that choose a size, the length − 1, and one value or as many as the length.
@@ -109,7 +109,7 @@ class _Bits:
         self._data, self._at = data, 0
 
     def take(self, count: int) -> int:
-        """Returns the next bits as a number."""
+        """Return the next bits as a number."""
         first, last = self._at // 8, (self._at + count + 7) // 8
         if last > len(self._data):
             raise RegionInvalid("its brush mask ends before the image is full")

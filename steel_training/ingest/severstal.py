@@ -109,7 +109,7 @@ def _mask(rows: list[tuple[int, int, str]], place: str, source: SourceImage) -> 
 
 
 def _by_file(sources: ImageFiles, images: str, train_csv: str) -> dict[str, str]:
-    """Returns images by file name, as the CSV names them."""
+    """Return images by file name, as the CSV names them."""
     by_file: dict[str, str] = {}
     for name, key in sources.keys.items():
         file = composed(PurePosixPath(key).name)
@@ -131,7 +131,7 @@ def _taken(
     unmatched: Unmatched,
     where: str,
 ) -> dict[str, str]:
-    """Returns the images to cut, by file name."""
+    """Return the images to cut, by file name."""
     absent = [image for image in runs if image not in by_file]
     if absent and unmatched == "error":
         problems.add(
@@ -157,7 +157,7 @@ def _taken(
 
 
 def decode_run_length(encoded: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns the mask that a run-length text encodes.
+    """Return the mask that a run-length text encodes.
 
     Args:
         encoded: pairs 'start length …'; pixels are counted from 1, down the columns, left to right.
@@ -194,7 +194,7 @@ def decode_run_length(encoded: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _read_runs(train_csv: str, problems: Problems) -> dict[str, list[tuple[int, int, str]]]:
-    """Returns (row, class, run lengths) of every image in the CSV; row 2 is the first below the header.
+    """Return (row, class, run lengths) of every image in the CSV; row 2 is the first below the header.
 
     Rows that cannot be read become problems.
     """
@@ -240,6 +240,6 @@ def _read_runs(train_csv: str, problems: Problems) -> dict[str, list[tuple[int, 
 
 
 def _class_number(text: str) -> int | None:
-    """Reads a class from 1 to 255; `3.0` is what pandas makes of 3 in a column with gaps."""
+    """Read a class from 1 to 255; `3.0` is what pandas makes of 3 in a column with gaps."""
     digits = re.fullmatch(r"([0-9]{1,3})(?:\.0*)?", text.strip())
     return int(digits[1]) if digits and 1 <= int(digits[1]) <= 255 else None

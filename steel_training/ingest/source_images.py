@@ -59,19 +59,19 @@ class ImageFiles:
         return len(self.keys)
 
     def only(self, names: Iterable[str]) -> ImageFiles:
-        """Returns some of the files."""
+        """Return some of the files."""
         return ImageFiles(self.storage, {name: self.keys[name] for name in names})
 
     def address(self, name: str) -> str:
-        """Returns the full address of a file, for messages."""
+        """Return the full address of a file, for messages."""
         return self.storage.location(self.keys[name])
 
     def suffix(self, name: str) -> str:
-        """Returns the file's suffix in lower case, with the dot."""
+        """Return the file's suffix in lower case, with the dot."""
         return PurePosixPath(self.keys[name]).suffix.lower()
 
     def source_image(self, name: str) -> SourceImage:
-        """Reads a source image and applies its EXIF orientation.
+        """Read a source image and apply its EXIF orientation.
 
         Raises:
             SourceImageUnreadable: truncated, not an image, or in another mode.
@@ -85,7 +85,7 @@ class ImageFiles:
         return SourceImage(np.asarray(image), rotated=image is not stored)
 
     def image(self, name: str) -> Image.Image:
-        """Decodes a file of any mode and applies its EXIF orientation.
+        """Decode a file of any mode and apply its EXIF orientation.
 
         Raises:
             SourceImageUnreadable: truncated, not an image, or too large.
@@ -113,7 +113,7 @@ class ImageFiles:
 
 
 def image_files(uri: str, *, what: str = "source image") -> ImageFiles:
-    """Finds the image files below a folder or S3 prefix, including subfolders.
+    """Find the image files below a folder or S3 prefix, including subfolders.
 
     Args:
         uri: folder or `s3://bucket/prefix`.
@@ -147,10 +147,10 @@ def image_files(uri: str, *, what: str = "source image") -> ImageFiles:
 
 
 def composed(name: str) -> str:
-    """Returns a name in the Unicode form for comparison: a Mac writes 'ü' as two characters, most tables as one."""
+    """Return a name in the Unicode form for comparison: a Mac writes 'ü' as two characters, most tables as one."""
     return unicodedata.normalize("NFC", name)
 
 
 def flat_name(name: str) -> str:
-    """Returns the name of an image in subfolders as a single file name: `coil7/0001` becomes `coil7__0001`."""
+    """Return the name of an image in subfolders as a single file name: `coil7/0001` becomes `coil7__0001`."""
     return name.replace("/", "__")

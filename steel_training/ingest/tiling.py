@@ -58,7 +58,7 @@ class Cut:
 
 
 def cut(image: np.ndarray, mask: np.ndarray, rule: CutRule) -> Iterator[Cut]:
-    """Yields the patches of an image, row by row.
+    """Yield the patches of an image, row by row.
 
     The grid starts at the top left. Where it ends before the right or bottom edge, a last column and row are added flush with it.
 
@@ -187,7 +187,7 @@ class Cutter:
         annotated: bool = True,
         metadata: Mapping[str, str | int] | None = None,
     ) -> None:
-        """Adds a whole image as one patch: defective with any defect pixel, of the class with most of them.
+        """Add a whole image as one patch: defective with any defect pixel, of the class with most of them.
 
         Args:
             source_id: the image's name; must be unique.
@@ -264,7 +264,7 @@ class Cutter:
                 )
 
     def summary(self, dataset: str) -> IngestSummary:
-        """Returns the counts so far."""
+        """Return the counts so far."""
         rows = self.writer.rows
         return IngestSummary(
             dataset=dataset,

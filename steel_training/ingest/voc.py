@@ -80,7 +80,7 @@ def _regions(data: bytes, source: SourceImage, address: str) -> list[Region]:
 
 
 def read_boxes(data: bytes, shape: tuple[int, ...], address: str, *, rotated: bool = False) -> list[Box]:
-    """Reads the boxes of one annotation. Boxes marked `difficult` count: a missed defect costs more than a false alarm.
+    """Read the boxes of one annotation. Boxes marked `difficult` count: a missed defect costs more than a false alarm.
 
     Args:
         data: the XML file. Pixels are counted from 1, both edges belong to the box; 0 is read as 1.

@@ -15,7 +15,7 @@ _PROLOGUE = 200
 
 
 def parse_xml(data: bytes, address: str, *, max_bytes: int = MAX_BYTES) -> Element:
-    """Parses an XML file, in UTF-8, UTF-16 or the encoding that it declares.
+    """Parse an XML file, in UTF-8, UTF-16 or the encoding that it declares.
 
     Raises:
         AnnotationInvalid: not well-formed, larger than `max_bytes`, or it declares entities.

@@ -64,7 +64,7 @@ def ingest_yolo(images: str, labels: str, out: str, *, classes: str, **options: 
 
 
 def read_class_names(classes: str) -> dict[int, str]:
-    """Reads the names of classes by number; see `ingest_yolo`.
+    """Read the names of classes by number; see `ingest_yolo`.
 
     Raises:
         ClassUndefined: no such file, or it does not hold names.

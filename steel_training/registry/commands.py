@@ -27,7 +27,7 @@ models = typer.Typer(help="Published versions and the champion.", rich_markup_mo
 
 
 def registry_at(store: str, name: str) -> Registry:
-    """Returns the registry of a model name in a store.
+    """Return the registry of a model name in a store.
 
     Raises:
         ModelNameRefused: `name` is not a valid model name.

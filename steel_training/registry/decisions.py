@@ -29,7 +29,7 @@ class Decisions:
         self._readers = ThreadPoolExecutor(_THREADS, thread_name_prefix="decisions")
 
     def read(self, within: float | None = None) -> Verdicts:
-        """Returns every verdict.
+        """Return every verdict.
 
         Args:
             within: seconds after which the records read so far are returned; the rest is read in the background for the next caller.
@@ -57,7 +57,7 @@ class Decisions:
         return Verdicts(found, [result for result in results if isinstance(result, Unreadable)], len(missing))
 
     def _forget(self, failed: Collection[Future[Decision | Unreadable | None]]) -> None:
-        """Drops failed reads, so that the next caller tries them again."""
+        """Drop failed reads, so that the next caller tries them again."""
         with self._lock:
             gone = {
                 key for key, (_, future) in self._known.items() if future in failed and future.exception() is not None
@@ -65,7 +65,7 @@ class Decisions:
             self._known = {key: known for key, known in self._known.items() if key not in gone}
 
     def _fetch(self, entry: Entry) -> Decision | Unreadable | None:
-        """Returns a record, or what is wrong with it; `None` where it was removed since the listing."""
+        """Return a record, or what is wrong with it; `None` where it was removed since the listing."""
         try:
             return checked(self._registry.store.read_json(entry.key))
         except ObjectNotFound:

@@ -63,7 +63,7 @@ class _Gate(_Record):
 
 
 def type_error(known: object) -> str | None:
-    """Returns the first type error in the content of a `gate.json`; `None` where it can be shown."""
+    """Return the first type error in the content of a `gate.json`; `None` where it can be shown."""
     try:
         _Gate.model_validate(known)
     except ValidationError as error:

@@ -38,7 +38,7 @@ _THREADS = 8
 
 
 def names(store: Storage) -> list[str]:
-    """Returns the model names that a store holds, sorted."""
+    """Return the model names that a store holds, sorted."""
     return [name for name in store.folders("models") if _NAME.fullmatch(name)]
 
 
@@ -62,12 +62,12 @@ class Registry:
         return "/".join(("models", self.name, *parts))
 
     def versions(self) -> list[str]:
-        """Returns the complete versions, oldest first: by the time of their verdict, then by name."""
+        """Return the complete versions, oldest first: by the time of their verdict, then by name."""
         found = [v for v in self.store.folders(self._key("versions")) if self.holds(v)]
         return sorted(found, key=lambda version: (self._judged_at(version), version))
 
     def champion(self) -> tuple[str | None, str | None]:
-        """Returns the champion's version and the tag of the pointer; both None before the first.
+        """Return the champion's version and the tag of the pointer; both None before the first.
 
         Raises:
             PointerDamaged: it cannot be read.
@@ -76,7 +76,7 @@ class Registry:
         return (pointer.version if pointer else None), tag
 
     def pointer(self) -> tuple[Pointer | None, str | None]:
-        """Returns the pointer and the tag that a conditional write of it needs; both None before the first champion.
+        """Return the pointer and the tag that a conditional write of it needs; both None before the first champion.
 
         Raises:
             PointerDamaged: it cannot be read.
@@ -98,7 +98,7 @@ class Registry:
             ) from error
 
     def publish(self, bundle: Path, version: str) -> None:
-        """Stores a bundle as an immutable version, checksums last; publishing the same bundle again is allowed.
+        """Store a bundle as an immutable version, checksums last; publishing the same bundle again is allowed.
 
         Of several runs that publish one version at once, one succeeds; the others get an error, unless their bundle is the same.
 
@@ -127,7 +127,7 @@ class Registry:
             raise VersionDamaged(f"Version {version} is published already with other content; versions never change.")
 
     def promote(self, version: str, *, expected: str | object | None = ...) -> str | None:
-        """Moves the champion pointer to a version after verifying its checksums; returns the previous champion.
+        """Move the champion pointer to a version after verifying its checksums; return the previous champion.
 
         Args:
             version: the new champion.
@@ -161,7 +161,7 @@ class Registry:
         return current
 
     def rollback(self, *, expected: str | object | None = ...) -> tuple[str, str]:
-        """Moves the pointer back to the previous champion, and on repetition further back; returns (from, to).
+        """Move the pointer back to the previous champion, and on repetition further back; return (from, to).
 
         Where the pointer is damaged, the order of champions is taken from the verdicts.
 
@@ -190,7 +190,7 @@ class Registry:
         return pointer.version, back.version
 
     def prune(self, keep: int, *, dry_run: bool = False) -> list[str]:
-        """Removes the oldest versions except the champion, the one to roll back to, and the newest `keep`.
+        """Remove the oldest versions except the champion, the one to roll back to, and the newest `keep`.
 
         A conditional write of the pointer first records the versions to delete: a promotion in progress fails, and a later one is
         refused. Then each version loses its checksums before its other files, so that no reader takes a partial version for
@@ -227,7 +227,7 @@ class Registry:
         return to_delete
 
     def metadata(self, version: str) -> GateRecord:
-        """Returns a version's `gate.json`.
+        """Return a version's `gate.json`.
 
         Raises:
             VersionNotFound: there is no such version.
@@ -248,7 +248,7 @@ class Registry:
 
     @contextmanager
     def bundle(self, version: str | None = None) -> Iterator[tuple[str, Path]]:
-        """Yields a version's files (the champion's by default) as a local copy, verified against their checksums.
+        """Yield a version's files (the champion's by default) as a local copy, verified against their checksums.
 
         A copy, so that a version that is pruned meanwhile stays complete for this reader.
 
@@ -276,7 +276,7 @@ class Registry:
             yield wanted, folder
 
     def verify(self, version: str) -> list[str]:
-        """Checks every file of a version, and that there are no others; returns the problems.
+        """Check every file of a version, and that there are no others; return the problems.
 
         Raises:
             VersionNotFound: there is no such version.
@@ -297,7 +297,7 @@ class Registry:
         return found + [f"{name} of version {version} was not published." for name in sorted(names - {MARKER, *sums})]
 
     def record(self, run_id: str, verdict: Verdict, reasons: Sequence[Reason], facts: VerdictFacts) -> None:
-        """Writes a verdict beside the versions, one file per run; a repeated run replaces its own.
+        """Write a verdict beside the versions, one file per run; a repeated run replaces its own.
 
         The versions that it published before are kept (one may be the champion) and listed in the new record.
         """
@@ -315,7 +315,7 @@ class Registry:
         self.store.write_json(key, decision)
 
     def decision(self, run_id: str) -> Decision | None:
-        """Returns the verdict of a run; `None` where there is none that can be read.
+        """Return the verdict of a run; `None` where there is none that can be read.
 
         Raises:
             WrittenByNewer: a later version of this program wrote it.
@@ -326,7 +326,7 @@ class Registry:
             return None
 
     def decisions(self) -> list[Decision]:
-        """Returns every verdict that can be read, oldest first; the log names the others.
+        """Return every verdict that can be read, oldest first; the log names the others.
 
         Raises:
             WrittenByNewer: a later version of this program wrote one.
@@ -337,7 +337,7 @@ class Registry:
         return verdicts.found[::-1]
 
     def verdicts(self) -> Verdicts:
-        """Returns every verdict, newest first, and the records that cannot be read.
+        """Return every verdict, newest first, and the records that cannot be read.
 
         Raises:
             WrittenByNewer: a later version of this program wrote one.
@@ -353,23 +353,23 @@ class Registry:
         return Verdicts(sorted(found, key=by_time, reverse=True), unreadable)
 
     def decision_entries(self) -> list[Entry]:
-        """Returns the entries of the verdicts, with tags that change when one is replaced; nothing is read."""
+        """Return the entries of the verdicts, with tags that change when one is replaced; nothing is read."""
         return list(self.store.entries(self._key("decisions")))
 
     def started(self) -> list[str]:
-        """Returns the names of all versions in one listing: complete, being published, or being removed."""
+        """Return the names of all versions in one listing: complete, being published, or being removed."""
         return self.store.folders(self._key("versions"))
 
     def holds(self, version: str) -> bool:
-        """Returns whether a version exists and is complete."""
+        """Return whether a version exists and is complete."""
         return self.store.exists(self.key_of(version, MARKER))
 
     def key_of(self, version: str, name: str) -> str:
-        """Returns the store's key of a version's file."""
+        """Return the store's key of a version's file."""
         return self._key("versions", version, name)
 
     def _published_by(self, key: str) -> set[str]:
-        """Returns the versions that a record names, and those that it replaced; empty where it cannot be read."""
+        """Return the versions that a record names, and those that it replaced; empty where it cannot be read."""
         try:
             record = json.loads(self.store.read(key))
         except (ObjectNotFound, ValueError):
@@ -381,7 +381,7 @@ class Registry:
         return {version for version in named if isinstance(version, str) and version}
 
     def _judged_at(self, version: str) -> str:
-        """Returns when a version was judged, or the day that its name begins with; empty where neither is known."""
+        """Return when a version was judged, or the day that its name begins with; empty where neither is known."""
         try:
             known = self.store.read_json(self._key("versions", version, "gate.json"))
         except (ObjectNotFound, ValueError):
@@ -407,7 +407,7 @@ class Registry:
         return sums
 
     def _read(self, version: str, name: str, digest: str) -> bytes:
-        """Returns one file of a version, verified."""
+        """Return one file of a version, verified."""
         try:
             data = self.store.read(self._key("versions", version, name))
         except ObjectNotFound:
@@ -428,7 +428,7 @@ class Registry:
             raise VersionNotFound(f"Version {version} of {self.name} is being removed by a prune; name another.")
 
     def _pointer_to_repair(self, *, strict: bool) -> tuple[Pointer | None, str | None, bool]:
-        """Returns pointer, tag, and whether the pointer is damaged; `strict` raises `PointerDamaged` instead."""
+        """Return pointer, tag, and whether the pointer is damaged; `strict` raises `PointerDamaged` instead."""
         try:
             return *self.pointer(), False
         except PointerDamaged as error:
@@ -438,7 +438,7 @@ class Registry:
             return None, error.tag, True
 
     def _on_record(self) -> tuple[str, ...]:
-        """Returns the complete versions that became champion according to the verdicts, oldest first."""
+        """Return the complete versions that became champion according to the verdicts, oldest first."""
         whole = set(self.versions())
         champions = [
             version
@@ -464,7 +464,7 @@ class Registry:
             ) from None
 
     def _has_moved(self, pointer: Pointer, failed: StorageError) -> bool:
-        """Returns whether the pointer was moved although the write failed: the response may have been lost."""
+        """Return whether the pointer was moved although the write failed: the response may have been lost."""
         try:
             now, _ = self.pointer()
         except PointerDamaged:

@@ -38,16 +38,16 @@ class Pointer:
         return self.history[-1] if self.history else None
 
     def before(self, version: str) -> str | None:
-        """Returns the champion that an earlier champion succeeded when it was last promoted; `None` where it is unknown."""
+        """Return the champion that an earlier champion succeeded when it was last promoted; `None` where it is unknown."""
         last = len(self.history) - 1 - self.history[::-1].index(version)
         return self.history[last - 1] if last else None
 
     def promoted(self, version: str, at: str) -> Pointer:
-        """Returns the record after a promotion of another version."""
+        """Return the record after a promotion of another version."""
         return Pointer(version, at, (*self.history, self.version)[-REMEMBERED:], self.retired)
 
     def rolled_back(self, whole: Collection[str], at: str) -> Pointer | None:
-        """Returns the record after a step back, skipping versions that no longer exist; `None` where no earlier champion is left.
+        """Return the record after a step back, skipping versions that no longer exist; `None` where no earlier champion is left.
 
         Args:
             whole: the complete versions of the registry.
@@ -60,11 +60,11 @@ class Pointer:
         return None
 
     def retiring(self, versions: Collection[str], at: str) -> Pointer:
-        """Returns the record that keeps `versions` from becoming champion."""
+        """Return the record that keeps `versions` from becoming champion."""
         return Pointer(self.version, at, self.history, tuple(sorted(versions)))
 
     def as_dict(self) -> dict[str, Json]:
-        """Returns the record as it is stored."""
+        """Return the record as it is stored."""
         return {
             schema.KEY: schema.SCHEMA,
             "version": self.version,
@@ -76,7 +76,7 @@ class Pointer:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Pointer:
-        """Reads a record; the oldest ones have only `previous`.
+        """Read a record; the oldest ones have only `previous`.
 
         Raises:
             WrittenByNewer: a later version of this program wrote it.
@@ -93,7 +93,7 @@ class Pointer:
 
 
 def surplus(versions: Collection[str], pointer: Pointer, keep: int) -> list[str]:
-    """Returns the versions that `prune` removes.
+    """Return the versions that `prune` removes.
 
     Args:
         versions: the versions of the registry, oldest first.

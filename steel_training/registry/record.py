@@ -54,7 +54,7 @@ class Verdicts:
 
 
 def checked(record: Any) -> Decision:
-    """Returns a verdict's record if it has the fields that are needed to show it.
+    """Return a verdict's record if it has the fields that are needed to show it.
 
     Raises:
         RecordRefused: it does not.
@@ -75,5 +75,5 @@ def checked(record: Any) -> Decision:
 
 
 def by_time(record: Decision) -> tuple[str, str]:
-    """Returns the sort key of verdicts: time, then run."""
+    """Return the sort key of verdicts: time, then run."""
     return record["decided_at"], record["run_id"]

@@ -19,7 +19,7 @@ def listing(
     unreadable: Sequence[Unreadable] = (),
     problem: str | None = None,
 ) -> str:
-    """Returns one line per verdict, newest last, and one for each version or record whose verdict is unknown.
+    """Return one line per verdict, newest last, and one for each version or record whose verdict is unknown.
 
     Args:
         decisions: as `Registry.decisions` returns them, oldest first.
@@ -62,7 +62,7 @@ def listing(
 
 
 def summary(version: str, known: GateRecord, champion: str | None) -> str:
-    """Returns a version's `gate.json` in a few lines."""
+    """Return a version's `gate.json` in a few lines."""
     metrics = known.get("metrics", {})
     rows = [("metric", "test", "bound")]
     rows += [
@@ -92,14 +92,14 @@ def summary(version: str, known: GateRecord, champion: str | None) -> str:
 
 
 def comparison(a: str, first: GateRecord, b: str, second: GateRecord) -> str:
-    """Returns two versions' metrics side by side, what each was judged on, and a warning where that differs."""
+    """Return two versions' metrics side by side, what each was judged on, and a warning where that differs."""
     text = _aligned([("", a, b, "difference"), *compared(first, second)])
     warning = incomparable(first, second)
     return f"{text}\nWarning: {warning}" if warning else text
 
 
 def compared(first: GateRecord, second: GateRecord) -> list[tuple[str, str, str, str]]:
-    """Returns rows of name, first, second and difference: the metrics, then what they were measured on."""
+    """Return rows of name, first, second and difference: the metrics, then what they were measured on."""
     rows = []
     ours, theirs = first.get("metrics", {}), second.get("metrics", {})
     for name in dict.fromkeys((*(name for name in SHOWN if name in {**ours, **theirs}), *ours, *theirs)):
@@ -113,7 +113,7 @@ def compared(first: GateRecord, second: GateRecord) -> list[tuple[str, str, str,
 
 
 def incomparable(first: GateRecord, second: GateRecord) -> str | None:
-    """Returns why the metrics of two versions may not be comparable; `None` where both were judged on the same patches."""
+    """Return why the metrics of two versions may not be comparable; `None` where both were judged on the same patches."""
     if not first.get("test_part") or not second.get("test_part"):
         return (
             "it is not recorded whether both were judged on the same test patches; the metrics may not be comparable."

@@ -208,7 +208,7 @@ def slices(evaluated: _Outputs) -> list[Section]:
 
 
 def bundle(verified: _Outputs) -> Section:
-    """Checks of the exported bundle in a clean process."""
+    """Check of the exported bundle in a clean process."""
     latency = verified.get("latency_ms") or {}
     rows = [
         ("Golden samples scored", str(verified.get("golden", "unknown"))),

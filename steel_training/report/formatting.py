@@ -49,32 +49,32 @@ FOUND = {
 
 
 def number(value: object, digits: int = 4) -> str:
-    """Formats a number, or returns `undefined`."""
+    """Format a number, or return `undefined`."""
     return "undefined" if not is_number(value) else f"{float(value):,.{digits}f}"
 
 
 def metric(name: str, value: object) -> str:
-    """Formats a metric: one digit for a rate per 1,000, four for the others."""
+    """Format a metric: one digit for a rate per 1,000, four for the others."""
     return number(value, 1 if name == "false_alarms_per_1000" else 4)
 
 
 def percent(value: object) -> str:
-    """Formats a fraction as a percentage."""
+    """Format a fraction as a percentage."""
     return "undefined" if not is_number(value) else f"{100 * float(value):.1f} %"
 
 
 def signed(value: object) -> str:
-    """Formats a difference with its sign."""
+    """Format a difference with its sign."""
     return "undefined" if not is_number(value) else f"{float(value):+.4f}"
 
 
 def size(count: object) -> str:
-    """Formats a number of bytes in MB."""
+    """Format a number of bytes in MB."""
     return "undefined" if not is_number(count) else f"{float(count) / 1e6:.1f} MB"
 
 
 def duration(seconds: float) -> str:
-    """Formats seconds as seconds, minutes or hours."""
+    """Format seconds as seconds, minutes or hours."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -82,18 +82,18 @@ def duration(seconds: float) -> str:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Returns whether the value is a finite number."""
+    """Return whether the value is a finite number."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
 def is_met(estimate: Mapping[str, object], target: float, evidence: str) -> bool:
-    """Returns whether the judged value (`point`: the estimate; `bound`: its bound) meets the target; undefined does not."""
+    """Return whether the judged value (`point`: the estimate; `bound`: its bound) meets the target; undefined does not."""
     judged = bound_of(estimate) if evidence == "bound" else estimate.get("value")
     return is_number(judged) and judged >= target
 
 
 def bound_of(estimate: Mapping[str, Value]) -> Value | None:
-    """Returns the bound of an estimate; runs before 2026-11-25 call it `lower`."""
+    """Return the bound of an estimate; runs before 2026-11-25 call it `lower`."""
     return estimate.get("bound", estimate.get("lower"))
 
 

@@ -27,14 +27,14 @@ _TITLES = {explanations.MISSED: "Missed defect", explanations.FALSE_ALARM: "Fals
 
 
 def write_report(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> str:
-    """Renders the report from the stages finished so far, writes it, and returns its address."""
+    """Render the report from the stages finished so far, write it, and return its address."""
     page = render(read_record(run, verdict, reasons, version))
     run.store.write(run.key(REPORT), page.encode())
     return run.store.location(run.key(REPORT))
 
 
 def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> RunRecord:
-    """Reads the results and files of the finished stages."""
+    """Read the results and files of the finished stages."""
     # A refused model was not evaluated: it has no metrics, curves or examples to show.
     results = {
         stage: result

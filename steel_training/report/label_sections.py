@@ -15,7 +15,7 @@ _NAMES = ("clean", "defective")
 
 
 def pictures_in(folder: Path) -> list[Picture]:
-    """Returns the pictures that `audit_labels` wrote to its folder, worst label first."""
+    """Return the pictures that `audit_labels` wrote to its folder, worst label first."""
     return [_picture(folder / FOLDER, suspect) for suspect in read_suspects(folder)]
 
 

@@ -34,7 +34,7 @@ Evidence = Sequence[tuple[str, SideBySide]]
 
 
 def pairs_in(folder: Path) -> list[tuple[str, SideBySide]]:
-    """Returns the pairs that a stage wrote to its folder, each with the code of its probe."""
+    """Return the pairs that a stage wrote to its folder, each with the code of its probe."""
     return [(shown.code, _side_by_side(folder, shown)) for shown in read_pair_images(folder)]
 
 
@@ -97,7 +97,7 @@ def raised(found: Sequence[StoredProbe], pairs: Evidence, explained: Collection[
 
 
 def add_to_data_docs(site: Path, found: Sequence[StoredProbe], folder: Path) -> str:
-    """Adds a page with the alarms and their evidence to Data Docs, and a link to it on the index page.
+    """Add a page with the alarms and their evidence to Data Docs, and a link to it on the index page.
 
     Args:
         site: the Data Docs, with their `index.html`.
@@ -133,7 +133,7 @@ def _blocks(probe: StoredProbe) -> bool:
 
 
 def _number(value: object) -> str:
-    """Formats whole numbers without decimals, others with four."""
+    """Format whole numbers without decimals, others with four."""
     return f"{value:,.0f}" if is_number(value) and float(value).is_integer() else number(value, 4)
 
 

@@ -21,7 +21,7 @@ SIGNS: dict[Verdict | None, str] = {Verdict.PUBLISHED: "✓", Verdict.REJECTED: 
 
 
 def render(record: RunRecord) -> str:
-    """Renders the report; a section appears when its stage has finished.
+    """Render the report; a section appears when its stage has finished.
 
     The page loads no external files and runs no script. Text from manifests is escaped.
     """
@@ -47,7 +47,7 @@ def render(record: RunRecord) -> str:
 
 
 def _commands(record: RunRecord) -> list[str]:
-    """Returns the commands that fix what blocks the run, without duplicates."""
+    """Return the commands that fix what blocks the run, without duplicates."""
     if record.verdict is not Verdict.BLOCKED:
         return []
     found = [
@@ -58,7 +58,7 @@ def _commands(record: RunRecord) -> list[str]:
 
 
 def sections(record: RunRecord) -> list[Section]:
-    """Returns the sections, most urgent first; those of a blocked run begin with the evidence."""
+    """Return the sections, most urgent first; those of a blocked run begin with the evidence."""
     explained = {reason.code for reason in record.reasons} if record.verdict is Verdict.BLOCKED else set()
     evidence = [
         *leakage_sections.probes(record.outputs("check_baseline"), record.evidence, explained),

@@ -33,7 +33,7 @@ class PrecisionRecall:
 
 
 def precision_recall(models: Sequence[PrecisionRecall], targets: Mapping[str, float | None]) -> str:
-    """Returns the curves of up to three models as an SVG element.
+    """Return the curves of up to three models as an SVG element.
 
     Args:
         models: the curves, in the order of the legend.

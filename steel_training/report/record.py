@@ -54,5 +54,5 @@ class RunRecord:
     reproduce: str | None = None
 
     def outputs(self, stage: str) -> Mapping[str, Any]:
-        """Returns the outputs of a stage; empty where it has not finished."""
+        """Return the outputs of a stage; empty where it has not finished."""
         return self.results[stage].outputs if stage in self.results else {}

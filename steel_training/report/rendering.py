@@ -11,7 +11,7 @@ from steel_training.report.blocks import Section
 
 
 def templates() -> jinja2.Environment:
-    """Returns the Jinja environment of the report, with autoescaping."""
+    """Return the Jinja environment of the report, with autoescaping."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -22,6 +22,6 @@ def templates() -> jinja2.Environment:
 
 
 def render_page(title: str, sections: Sequence[Section], *, back: str = "index.html") -> str:
-    """Renders sections as a separate page in the style of the report; `back` is the target of its back link."""
+    """Render sections as a separate page in the style of the report; `back` is the target of its back link."""
     page: str = templates().get_template("page.html.j2").render(title=title, sections=sections, back=back)
     return page

@@ -35,7 +35,7 @@ An empty variable counts as not set. An invalid value is reported by the command
 
 
 def settings_page() -> str:
-    """Returns the page, in Markdown."""
+    """Return the page, in Markdown."""
     parts = [_HEAD]
     for name, keys in groupby(settings(), key=lambda setting: setting[0].partition(".")[0]):
         section: Any = Config.model_fields[name].annotation
@@ -52,7 +52,7 @@ def settings_page() -> str:
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    """Returns the type and range of a setting as text."""
+    """Return the type and range of a setting as text."""
     kinds: list[Mapping[str, Any]] = schema.get("anyOf", [schema])
     return " or ".join(_one_kind(kind) for kind in kinds)
 

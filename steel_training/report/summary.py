@@ -39,7 +39,7 @@ class Conclusion:
     weights: Mapping[str, str | bool] | None
 
     def as_text(self) -> str:
-        """Returns the summary for the terminal."""
+        """Return the summary for the terminal."""
         return summary(
             self.verdict,
             self.reasons,
@@ -52,7 +52,7 @@ class Conclusion:
         )
 
     def as_dict(self) -> dict[str, Json]:
-        """Returns the JSON object that `run` ends with."""
+        """Return the JSON object that `run` ends with."""
         return {
             "verdict": str(self.verdict),
             "reasons": [reason.as_dict() for reason in self.reasons],
@@ -64,7 +64,7 @@ class Conclusion:
 
 
 def conclude(run: Run, last: StageResult) -> Conclusion:
-    """Collects the outcome of a run from its stages.
+    """Collect the outcome of a run from its stages.
 
     Args:
         run: the run.

@@ -39,7 +39,7 @@ class Chart:
     _legend: list[tuple[str, str, str]] = field(default_factory=list, init=False)
 
     def line(self, xs: Sequence[float], ys: Sequence[float], color: str, name: str = "") -> None:
-        """Adds a line; it is thinned to at most `LINE_POINTS` points."""
+        """Add a line; it is thinned to at most `LINE_POINTS` points."""
         points = [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
         shown = min(len(points), LINE_POINTS)
         chosen = [round(place * (len(points) - 1) / max(1, shown - 1)) for place in range(shown)]
@@ -51,19 +51,19 @@ class Chart:
             self._legend.append((name, color, "line"))
 
     def steps(self, edges: Sequence[float], counts: Sequence[float], color: str, name: str) -> None:
-        """Adds a histogram as an outline."""
+        """Add a histogram as an outline."""
         xs = [edge for edge in edges for _ in range(2)][1:-1]
         self.line(xs, [count for count in counts for _ in range(2)], color, name)
 
     def point(self, x: float, y: float, color: str, name: str = "", shape: str = "circle") -> None:
-        """Adds a marker: circle, diamond or square."""
+        """Add a marker: circle, diamond or square."""
         if math.isfinite(x) and math.isfinite(y):
             self._drawn.append(marker(self._at_x(x), self._at_y(y), color, shape))
             if name:
                 self._legend.append((name, color, shape))
 
     def vertical(self, x: float, name: str, color: str = BLACK) -> None:
-        """Adds a vertical dotted line with a legend entry."""
+        """Add a vertical dotted line with a legend entry."""
         if math.isfinite(x):
             at = self._at_x(x)
             self._drawn.append(
@@ -72,7 +72,7 @@ class Chart:
             self._legend.append((name, color, "vertical"))
 
     def horizontal(self, y: float, name: str) -> None:
-        """Adds a horizontal dotted line with a legend entry."""
+        """Add a horizontal dotted line with a legend entry."""
         at = self._at_y(y)
         self._drawn.append(
             f'<line y1="{at:.1f}" y2="{at:.1f}" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" stroke="{GREY}" stroke-dasharray="3 3" stroke-width="1.5"/>'
@@ -80,7 +80,7 @@ class Chart:
         self._legend.append((name, GREY, "horizontal"))
 
     def svg(self) -> str:
-        """Returns the chart as an SVG element."""
+        """Return the chart as an SVG element."""
         height = _HEIGHT + _LEGEND_LINE * len(self._legend)
         return (
             f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(self.title)}"><title>{escape(self.title)}</title>'
@@ -136,7 +136,7 @@ class Chart:
 
 
 def marker(x: float, y: float, color: str, shape: str = "circle") -> str:
-    """Returns a marker centred at x, y: circle, ring, diamond or square."""
+    """Return a marker centred at x, y: circle, ring, diamond or square."""
     if shape == "diamond":
         return f'<path d="M{x:.1f} {y - 7:.1f}l7 7l-7 7l-7 -7z" fill="{color}"/>'
     if shape == "square":
@@ -146,7 +146,7 @@ def marker(x: float, y: float, color: str, shape: str = "circle") -> str:
 
 
 def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
-    """Returns about five round tick values between low and high."""
+    """Return about five round tick values between low and high."""
     span = high - low
     if span <= 0:
         return [low]

@@ -19,7 +19,7 @@ def summary(
     weights: Mapping[str, str | bool] | None = None,
     evidence: str = "point",
 ) -> str:
-    """Returns a few lines: verdict, metrics against targets, reasons, and the address of the report.
+    """Return a few lines: verdict, metrics against targets, reasons, and the address of the report.
 
     Args:
         verdict: of the run.

@@ -25,24 +25,24 @@ UNFINISHED = "unfinished"
 
 
 def unfinished_of(run: Run, stage: str, inputs: Mapping[str, Json]) -> Unfinished:
-    """Returns where the state of an unfinished training is kept; with the same inputs it is continued."""
+    """Return where the state of an unfinished training is kept; with the same inputs it is continued."""
     return Unfinished(run.store, run.key(UNFINISHED, stage), digest_of(stage, inputs))
 
 
 def table_of(run: Run, stage: str, name: str) -> pd.DataFrame:
-    """Reads a table (Parquet) that a stage wrote."""
+    """Read a table (Parquet) that a stage wrote."""
     with run.folder(stage) as folder:
         return pd.read_parquet(folder / name)
 
 
 def groups_in(run: Run, split: str) -> np.ndarray:
-    """Returns the group of every patch of a split, strings (n,), in the order of `patch_sets`."""
+    """Return the group of every patch of a split, strings (n,), in the order of `patch_sets`."""
     patches = table_of(run, "resolve_dataset", PATCHES)
     return patches.loc[patches["part"] == split, "group"].to_numpy(str)
 
 
 def patch_sets(run: Run) -> dict[str, PatchSet]:
-    """Returns the patches of train, val and test."""
+    """Return the patches of train, val and test."""
     patches, fingerprint = table_of(run, "resolve_dataset", PATCHES), run.resolved.fingerprint
     return {
         split: PatchSet(run.dataset, tuple(rows["path"]), rows["label"].to_numpy(int), fingerprint)

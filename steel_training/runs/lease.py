@@ -65,13 +65,13 @@ class Holder:
 
     @classmethod
     def of_this_process(cls, work: str) -> Holder:
-        """Returns this process as a holder."""
+        """Return this process as a holder."""
         pid = os.getpid()
         since = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(uuid.uuid4().hex, socket.gethostname(), pid, f"{_machine()} {_started(pid)}", work, since)
 
     def is_gone(self) -> bool:
-        """Returns whether the process is known to have ended: it ran on this machine, and does not any more."""
+        """Return whether the process is known to have ended: it ran on this machine, and does not any more."""
         machine, _, started = self.process.rpartition(" ")
         return bool(machine) and machine == _machine() and _started(self.pid) != started
 
@@ -95,7 +95,7 @@ class Lease:
         self._heart = threading.Thread(target=self._beat, name="lease", daemon=True)
 
     def acquire(self) -> bool:
-        """Takes the lease; returns False where this process had it already.
+        """Take the lease; return False where this process had it already.
 
         Raises:
             RunBusy: another process is working on the run.
@@ -123,7 +123,7 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Ends the lease, if it was taken. Where that fails, it expires."""
+        """End the lease, if it was taken. Where that fails, it expires."""
         if self._held is None:
             return
         self._ended.set()
@@ -151,7 +151,7 @@ class Lease:
 
 
 def _acquire(store: Storage, key: str, ours: Holder, run_id: str) -> str:
-    """Returns the tag of the lease, once it is ours."""
+    """Return the tag of the lease, once it is ours."""
     watched, since = "", time.monotonic()
     while True:
         held, tag = _read(store, key)
@@ -185,7 +185,7 @@ def _described(held: Holder) -> str:
 
 
 def _read(store: Storage, key: str) -> tuple[Holder | None, str]:
-    """Returns the holder and the tag of the object; None where there is no lease, or a damaged one, and "" where there is no object."""
+    """Return the holder and the tag of the object; None where there is no lease, or a damaged one, and "" where there is no object."""
     try:
         data, tag = store.read_tagged(key)
     except ObjectNotFound:
@@ -204,7 +204,7 @@ def _record(holder: Holder) -> dict[str, object]:
 
 
 def _machine() -> str:
-    """Returns what names the machine since it was started, and the PID namespace; empty where the system does not say."""
+    """Return what names the machine since it was started, and the PID namespace; empty where the system does not say."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').stat().st_ino}"
@@ -213,7 +213,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """Returns the start time of a process in clock ticks since the machine was started; empty where there is none, or a zombie."""
+    """Return the start time of a process in clock ticks since the machine was started; empty where there is none, or a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:

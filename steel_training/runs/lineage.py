@@ -18,7 +18,7 @@ from steel_training.storage import schema
 
 
 def facts(run: Run, version: str | None) -> VerdictFacts:
-    """Returns the fields that are recorded with every verdict: data, configuration, code, metrics, report."""
+    """Return the fields that are recorded with every verdict: data, configuration, code, metrics, report."""
     resolved, config = run.resolved, run.config
     evaluated, answered = run.find_result("evaluate"), run.find_result("approve_release")
     probed = run.find_result("check_baseline")
@@ -42,7 +42,7 @@ def facts(run: Run, version: str | None) -> VerdictFacts:
 
 
 def reproduce(run: Run) -> str | None:
-    """Returns the command that reproduces this run's model; `None` before its backbone has been chosen."""
+    """Return the command that reproduces this run's model; `None` before its backbone has been chosen."""
     trained = run.find_result("train_head")
     if trained is None:
         return None
@@ -51,7 +51,7 @@ def reproduce(run: Run) -> str | None:
 
 
 def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
-    """Writes `gate.json` and the model card into a bundle that is about to be published."""
+    """Write `gate.json` and the model card into a bundle that is about to be published."""
     judged, resolved = run.result("evaluate").outputs, run.resolved
     trained = run.outputs("fine_tune", Trained.from_dict)
     content: CardContent = {

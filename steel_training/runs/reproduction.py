@@ -19,7 +19,7 @@ NEW_STORE = "NEW_STORE"
 
 
 def command(dataset: str, config: Config, weights: Mapping[str, str | bool]) -> list[str]:
-    """Returns the command that reproduces a model, as words, given the code and packages of the lineage.
+    """Return the command that reproduces a model, as words, given the code and packages of the lineage.
 
     Args:
         dataset: URI of the dataset version itself, so that a later version is not taken instead.
@@ -38,12 +38,12 @@ def command(dataset: str, config: Config, weights: Mapping[str, str | bool]) -> 
 
 
 def command_line(words: list[str]) -> str:
-    """Returns the words as one line to paste into a shell."""
+    """Return the words as one line to paste into a shell."""
     return shlex.join(words)
 
 
 def part_hash(profile: pd.DataFrame) -> str:
-    """Returns SHA-256 of the files and labels of the test split, in any order: equal where two runs judged on the same patches.
+    """Return SHA-256 of the files and labels of the test split, in any order: equal where two runs judged on the same patches.
 
     Args:
         profile: one row per patch, with `part`, `label` and `file_hash`.

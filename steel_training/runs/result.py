@@ -91,7 +91,7 @@ class StageResult:
         return verdict_of(self.status, self.outputs)
 
     def as_dict(self) -> dict[str, Json]:
-        """Returns the content of `result.json`."""
+        """Return the content of `result.json`."""
         return {
             schema.KEY: schema.SCHEMA,
             "stage": self.stage,
@@ -105,7 +105,7 @@ class StageResult:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StageResult:
-        """Reads `result.json` back.
+        """Read `result.json` back.
 
         Raises:
             WrittenByNewer: a later version of this program wrote it.
@@ -130,7 +130,7 @@ class StageResult:
 
 
 def safe_run_id(text: str) -> str:
-    """Turns any run id, such as Airflow's `manual__2026-11-24T00:10:00+00:00`, into a folder name.
+    """Turn any run id, such as Airflow's `manual__2026-11-24T00:10:00+00:00`, into a folder name.
 
     Ids that are valid folder names are not changed, so that the folder of a run is an id of it too; others keep their
     readable characters and get a hash. See `folder_of` for ids of a scheduler.
@@ -139,7 +139,7 @@ def safe_run_id(text: str) -> str:
 
 
 def folder_of(run_id: str) -> str:
-    """Turns the id that a scheduler gave a run into a folder name that no other id gets.
+    """Turn the id that a scheduler gave a run into a folder name that no other id gets.
 
     As `safe_run_id`; but an id that looks like the folder of another, with a hash at its end, gets a hash of its own.
     """
@@ -157,7 +157,7 @@ def digest_of(stage: str, inputs: Mapping[str, Json]) -> str:
 
 
 def verdict_of(status: str | None, outputs: Mapping[str, Any]) -> Verdict | None:
-    """Returns the verdict with which a stage ends the run; `None` where the run continues.
+    """Return the verdict with which a stage ends the run; `None` where the run continues.
 
     Args:
         status: of the stage, also as text from a result file; `None` where the stage left no result.

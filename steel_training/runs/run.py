@@ -104,11 +104,11 @@ class Run:
         return self._resolved
 
     def key(self, *parts: str) -> str:
-        """Returns the store's key of something in this run."""
+        """Return the store's key of something in this run."""
         return "/".join((RUNS, self.run_id, *parts))
 
     def find_result(self, stage: str) -> StageResult | None:
-        """Returns the stage's result, or `None` where it has not finished; a damaged one counts as not finished, and is logged."""
+        """Return the stage's result, or `None` where it has not finished; a damaged one counts as not finished, and is logged."""
         try:
             return self.read_result(stage)
         except ResultUnreadable as error:
@@ -116,7 +116,7 @@ class Run:
             return None
 
     def read_result(self, stage: str) -> StageResult | None:
-        """Returns the stage's result, or `None` where there is none.
+        """Return the stage's result, or `None` where there is none.
 
         Raises:
             ResultUnreadable: it is damaged.
@@ -131,7 +131,7 @@ class Run:
             raise ResultUnreadable(f"{self.store.location(key)} is damaged ({error}).") from error
 
     def result(self, stage: str) -> StageResult:
-        """Returns the stage's result.
+        """Return the stage's result.
 
         Raises:
             StageNotDone: it has not finished in this run.
@@ -145,7 +145,7 @@ class Run:
         return found
 
     def outputs(self, stage: str, read: Callable[[Mapping[str, Any]], Outputs]) -> Outputs:
-        """Returns a stage's outputs, typed.
+        """Return a stage's outputs, typed.
 
         Args:
             stage: its name.
@@ -157,7 +157,7 @@ class Run:
         return read(self.result(stage).outputs)
 
     def after(self, stage: str) -> dict[str, str]:
-        """Returns the inputs of a stage that depends on another one: that stage's result.
+        """Return the inputs of a stage that depends on another one: that stage's result.
 
         Raises:
             StageNotDone: it has not finished.
@@ -170,12 +170,12 @@ class Run:
         return {"after": stage, "result": before.inputs, "finished_at": before.finished_at}
 
     def clear(self) -> None:
-        """Removes all files of the run."""
+        """Remove all files of the run."""
         self._resolved = None
         self.store.remove_folder(self.key(), first=f"{FIRST}/{RESULT}")
 
     def folder(self, stage: str) -> AbstractContextManager[Path]:
-        """Yields the finished stage's files as a local folder, read only."""
+        """Yield the finished stage's files as a local folder, read only."""
         return self.store.local_folder(self.key(stage))
 
     def perform(
@@ -184,7 +184,7 @@ class Run:
         inputs: Mapping[str, Json],
         work: Callable[[Path], StageResult],
     ) -> StageResult:
-        """Runs a stage, or returns its result if the same inputs gave one before.
+        """Run a stage, or return its result if the same inputs gave one before.
 
         Args:
             stage: its name.
@@ -226,6 +226,6 @@ class Run:
         return result
 
     def find_done(self, stage: str, inputs: Mapping[str, Json]) -> StageResult | None:
-        """Returns the stage's result where it was made from the same inputs, or `None`."""
+        """Return the stage's result where it was made from the same inputs, or `None`."""
         found = self.find_result(stage)
         return found if found is not None and found.inputs == digest_of(stage, inputs) else None

@@ -42,15 +42,15 @@ class ChampionFollower:
         return self._model
 
     def start(self) -> None:
-        """Starts polling."""
+        """Start polling."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stops polling."""
+        """Stop polling."""
         self._stop.set()
 
     def poll(self) -> None:
-        """Polls the pointer once, and switches if it names another version than the one that serves."""
+        """Poll the pointer once, and switches if it names another version than the one that serves."""
         champion: str | None = None
         try:
             champion, _ = self.registry.champion()

@@ -45,7 +45,7 @@ class Deployed:
 
 
 def deploy(registry: Registry, base: Path) -> Deployed:
-    """Copies the champion's SavedModel to the next number, unless the highest number is that version already.
+    """Copy the champion's SavedModel to the next number, unless the highest number is that version already.
 
     Args:
         registry: of the model.
@@ -131,7 +131,7 @@ def _hidden(base: Path) -> Path:
 
 
 def _touch(base: Path) -> None:
-    """Records the time of the last successful poll, for the health check."""
+    """Record the time of the last successful poll, for the health check."""
     with _explained(base):
         base.mkdir(parents=True, exist_ok=True)
         (base / CHECKED).touch()

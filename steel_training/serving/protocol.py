@@ -38,7 +38,7 @@ class Inference:
     """
 
     def __init__(self, body: bytes, header_length: str | None = None) -> None:
-        """Parses a request.
+        """Parse a request.
 
         Args:
             body: of the HTTP request.
@@ -61,7 +61,7 @@ class Inference:
 
 
 def answer(model: str, asked: Inference, found: Sequence[Answer]) -> tuple[bytes, dict[str, str]]:
-    """Returns body and headers of the response.
+    """Return body and headers of the response.
 
     Args:
         model: name of the model.

@@ -41,7 +41,7 @@ class ServerMissing(SteelTrainingError):
 
 
 def serve(registry: Registry, *, host: str, port: int, every: float = POLL_INTERVAL_S) -> None:
-    """Serves the champion until SIGINT or SIGTERM.
+    """Serve the champion until SIGINT or SIGTERM.
 
     Args:
         registry: of the model.
@@ -62,7 +62,7 @@ def serve(registry: Registry, *, host: str, port: int, every: float = POLL_INTER
 
 
 def application(registry: Registry, *, every: float = POLL_INTERVAL_S) -> Starlette:
-    """Returns the ASGI application; it follows the champion from start-up."""
+    """Return the ASGI application; it follows the champion from start-up."""
     from starlette.applications import Starlette
     from starlette.routing import Route
 
@@ -201,7 +201,7 @@ def _work(model: LoadedModel, body: bytes, header_length: str | None) -> tuple[I
 
 
 async def _body(request: Request) -> bytes:
-    """Returns the body. One that is too large is read further and discarded, so that the sender receives the error."""
+    """Return the body. One that is too large is read further and discarded, so that the sender receives the error."""
     body, length = bytearray(), 0
     async for piece in request.stream():
         length += len(piece)

@@ -29,14 +29,14 @@ class ScoredPatch:
 
 
 def patch_size(bundle: Path) -> tuple[int, int] | None:
-    """Returns the (width, height) of the patches that a model was trained on, by its golden samples; `None` if they are not of one size."""
+    """Return the (width, height) of the patches that a model was trained on, by its golden samples; `None` if they are not of one size."""
     samples = [path for path in (bundle / GOLDEN).glob("*") if path.suffix != ".json"]
     sizes = {open_image(path.read_bytes()).size for path in samples}
     return sizes.pop() if len(sizes) == 1 else None
 
 
 def places(data: bytes, patch: tuple[int, int] | None) -> list[tuple[int, int]]:
-    """Returns the left and top edges of an image's patches, side by side, the last ones flush with the edge; none for an image of one patch.
+    """Return the left and top edges of an image's patches, side by side, the last ones flush with the edge; none for an image of one patch.
 
     Args:
         data: image file.
@@ -60,13 +60,13 @@ def places(data: bytes, patch: tuple[int, int] | None) -> list[tuple[int, int]]:
 
 
 def cut(data: bytes, corners: Sequence[tuple[int, int]], patch: tuple[int, int]) -> list[bytes]:
-    """Returns patches of an image as PNG files."""
+    """Return patches of an image as PNG files."""
     pixels = np.asarray(open_image(data).convert("RGB"))
     return [as_png(pixels[y : y + patch[1], x : x + patch[0]]) for x, y in corners]
 
 
 def overlay(data: bytes, patches: Sequence[ScoredPatch]) -> bytes:
-    """Returns an image as PNG, with a box and the score of each patch."""
+    """Return an image as PNG, with a box and the score of each patch."""
     image = open_image(data).convert("RGB")
     draw = ImageDraw.Draw(image)
     for patch in patches:

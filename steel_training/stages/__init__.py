@@ -14,7 +14,7 @@ from steel_training.runs.run import Run
 
 
 def perform(stage: str, run: Run, *request: Any) -> StageResult:
-    """Runs one stage.
+    """Run one stage.
 
     Args:
         stage: one of `STAGES`.

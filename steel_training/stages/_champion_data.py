@@ -11,7 +11,7 @@ from steel_training.registry import Registry, VersionDamaged, VersionNotFound
 
 
 def drift_from_champion(registry: Registry, champion: str | None, profile: pd.DataFrame) -> drift.Comparison:
-    """Compares a profile with the data of a champion; where that is not possible, the note says why.
+    """Compare a profile with the data of a champion; where that is not possible, the note says why.
 
     Args:
         registry: of the champion.

@@ -26,7 +26,7 @@ _GROUPS, _TWINS = "data.disjoint_groups", "data.duplicate_content"
 
 
 def reader_of(dataset: Storage, profile: pd.DataFrame) -> Pixels:
-    """Returns a function that reads the grey values of the patch in a row of the profile."""
+    """Return a function that reads the grey values of the patch in a row of the profile."""
 
     def pixels(row: int) -> np.ndarray:
         return grey_of(open_image(dataset.read(str(profile["path"].iloc[row]))))
@@ -35,7 +35,7 @@ def reader_of(dataset: Storage, profile: pd.DataFrame) -> Pixels:
 
 
 def split_alarms(outcome: ValidationOutcome, profile: pd.DataFrame, dataset: str) -> list[Probe]:
-    """Returns the alarms about the split of a dataset, with the pairs of patches that an expectation does not name.
+    """Return the alarms about the split of a dataset, with the pairs of patches that an expectation does not name.
 
     Args:
         outcome: of the validation.
@@ -58,7 +58,7 @@ def split_alarms(outcome: ValidationOutcome, profile: pd.DataFrame, dataset: str
 
 
 def write_evidence(folder: Path, probes: Sequence[Probe], profile: pd.DataFrame, pixels: Pixels) -> str:
-    """Writes pairs of patches to the folder of a stage, and a page of them to the Data Docs in it.
+    """Write pairs of patches to the folder of a stage, and a page of them to the Data Docs in it.
 
     Returns:
         Path of the first page of the Data Docs, below the folder.

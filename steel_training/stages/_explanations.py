@@ -22,7 +22,7 @@ _MANIFEST_COLUMNS = ["patch_id", "defect_type", "source_id"]
 
 
 def write_explanations(run: Run, network: keras.Model, test: PatchSet, threshold: float, folder: Path) -> None:
-    """Writes `attention/` and `bundle/profile_summary.json`.
+    """Write `attention/` and `bundle/profile_summary.json`.
 
     Args:
         run: the run.

@@ -23,7 +23,7 @@ from steel_training.training.scoring import Scorer
 def export_bundle(
     run: Run, network: keras.Model, folder: Path, *, threshold: float, scores: Mapping[str, np.ndarray], scorer: Scorer
 ) -> None:
-    """Writes the bundle: the exported model, golden samples of the test split, and the LiteRT files whose decisions agree with it.
+    """Write the bundle: the exported model, golden samples of the test split, and the LiteRT files whose decisions agree with it.
 
     Args:
         run: the run.

@@ -16,7 +16,7 @@ from steel_training.training.strategy import explained
 def perform_together(
     run: Run, stage: str, inputs: Mapping[str, Json], work: Callable[[Path], StageResult]
 ) -> StageResult:
-    """Runs a stage on every worker; the chief commits, and the others return its result. On one machine, this is `run.perform`.
+    """Run a stage on every worker; the chief commits, and the others return its result. On one machine, this is `run.perform`.
 
     Raises:
         WorkerLost: another worker was lost meanwhile.

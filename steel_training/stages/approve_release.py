@@ -59,7 +59,7 @@ class Release:
 
 
 def approve_release(run: Run, answer: Answer) -> StageResult:
-    """Records a person's answer; another answer replaces it, until the model is published or rejected.
+    """Record a person's answer; another answer replaces it, until the model is published or rejected.
 
     With `publish.four_eyes` a release counts when a second person has released the model too. A refusal counts at once, and
     anyone may refuse: it publishes nothing.
@@ -111,7 +111,7 @@ def approve_release(run: Run, answer: Answer) -> StageResult:
 
 
 def released(run: Run) -> Release:
-    """Returns whether the run's model is to be published: by the gate, and by people where approval is required.
+    """Return whether the run's model is to be published: by the gate, and by people where approval is required.
 
     Raises:
         WaitsForAnswer: approval is required and too few have answered.
@@ -132,7 +132,7 @@ def released(run: Run) -> Release:
 
 
 def _answer(run: Run, decided: StageResult) -> Approval | None:
-    """Returns the answer to this decision; one to an earlier decision of the run does not count."""
+    """Return the answer to this decision; one to an earlier decision of the run does not count."""
     answered = run.find_result("approve_release")
     if answered is None or answered.finished_at < decided.finished_at:
         return None

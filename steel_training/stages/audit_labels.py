@@ -47,7 +47,7 @@ def audit_labels(run: Run) -> StageResult:
 
 
 def _audited(run: Run, folder: Path) -> tuple[LabelAudit, Mapping[str, float]]:
-    """Writes table and pictures; returns what was found, and the seconds for features and for the audit itself."""
+    """Write table and pictures; return what was found, and the seconds for features and for the audit itself."""
     started = time.monotonic()
     profile = table_of(run, "profile_patches", PROFILE)
     sets = patch_sets(run)

@@ -37,7 +37,7 @@ from steel_training.verdict import Reason, Verdict
 
 
 def evaluate(run: Run) -> StageResult:
-    """Reads the test split, once: threshold from validation, metrics with bounds, reference models on the same patches, export.
+    """Read the test split, once: threshold from validation, metrics with bounds, reference models on the same patches, export.
 
     Where no threshold can be chosen on validation, the run ends here as rejected.
     """
@@ -97,7 +97,7 @@ def evaluate(run: Run) -> StageResult:
 
 
 def _champion_to_compare(run: Run) -> str | None:
-    """Returns the champion to compare with: the current one, or for a published version the one that it was compared with.
+    """Return the champion to compare with: the current one, or for a published version the one that it was compared with.
 
     A run that is repeated after publishing would otherwise be compared with itself or a later version, and its metrics would
     differ from those of the version, which never change.

@@ -21,7 +21,7 @@ _NOT_PROMOTED = "The version is registered, but its run ended before it became c
 
 
 def publish_model(run: Run) -> StageResult:
-    """Registers the bundle as an immutable version and, if configured, moves the champion pointer.
+    """Register the bundle as an immutable version and, if configured, move the champion pointer.
 
     A run that was interrupted on the way continues where it stopped: what is published stays as it is, and a version that has become
     champion is not promoted again, whatever became champion since.
@@ -65,7 +65,7 @@ def _publish(run: Run, version: str, decided: StageResult) -> None:
 
 
 def _concluded(run: Run, version: str) -> bool:
-    """Returns whether the run's record says that its version was promoted."""
+    """Return whether the run's record says that its version was promoted."""
     record = run.registry.decision(run.run_id)
     if record is None or record.get("version") != version:
         return False

@@ -15,7 +15,7 @@ from steel_training.verdict import Verdict
 
 
 def reject_model(run: Run) -> StageResult:
-    """Records the rejection; the champion stays."""
+    """Record the rejection; the champion stays."""
     decided, release = run.result("decide"), released(run)
     if release.publish:
         raise SteelTrainingError(f"Run {run.run_id} is to be published; run publish_model instead of reject_model.")

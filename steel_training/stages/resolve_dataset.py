@@ -41,7 +41,7 @@ class Request:
 
 
 def resolve_dataset(run: Run, request: Request) -> StageResult:
-    """Finds the dataset version, splits it, and ends the run as `unchanged` where its last verdict still stands."""
+    """Find the dataset version, split it, and end the run as `unchanged` where its last verdict still stands."""
     require_below_roots("dataset", request.dataset)
     if request.config.model.weights not in WORDS:
         require_below_roots("model.weights", request.config.model.weights)
@@ -98,7 +98,7 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
 
 
 def _same_as_last(run: Run, config: Config, identity: Mapping[str, Json]) -> Decision | None:
-    """Returns the last verdict, where it was made from the same data, configuration and code.
+    """Return the last verdict, where it was made from the same data, configuration and code.
 
     A backfilled run does not move the champion, so its verdict does not count for a run that may. Conversely, a
     backfilled run has nothing to add to any verdict on the same data.

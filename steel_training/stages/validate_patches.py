@@ -14,7 +14,7 @@ from steel_training.validation.validate import validate_patches as validate
 
 
 def validate_patches(run: Run) -> StageResult:
-    """Validates the dataset with Great Expectations; a critical expectation blocks."""
+    """Validate the dataset with Great Expectations; a critical expectation blocks."""
 
     def work(folder: Path) -> StageResult:
         profile = table_of(run, "profile_patches", PROFILE)

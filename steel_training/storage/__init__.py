@@ -46,7 +46,7 @@ __all__ = [
 
 
 def open_dataset(uri: str | os.PathLike[str]) -> Storage:
-    """Opens a dataset to read its patches, whether they are single files or packed (see `packed`).
+    """Open a dataset to read its patches, whether they are single files or packed (see `packed`).
 
     Raises:
         UsageError: see `open_storage`.
@@ -55,7 +55,7 @@ def open_dataset(uri: str | os.PathLike[str]) -> Storage:
 
 
 def open_storage(uri: str | os.PathLike[str]) -> Storage:
-    """Opens a folder or `s3://bucket/prefix`. Nothing is created or contacted before the first use.
+    """Open a folder or `s3://bucket/prefix`. Nothing is created or contacted before the first use.
 
     Raises:
         UsageError: the URI has a scheme that is neither.

@@ -32,7 +32,7 @@ class FileRefused(StorageError):
 
 
 def largest(key: str) -> int:
-    """Returns the most bytes that are read of a dataset's file."""
+    """Return the most bytes that are read of a dataset's file."""
     return LARGEST_MANIFEST if key.startswith("manifest.") else LARGEST_FILE
 
 
@@ -40,7 +40,7 @@ class DatasetFolder(FolderStorage):
     """The files of a dataset below a folder. Links within it are followed, others are refused."""
 
     def read(self, key: str) -> bytes:
-        """Returns a file's bytes.
+        """Return a file's bytes.
 
         Raises:
             ObjectNotFound: there is none.
@@ -73,7 +73,7 @@ class DatasetFolder(FolderStorage):
         return super().entry(key)
 
     def open_file(self, key: str) -> BufferedReader:
-        """Opens a regular file of the dataset without blocking.
+        """Open a regular file of the dataset without blocking.
 
         Raises:
             ObjectNotFound: there is none.
@@ -105,7 +105,7 @@ class DatasetFolder(FolderStorage):
         )
 
     def _steps(self, key: str) -> tuple[str, ...]:
-        """Returns the path components from the dataset's folder to a file, links resolved.
+        """Return the path components from the dataset's folder to a file, links resolved.
 
         Raises:
             PathEscapes: a link leads out.

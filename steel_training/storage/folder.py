@@ -37,7 +37,7 @@ class FolderStorage(Storage):
         self.uri = str(root)
 
     def path(self, key: str) -> Path:
-        """Returns the file of a key."""
+        """Return the file of a key."""
         return self.root / confined(key)
 
     def read(self, key: str) -> bytes:
@@ -170,7 +170,7 @@ class FolderStorage(Storage):
 
     @contextlib.contextmanager
     def _explained(self, key: str, done: str) -> Iterator[None]:
-        """Turns OS errors into `StorageError`, with the path."""
+        """Turn OS errors into `StorageError`, with the path."""
         try:
             yield
         except OSError as error:
@@ -192,7 +192,7 @@ def _beside(target: Path) -> Path:
 
 
 def _copy_for_good(source: str, target: str) -> str:
-    """Copies a file and syncs it, so that it survives a crash once its folder has its final name."""
+    """Copy a file and sync it, so that it survives a crash once its folder has its final name."""
     shutil.copy2(source, target)
     descriptor = os.open(target, os.O_RDONLY)
     try:
@@ -212,7 +212,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Syncs the names in a folder, so that they survive a crash; file systems that cannot are accepted."""
+    """Sync the names in a folder, so that they survive a crash; file systems that cannot are accepted."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -224,7 +224,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Makes a folder and its parents, synced, so that they survive a crash."""
+    """Make a folder and its parents, synced, so that they survive a crash."""
     missing = []
     while not folder.exists():
         missing.append(folder)
@@ -235,7 +235,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _move_into_place(staging: Path, target: Path) -> None:
-    """Renames a folder, replacing another; of several concurrent writers, one complete folder remains."""
+    """Rename a folder, replacing another; of several concurrent writers, one complete folder remains."""
     while True:
         try:
             staging.rename(target)
@@ -268,7 +268,7 @@ def _replace(target: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Holds an exclusive lock between processes of one machine, or of several that share the folder over NFS.
+    """Hold an exclusive lock between processes of one machine, or of several that share the folder over NFS.
 
     A file is locked, not the folder: NFS grants an exclusive lock only on what is open for writing.
     """

@@ -36,7 +36,7 @@ class PathEscapes(UsageError):
 
 
 def confined(key: str) -> str:
-    """Returns a key in normal form: parts joined by single slashes, without `.`; empty for the top itself.
+    """Return a key in normal form: parts joined by single slashes, without `.`; empty for the top itself.
 
     Raises:
         PathEscapes: it is absolute or leads outside (`..`), or holds a control character or a backslash.
@@ -74,7 +74,7 @@ class Storage(ABC):
 
     @abstractmethod
     def read(self, key: str) -> bytes:
-        """Returns the object's bytes.
+        """Return the object's bytes.
 
         Raises:
             ObjectNotFound: there is none.
@@ -82,7 +82,7 @@ class Storage(ABC):
 
     @abstractmethod
     def read_tagged(self, key: str) -> tuple[bytes, str]:
-        """Returns the object's bytes and the tag to give to `write(if_match=…)`.
+        """Return the object's bytes and the tag to give to `write(if_match=…)`.
 
         Raises:
             ObjectNotFound: there is none.
@@ -90,14 +90,14 @@ class Storage(ABC):
 
     @abstractmethod
     def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
-        """Writes the object atomically and returns its tag.
+        """Write the object atomically and return its tag.
 
         Raises:
             ConditionFailed: `if_absent` and there is one, or `if_match` and the tag is another or there is none.
         """
 
     def exists(self, key: str) -> bool:
-        """Returns whether there is an object at exactly this key."""
+        """Return whether there is an object at exactly this key."""
         try:
             self.entry(key)
         except ObjectNotFound:
@@ -106,19 +106,19 @@ class Storage(ABC):
 
     @abstractmethod
     def entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Yields the objects below a prefix (a folder), in unspecified order; none where there is no such folder."""
+        """Yield the objects below a prefix (a folder), in unspecified order; none where there is no such folder."""
 
     def contents(self) -> Iterator[Entry]:
-        """Yields everything that can be read: the objects, with the members of ZIP files instead of the files."""
+        """Yield everything that can be read: the objects, with the members of ZIP files instead of the files."""
         return self.entries()
 
     @abstractmethod
     def files(self, prefix: str = "") -> list[Entry]:
-        """Returns the objects directly below a prefix, sorted by key; none where there is no such folder."""
+        """Return the objects directly below a prefix, sorted by key; none where there is no such folder."""
 
     @abstractmethod
     def entry(self, key: str) -> Entry:
-        """Returns the object's entry as in a listing, without reading it.
+        """Return the object's entry as in a listing, without reading it.
 
         Raises:
             ObjectNotFound: there is none.
@@ -126,11 +126,11 @@ class Storage(ABC):
 
     @abstractmethod
     def folders(self, prefix: str = "") -> list[str]:
-        """Returns the names of the folders directly below a prefix, sorted."""
+        """Return the names of the folders directly below a prefix, sorted."""
 
     @abstractmethod
     def put_folder(self, local: Path, prefix: str, *, last: str, if_absent: bool = False) -> None:
-        """Replaces the folder at `prefix` by a local one; `last` is the file whose presence marks it as complete.
+        """Replace the folder at `prefix` by a local one; `last` is the file whose presence marks it as complete.
 
         Args:
             local: the folder to copy.
@@ -145,21 +145,21 @@ class Storage(ABC):
 
     @abstractmethod
     def remove_folder(self, prefix: str, *, first: str) -> None:
-        """Removes the folder at `prefix` and all below it; `first` is the file whose presence marks it as complete.
+        """Remove the folder at `prefix` and all below it; `first` is the file whose presence marks it as complete.
 
         That file is removed first. A missing folder is not an error; repeat an interrupted removal to finish it.
         """
 
     @abstractmethod
     def local_folder(self, prefix: str) -> AbstractContextManager[Path]:
-        """Yields the folder as a local path, downloaded if needed. Read only: changes are not stored.
+        """Yield the folder as a local path, downloaded if needed. Read only: changes are not stored.
 
         Raises:
             ObjectNotFound: there is no such folder.
         """
 
     def md5(self, key: str) -> str:
-        """Returns the MD5 of an object's bytes, as S3 has it in a listing.
+        """Return the MD5 of an object's bytes, as S3 has it in a listing.
 
         Raises:
             ObjectNotFound: there is none.
@@ -167,7 +167,7 @@ class Storage(ABC):
         return hashlib.md5(self.read(key), usedforsecurity=False).hexdigest()
 
     def copy_to(self, key: str, target: Path) -> None:
-        """Copies an object of any size to a file.
+        """Copy an object of any size to a file.
 
         Raises:
             ObjectNotFound: there is none.
@@ -175,16 +175,16 @@ class Storage(ABC):
         target.write_bytes(self.read(key))
 
     def read_json(self, key: str) -> Any:
-        """Returns the object parsed as JSON."""
+        """Return the object parsed as JSON."""
         return json.loads(self.read(key))
 
     def write_json(
         self, key: str, value: Json | Mapping[str, object], *, if_absent: bool = False, if_match: str | None = None
     ) -> str:
-        """Writes a value as JSON. NaN and infinities are refused: a reader in another language could not parse them."""
+        """Write a value as JSON. NaN and infinities are refused: a reader in another language could not parse them."""
         text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
         return self.write(key, text.encode(), if_absent=if_absent, if_match=if_match)
 
     def location(self, key: str) -> str:
-        """Returns the full address of a key, for messages and links."""
+        """Return the full address of a key, for messages and links."""
         return f"{self.uri.rstrip('/')}/{key}" if key else self.uri

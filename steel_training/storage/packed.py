@@ -39,7 +39,7 @@ class PackDamaged(StorageError):
 
 
 def object_of(key: str) -> str:
-    """Returns the object that holds a key: the ZIP file of a member, or the key itself."""
+    """Return the object that holds a key: the ZIP file of a member, or the key itself."""
     first, slash, rest = key.partition("/")
     return first if slash and rest and first.endswith(SUFFIX) else key
 
@@ -48,7 +48,7 @@ class PackedStorage(Storage):
     """A dataset's storage, read only, whose keys may be members of ZIP files at its top; other keys are read as usual."""
 
     def __init__(self, inner: Storage) -> None:
-        """Opens nothing yet; `inner` holds the objects."""
+        """Open nothing yet; `inner` holds the objects."""
         if isinstance(inner, FolderStorage):
             self.inner: Storage = DatasetFolder(inner.root)
         elif isinstance(inner, S3Storage):
@@ -166,7 +166,7 @@ class PackedStorage(Storage):
             raise StorageError(f"{self.location(shard)} cannot be read: {error.strerror or error}.") from error
 
     def _copied(self, shard: str) -> zipfile.ZipFile:
-        """Opens a copy on the scratch disk; of several processes that need it, one downloads it."""
+        """Open a copy on the scratch disk; of several processes that need it, one downloads it."""
         folder = scratch_folder() / "shards"
         entry = self.inner.entry(shard)
         name = hashlib.sha256(f"{self.location(shard)}\0{entry.etag}".encode()).hexdigest()[:32]

@@ -37,7 +37,7 @@ def require_below_roots(setting: str, uri: str) -> None:
 
 
 def _parts(uri: str) -> tuple[str, ...]:
-    """Returns the scheme and path components of an address, with `..` and links resolved."""
+    """Return the scheme and path components of an address, with `..` and links resolved."""
     if uri.startswith("s3://"):
         # A key may hold '..', which no reader follows; taken literally it could pass for one below a root.
         names = posixpath.normpath("/" + uri.removeprefix("s3://")).strip("/")

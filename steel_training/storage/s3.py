@@ -98,7 +98,7 @@ class S3Storage(Storage):
             return body.getvalue(), tag
 
     def _receive(self, key: str, target: BinaryIO, *, in_memory: bool = False) -> str:
-        """Writes the whole body of an object to a file that may be written again from its start; returns the object's tag.
+        """Write the whole body of an object to a file that may be written again from its start; return the object's tag.
 
         boto3 retries before a response begins, not within one: a body that is cut off, or has another digest than was stored, is
         requested again.
@@ -150,7 +150,7 @@ class S3Storage(Storage):
             raise
 
     def _tag_of(self, key: str, data: bytes, failed: StorageError) -> str | None:
-        """Returns the tag of an object that holds these bytes although the write failed; `None` where it does not.
+        """Return the tag of an object that holds these bytes although the write failed; `None` where it does not.
 
         Raises:
             StorageError: it cannot be read, so the outcome is unknown.
@@ -167,7 +167,7 @@ class S3Storage(Storage):
         return tag if found == data else None
 
     def _send(self, key: str, data: bytes, condition: dict[str, str] | None = None) -> str:
-        """Writes an object in one request, and checks the digest of what arrived."""
+        """Write an object in one request, and check the digest of what arrived."""
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         with self._explained(key):
             for attempt in range(1, ATTEMPTS + 1):
@@ -259,7 +259,7 @@ class S3Storage(Storage):
             self._delete(claim.key)
 
     def _claim(self, prefix: str, digests: Mapping[str, str]) -> _Claim:
-        """Marks a folder as being written, with a digest of the content: another writer with other content is refused.
+        """Mark a folder as being written, with a digest of the content: another writer with other content is refused.
 
         An interrupted writer may continue with the same content at once; one with other content waits `CLAIM_SECONDS`.
 
@@ -291,14 +291,14 @@ class S3Storage(Storage):
                 )
 
     def _holds(self, entry: Entry, path: Path) -> bool:
-        """Returns whether an object equals a local file, byte for byte."""
+        """Return whether an object equals a local file, byte for byte."""
         tag = entry.etag.strip('"')
         if _MD5.match(tag):
             return tag == _md5(path)
         return entry.size == path.stat().st_size and self.read(entry.key) == path.read_bytes()
 
     def _send_multipart(self, key: str, path: Path) -> None:
-        """Writes a large object in parts and reads it back, since its tag is not a digest of the whole."""
+        """Write a large object in parts and read it back, since its tag is not a digest of the whole."""
         with self._explained(key):
             self.client.upload_file(str(path), self.bucket, self._key(key))
             with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch:
@@ -345,7 +345,7 @@ class S3Storage(Storage):
 
     @contextlib.contextmanager
     def _explained(self, key: str) -> Iterator[None]:
-        """Turns boto3's errors into `StorageError`, with the address and what to do."""
+        """Turn boto3's errors into `StorageError`, with the address and what to do."""
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
@@ -418,12 +418,12 @@ def _md5(path: Path) -> str:
 
 
 def _pause(attempt: int) -> None:
-    """Waits with exponential backoff and jitter."""
+    """Wait with exponential backoff and jitter."""
     time.sleep(random.SystemRandom().uniform(0.5, 1.0) * min(_LONGEST_PAUSE, 0.25 * 2**attempt))
 
 
 def _is_whole(answer: GetObjectOutputTypeDef, digest: str) -> bool:
-    """Returns whether a body has the digest in its tag. The tag of an upload in parts, or encrypted by KMS or the customer, is none."""
+    """Return whether a body has the digest in its tag. The tag of an upload in parts, or encrypted by KMS or the customer, is none."""
     tag = answer["ETag"].strip('"')
     other = answer.get("ServerSideEncryption", "").startswith("aws:kms") or "SSECustomerAlgorithm" in answer
     return other or not _MD5.match(tag) or tag == digest

@@ -35,7 +35,7 @@ class ScratchFull(SteelTrainingError):
 
 @contextmanager
 def scratch_for(work: str, needed: int) -> Iterator[Path]:
-    """Yields an empty folder for temporary files (below `TMPDIR`), which is removed afterwards.
+    """Yield an empty folder for temporary files (below `TMPDIR`), which is removed afterwards.
 
     Args:
         work: what needs it, for the message.
@@ -72,13 +72,13 @@ def _first_line(error: Exception) -> str:
 
 
 def scratch_folder() -> Path:
-    """Returns the folder for caches of this machine: `STEEL_TRAINING_SCRATCH`, else the user's cache folder."""
+    """Return the folder for caches of this machine: `STEEL_TRAINING_SCRATCH`, else the user's cache folder."""
     named = Environment.read().scratch
     return named or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "steel-training"
 
 
 def size_limit(folder: Path) -> float:
-    """Returns the size limit of a cache in bytes: `STEEL_TRAINING_CACHE_GB`, else half of what its disk would have free without it.
+    """Return the size limit of a cache in bytes: `STEEL_TRAINING_CACHE_GB`, else half of what its disk would have free without it.
 
     Raises:
         ScratchFull: the setting is not a positive number.
@@ -91,7 +91,7 @@ def size_limit(folder: Path) -> float:
 
 
 def used_bytes(folder: Path) -> int:
-    """Returns the bytes of all files below a folder, without files that are removed meanwhile."""
+    """Return the bytes of all files below a folder, without files that are removed meanwhile."""
     total = 0
     for path in folder.rglob("*"):
         try:
@@ -103,7 +103,7 @@ def used_bytes(folder: Path) -> int:
 
 @contextmanager
 def sole_writer(entry: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Holds the lock of an entry; the kernel releases it when the process dies.
+    """Hold the lock of an entry; the kernel releases it when the process dies.
 
     Yields:
         Whether it is held; False only without `wait`.
@@ -122,7 +122,7 @@ def sole_writer(entry: Path, *, wait: bool = True) -> Iterator[bool]:
 
 
 def remove_unused(folder: Path) -> None:
-    """Removes entries unused for `KEPT_DAYS`."""
+    """Remove entries unused for `KEPT_DAYS`."""
     oldest = time.time() - KEPT_DAYS * 24 * 3600
     for used, entry in _by_last_use(folder):
         if used < oldest:
@@ -130,7 +130,7 @@ def remove_unused(folder: Path) -> None:
 
 
 def free_space(folder: Path, needed: int, *, keeping: Path) -> None:
-    """Removes entries, the least recently used first, until the needed bytes fit.
+    """Remove entries, the least recently used first, until the needed bytes fit.
 
     Args:
         folder: of the cache.
@@ -165,7 +165,7 @@ def _by_last_use(folder: Path) -> list[tuple[float, Path]]:
 
 
 def _remove(entry: Path) -> int:
-    """Removes an entry unless it is being written; returns the freed bytes."""
+    """Remove an entry unless it is being written; return the freed bytes."""
     with sole_writer(entry, wait=False) as held:
         if not held:
             return 0

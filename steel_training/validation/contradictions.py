@@ -33,7 +33,7 @@ class Contradictions:
 
 
 def contradictions(label: pd.Series, defect_type: pd.Series) -> Contradictions:
-    """Finds clean rows with a defect type, and defective rows without one although others have one.
+    """Find clean rows with a defect type, and defective rows without one although others have one.
 
     A word such as "ok" or "none" is not a defect type. Neither is a word that every clean row has and no defective one, if all
     defective rows have types, and several of them: then it is the site's own word for clean.

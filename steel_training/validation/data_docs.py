@@ -47,7 +47,7 @@ th { background: #f2f5f8; } td p { margin: 0; } code { font-size: .9em; white-sp
 
 
 def finish(site: Path, outcomes: Sequence[ExpectationOutcome], *, success: bool) -> Path:
-    """Makes the rendered site self-contained, and returns the path of its new first page."""
+    """Make the rendered site self-contained, and return the path of its new first page."""
     shutil.rmtree(site / "static", ignore_errors=True)
     for page in site.rglob("*.html"):
         page.write_text(_REMOTE.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
@@ -58,7 +58,7 @@ def finish(site: Path, outcomes: Sequence[ExpectationOutcome], *, success: bool)
 
 
 def link_page(site: Path, page: str, title: str) -> Path:
-    """Adds a link to another page at the top of the first page, and returns the path of the first page."""
+    """Add a link to another page at the top of the first page, and return the path of the first page."""
     index = site / "index.html"
     head = "</h1>"
     text = index.read_text(encoding="utf-8")

@@ -78,7 +78,7 @@ class Tables:
 
 
 def tables_of(profile: pd.DataFrame, *, min_contrast: float, split_problem: str | None, drift: Comparison) -> Tables:
-    """Derives the tables; a column that the profile lacks is missing here too.
+    """Derive the tables; a column that the profile lacks is missing here too.
 
     Columns such as `decode_error` are null for valid rows, and the expectation is that all are null: Great
     Expectations then counts and lists exactly the offending rows, with what is wrong with each.
@@ -160,7 +160,7 @@ def _label_text(labels: pd.Series) -> pd.Series:
 
 
 def _splits_of_group(profile: pd.DataFrame, part: pd.Series) -> pd.Series:
-    """Returns the number of splits that the patch's group is in, or its source image if that is more."""
+    """Return the number of splits that the patch's group is in, or its source image if that is more."""
     counts = [
         part.groupby(profile[column].astype("string")).transform("nunique").astype("float64")
         for column in ("group", "source_id")
@@ -172,7 +172,7 @@ def _splits_of_group(profile: pd.DataFrame, part: pd.Series) -> pd.Series:
 
 
 def _straddling(profile: pd.DataFrame, table: pd.DataFrame) -> str:
-    """Returns the names of the first groups in more than one split, and the number of further ones."""
+    """Return the names of the first groups in more than one split, and the number of further ones."""
     column = "group" if "group" in profile else "source_id"
     if column not in profile or "splits_of_group" not in table:
         return ""
@@ -182,7 +182,7 @@ def _straddling(profile: pd.DataFrame, table: pd.DataFrame) -> str:
 
 
 def _twins(pixel_hash: pd.Series, table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Returns for each patch one with the same pixels: in another split or class, else in the same; null where there is none.
+    """Return for each patch one with the same pixels: in another split or class, else in the same; null where there is none.
 
     The caller leaves out blank patches, which are reported as blank.
     """

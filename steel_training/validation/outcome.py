@@ -68,7 +68,7 @@ class ValidationOutcome:
         )
 
     def as_dict(self) -> dict[str, Json]:
-        """Returns the outputs of the stage, as JSON values."""
+        """Return the outputs of the stage, as JSON values."""
         return {
             "success": self.success,
             "expectations": [{**asdict(outcome), "examples": list(outcome.examples)} for outcome in self.expectations],

@@ -119,7 +119,7 @@ class Session:
 
 @contextmanager
 def open_session(tables: Tables, limits: ValidationConfig, *, folder: Path, styles: str) -> Iterator[Session]:
-    """Opens a session that writes its Data Docs and suites to `folder`.
+    """Open a session that writes its Data Docs and suites to `folder`.
 
     Args:
         tables: what to judge.
@@ -185,7 +185,7 @@ def _findings(validation: ExpectationSuiteValidationResult, rules: Sequence[Rule
 
 
 def _exception(info: Mapping[str, Any] | None) -> str | None:
-    """Returns the first exception's message: Great Expectations has one record, or one per metric."""
+    """Return the first exception's message: Great Expectations has one record, or one per metric."""
     records = [info] if info and "raised_exception" in info else list((info or {}).values())
     return next((str(record["exception_message"]) for record in records if record["raised_exception"]), None)
 

@@ -31,11 +31,11 @@ class Camera:
     full_well: float
 
     def strip_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Returns (along, across) for a photograph of (height, width)."""
+        """Return (along, across) for a photograph of (height, width)."""
         return shape if self.along_axis == 0 else (shape[1], shape[0])
 
     def to_image(self, strip: np.ndarray) -> np.ndarray:
-        """Returns an array in the strip's axes in the image's axes."""
+        """Return an array in the strip's axes in the image's axes."""
         return strip if self.along_axis == 0 else np.ascontiguousarray(strip.T)
 
     def expose(

@@ -150,7 +150,7 @@ def _contrast(rng: np.random.Generator, *, faint: float, obvious: float) -> floa
 def _blob(
     rng: np.random.Generator, shape: tuple[int, int], *, size: tuple[float, float], ragged: float
 ) -> tuple[np.ndarray, float]:
-    """Returns a field that is positive inside an irregular blob and falls by 1 over its smaller radius, and that radius."""
+    """Return a field that is positive inside an irregular blob and falls by 1 over its smaller radius, and that radius."""
     centre = rng.uniform((0, 0), shape)
     y = np.arange(shape[0], dtype=np.float32)[:, None] - centre[0]
     x = np.arange(shape[1], dtype=np.float32)[None, :] - centre[1]
@@ -161,7 +161,7 @@ def _blob(
 def _window(
     place: np.ndarray, *, reach: float, shape: tuple[int, int]
 ) -> tuple[tuple[slice, slice] | None, np.ndarray, np.ndarray]:
-    """Returns the part of the strip within reach of a point, and open grids of the distances from it.
+    """Return the part of the strip within reach of a point, and open grids of the distances from it.
 
     `None` where the point is out of reach of the strip.
     """

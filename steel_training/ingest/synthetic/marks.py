@@ -78,7 +78,7 @@ MARKS = (chatter, bands, streaks, water_stain, smear, dust)
 
 
 def _around(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the distances (along, across) from a random point, in pixels, as open grids."""
+    """Return the distances (along, across) from a random point, in pixels, as open grids."""
     y = np.arange(shape[0], dtype=np.float32)[:, None] - rng.uniform(0, shape[0])
     x = np.arange(shape[1], dtype=np.float32)[None, :] - rng.uniform(0, shape[1])
     return y, x

@@ -93,7 +93,7 @@ def make_sample(
     patch: int = 64,
     progress: Progress | None = None,
 ) -> IngestSummary:
-    """Makes a dataset of procedural steel strips; the photographs and their masks are written beside the patches.
+    """Make a dataset of procedural steel strips; the photographs and their masks are written beside the patches.
 
     The same arguments give the same bytes. Patches, photographs and masks are in `patches/`, `photographs/` and
     `masks/`; the manifest lists the patches only. A coil is a group.
@@ -145,7 +145,7 @@ def make_sample(
 
 
 def photograph_coil(number: int, *, photographs: int, shape: tuple[int, int], seed: int) -> Iterator[Photograph]:
-    """Yields the photographs of one coil; the same number, shape and seed give the same ones.
+    """Yield the photographs of one coil; the same number, shape and seed give the same ones.
 
     Args:
         number: of the coil, from 0; odd and even ones run on different lines.
@@ -189,7 +189,7 @@ def _photograph(
 
 
 def _coloured(mask: np.ndarray) -> Image.Image:
-    """Returns a mask as a palette image: its values are the numbers of the defects, its colours are for viewing."""
+    """Return a mask as a palette image: its values are the numbers of the defects, its colours are for viewing."""
     image = Image.fromarray(mask, mode="P")
     image.putpalette([channel for colour in _COLOURS for channel in colour])
     return image

@@ -16,7 +16,7 @@ _UNEVENNESS = 0.28
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], along: float, across: float) -> np.ndarray:
-    """Returns Gaussian noise of zero mean and unit variance, correlated over (along, across) pixels.
+    """Return Gaussian noise of zero mean and unit variance, correlated over (along, across) pixels.
 
     Args:
         rng: source of randomness.
@@ -35,7 +35,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], along: float,
 
 
 def smooth_line(rng: np.random.Generator, length: int, correlation: float) -> np.ndarray:
-    """Returns `smooth_noise` in one dimension, float32, (length,)."""
+    """Return `smooth_noise` in one dimension, float32, (length,)."""
     return np.asarray(smooth_noise(rng, (1, length), 0.0, correlation)[0])
 
 
@@ -45,7 +45,7 @@ def _kernel_response(length: int, sigma: float) -> np.ndarray:
 
 
 def soft_step(x: np.ndarray) -> np.ndarray:
-    """Returns 0 far below zero, 1 far above, 0.5 at zero: the logistic function, which cannot overflow in this form."""
+    """Return 0 far below zero, 1 far above, 0.5 at zero: the logistic function, which cannot overflow in this form."""
     return np.asarray(0.5 + 0.5 * np.tanh(0.5 * x))
 
 
@@ -152,7 +152,7 @@ def new_coil(rng: np.random.Generator, finish: Finish) -> Coil:
 
 
 def bare_surface(rng: np.random.Generator, coil: Coil, shape: tuple[int, int]) -> np.ndarray:
-    """Returns the log reflectance of a stretch of the coil without defects, float32, `shape`, around zero."""
+    """Return the log reflectance of a stretch of the coil without defects, float32, `shape`, around zero."""
     finish = coil.finish
     surface = np.zeros(shape, dtype=np.float32)
     for texture in finish.textures:
@@ -168,7 +168,7 @@ def bare_surface(rng: np.random.Generator, coil: Coil, shape: tuple[int, int]) -
 
 
 def _glints(rng: np.random.Generator, shape: tuple[int, int], coil: Coil) -> np.ndarray:
-    """Returns pinpoints one pixel across and up to three along, bright or dark, each coil with its own share."""
+    """Return pinpoints one pixel across and up to three along, bright or dark, each coil with its own share."""
     points = np.zeros(shape, dtype=np.float32)
     number = rng.poisson(coil.glints * shape[0] * shape[1] / 1000)
     along, across = rng.integers(0, shape[0], number), rng.integers(0, shape[1], number)
