@@ -29,8 +29,8 @@ from steel_training.storage import OutcomeUnknown, Storage, StorageError, Storag
 log = logging.getLogger(__name__)
 
 THREADS = 8
-QUEUE = 8
-"""Requests that may wait for a thread."""
+QUEUE = 64
+"""Requests that may wait for a thread: a browser may fetch all pictures of a version at once."""
 PAUSE_SECONDS = 15.0
 PAGE_SECONDS = 15.0
 LONG_SECONDS = 60.0
