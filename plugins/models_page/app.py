@@ -68,10 +68,11 @@ def _open_again(request: Request, error: Exception) -> Response:
 
 def _ask_later(request: Request, error: Exception) -> Response:
     later = math.ceil(getattr(error, "retry_seconds", 0)) or 1
-    if request.method == "GET":
-        answer = _message(request, 503, "The store does not answer", str(error), reload_after=later)
-    else:
-        answer = _message(request, 503, "The store does not answer", f"Nothing was changed. {error}")
+    moves = request.method != "GET"
+    message = f"Nothing was changed. {error}" if moves else str(error)
+    # A large file that takes too long would be fetched again and again by a tab that is left open.
+    reload_after = None if moves or files.is_file(request) else later
+    answer = _message(request, 503, "The store does not answer in time", message, reload_after=reload_after)
     answer.headers["Retry-After"] = str(later)
     return answer
 

@@ -42,7 +42,7 @@ R = TypeVar("R")
 
 
 class StoreNotAsked(SteelTrainingError):
-    """The store does not answer, or is waited for by too many; nothing was read or written for this request.
+    """The store does not answer in time, or is waited for by too many; nothing was written for this request.
 
     Attributes:
         retry_seconds: after which to ask again.
@@ -114,14 +114,15 @@ class StoreAccess:
         if request.cancel():
             raise self._too_many()
         result.cancel()
-        self._fails(f"no answer within {seconds:g} s. Check the disk, network share or service that holds it.")
+        if self._store.is_local:  # S3 has timeouts of its own: a request that takes this long there does get answers
+            self._fails(f"no answer within {seconds:g} s. Check the disk or network share that holds it.")
         if moves:
             raise OutcomeUnknown(
                 f"{self._store.uri} has not answered within {seconds:g} s, and the request goes on. It is unknown whether the champion "
                 "will have moved: look at the models page and at Airflow's audit log (steel_model_promote, steel_model_rollback) "
                 "before you try again."
             )
-        raise self._not_now()
+        raise self._not_now() if self._outage else self._too_slow(seconds)
 
     def _begin(self, work: Callable[[], R]) -> Future[R]:
         """Gives `work` to a thread, or to the queue while the store answers."""
@@ -173,12 +174,19 @@ class StoreAccess:
     def _not_now(self) -> StoreNotAsked:
         outage = self._outage
         if outage is None:  # it answers again since
-            return StoreNotAsked(f"The store {self._store.uri} did not answer for a moment. Reload this page.", 1)
+            return StoreNotAsked(f"The store {self._store.uri} did not answer for a moment. Reload this page.", 1.0)
         left = max(1.0, outage.retry_at - time.monotonic())
         return StoreNotAsked(
             f"The store {self._store.uri} has not answered since {outage.since:%Y-%m-%d %H:%M:%S} UTC: {outage.reason} "
             f"It is asked again in {left:.0f} s; until then this page answers without it. The rest of Airflow is not affected.",
             left,
+        )
+
+    def _too_slow(self, seconds: float) -> StoreNotAsked:
+        return StoreNotAsked(
+            f"The store {self._store.uri} is slow: this took longer than {seconds:g} s. Reload in {_BUSY_SECONDS:.0f} s: records that were "
+            "read meanwhile are kept. A large file is better read from the store itself.",
+            _BUSY_SECONDS,
         )
 
     def _too_many(self) -> StoreNotAsked:
