@@ -15,8 +15,10 @@ from models_page.access import DAG_ID, NotAllowed, Person, Reader
 from models_page.confirmation import Move, given
 from models_page.pages import render
 from models_page.store import model_store
+from models_page.store_access import LONG_SECONDS, asks_store
 from steel_training.errors import SteelTrainingError
 from steel_training.registry import ChampionMoved
+from steel_training.storage import OutcomeUnknown, StorageUnavailable
 
 router = APIRouter()
 
@@ -24,6 +26,7 @@ Field = Annotated[str, Form()]
 
 
 @router.post("/versions/{version}/promote", response_class=HTMLResponse)
+@asks_store(LONG_SECONDS, moves=True)
 def promote(
     request: Request, person: Reader, version: str, confirmation: Field = "", confirmed: Field = ""
 ) -> HTMLResponse:
@@ -42,6 +45,7 @@ def promote(
 
 
 @router.post("/rollback", response_class=HTMLResponse)
+@asks_store(LONG_SECONDS, moves=True)
 def rollback(request: Request, person: Reader, confirmation: Field = "", confirmed: Field = "") -> HTMLResponse:
     """Goes back to the previous champion, if the champion is still the one that the person saw."""
     move = _allowed(request, person, "rollback", confirmation, confirmed)
@@ -66,6 +70,13 @@ def _do(request: Request, person: Person, move: Move, work: Callable[[], tuple[s
             f"The champion of {move.name} is no longer {move.champion or 'none'}, which you saw when you decided. "
             "Nothing was changed; reload the models page."
         ) from None
+    except StorageUnavailable as error:
+        # A request that timed out may still be carried out, whatever the store says now.
+        _complete(entry, move, f"unknown: {error}")
+        raise OutcomeUnknown(
+            f"{error} It is unknown whether the champion of {move.name} has moved. When the store answers again, the models page "
+            "shows the champion: look there before you try again."
+        ) from error
     except SteelTrainingError as error:
         _complete(entry, move, f"refused: {error}")
         raise

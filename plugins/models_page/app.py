@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request
@@ -14,9 +15,10 @@ from models_page import access_tokens, actions, files, runs, versions, views
 from models_page.access import NotAllowed, NotLoggedIn, login_address
 from models_page.pages import render
 from models_page.store import StoreNotSet
+from models_page.store_access import StoreNotAsked
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.registry import ChampionMoved, PointerDamaged, VersionDamaged, VersionNotFound
-from steel_training.storage import ObjectNotFound, PathEscapes, StorageError
+from steel_training.storage import ObjectNotFound, OutcomeUnknown, PathEscapes, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ _STATUS: tuple[tuple[type[SteelTrainingError], int, str], ...] = (
     (VersionDamaged, 409, "Damaged"),
     (PointerDamaged, 409, "Damaged"),
     (StoreNotSet, 503, "No store"),
+    (OutcomeUnknown, 504, "The outcome is unknown"),
     (StorageError, 503, "The store cannot be read"),
     (UsageError, 400, "Bad request"),
 )
@@ -43,6 +46,7 @@ def create_app() -> FastAPI:
         app.include_router(module.router)
     app.add_exception_handler(NotLoggedIn, _log_in)
     app.add_exception_handler(access_tokens.TokenRefused, _open_again)
+    app.add_exception_handler(StoreNotAsked, _ask_later)
     app.add_exception_handler(SteelTrainingError, _explain)
     app.add_exception_handler(StarletteHTTPException, _explain_http)
     app.add_exception_handler(RequestValidationError, _explain_request)
@@ -60,6 +64,17 @@ def _log_in(request: Request, error: Exception) -> Response:
 def _open_again(request: Request, error: Exception) -> Response:
     address = f"{request.scope.get('root_path', '')}/files/{quote(request.path_params['key'])}"
     return _message(request, 401, "Expired link", str(error), ("Expired link", address))
+
+
+def _ask_later(request: Request, error: Exception) -> Response:
+    later = math.ceil(getattr(error, "retry_seconds", 0)) or 1
+    moves = request.method != "GET"
+    message = f"Nothing was changed. {error}" if moves else str(error)
+    # A large file that takes too long would be fetched again and again by a tab that is left open.
+    reload_after = None if moves or files.is_file(request) else later
+    answer = _message(request, 503, "The store does not answer in time", message, reload_after=reload_after)
+    answer.headers["Retry-After"] = str(later)
+    return answer
 
 
 def _explain(request: Request, error: Exception) -> Response:
@@ -84,6 +99,19 @@ def _explain_failure(request: Request, error: Exception) -> Response:
 
 
 def _message(
-    request: Request, status: int, title: str, message: str, way_out: tuple[str, str] | None = None
+    request: Request,
+    status: int,
+    title: str,
+    message: str,
+    way_out: tuple[str, str] | None = None,
+    reload_after: int | None = None,
 ) -> Response:
-    return render(request, "message.html.j2", status=status, title=title, message=message, way_out=way_out)
+    return render(
+        request,
+        "message.html.j2",
+        status=status,
+        title=title,
+        message=message,
+        way_out=way_out,
+        reload_after=reload_after,
+    )

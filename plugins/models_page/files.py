@@ -8,9 +8,10 @@ nothing. File types that a browser may not show safely are downloaded.
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from models_page import access_tokens
@@ -18,6 +19,7 @@ from models_page.access import Reader
 from models_page.pages import render
 from models_page.safe_files import NotServed, TooLarge, checked, is_folder, listed, read, size
 from models_page.store import open_store
+from models_page.store_access import LONG_SECONDS, asks_store
 from steel_training.storage import ObjectNotFound, Storage
 
 __all__ = ["NotServed", "TooLarge", "is_file", "router"]
@@ -54,6 +56,7 @@ def is_file(request: Request) -> bool:
 
 
 @router.get("/files/{key:path}")
+@asks_store(LONG_SECONDS)
 def file(request: Request, _: Reader, key: str) -> Response:
     """Return a file of the store, or the listing of a folder (a key that ends in a slash).
 
@@ -77,11 +80,17 @@ def file(request: Request, _: Reader, key: str) -> Response:
         raise
 
 
-@router.get("/open/{given}/{key:path}")
-def page(given: str, key: str) -> Response:
-    """Return a page of the store, or a file that it links to, for a valid access token."""
+def _covered(given: str, key: str) -> str:
+    """Return the key in normal form, if the token covers it; a visitor without one learns nothing of the store's state."""
     clean = checked(key)
     access_tokens.check(given, clean)
+    return clean
+
+
+@router.get("/open/{given}/{key:path}")
+@asks_store(LONG_SECONDS)
+def page(clean: Annotated[str, Depends(_covered)]) -> Response:
+    """Return a page of the store, or a file that it links to, for a valid access token."""
     return _served(open_store(), clean)
 
 

@@ -20,6 +20,7 @@ from models_page.access import DAG_ID, Reader
 from models_page.pages import render
 from models_page.rows import SIGNS, measured, moment, started
 from models_page.store import open_store
+from models_page.store_access import asks_store
 from steel_training.report.formatting import duration, headline
 from steel_training.runs.result import STAGES, StageResult, folder_of, safe_run_id
 from steel_training.runs.run import ResultUnreadable, Run
@@ -74,11 +75,12 @@ class InAirflow:
 
 
 @router.get("/runs/{dag_run_id:path}", response_class=HTMLResponse)
+@asks_store()
 def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTMLResponse:
     """Show the verdict with reasons, or the finished stages."""
     if dag not in (DAG_ID, ""):
         return render(
-            request, "message.html.j2", title="No verdict", way_out=None,
+            request, "message.html.j2", title="No verdict", way_out=None, reload_after=None,
             message=f"Runs of {dag} have none: only those of {DAG_ID} train a model.",
         )  # fmt: skip
     airflow = _in_airflow(dag_run_id)

@@ -9,7 +9,10 @@ from steel_training.config import Config
 from steel_training.environment import Environment
 from steel_training.errors import SteelTrainingError
 from steel_training.registry import Decisions, Pointer, PointerDamaged, Registry, names
-from steel_training.storage import Storage, open_storage
+from steel_training.storage import RequestLimits, Storage, open_storage
+
+# A person waits for the answer, in one of a few threads (see `store_access`): a silent S3 is reported after 11 s. A stage waits longer.
+LIMITS = RequestLimits(connect_seconds=2, read_seconds=5, attempts=2)
 
 
 class StoreNotSet(SteelTrainingError):
@@ -52,7 +55,7 @@ def open_store() -> Storage:
 
 @lru_cache(maxsize=8)
 def _opened(uri: str) -> Storage:
-    return open_storage(uri)
+    return open_storage(uri, LIMITS)
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from models_page.access import Person, Reader
 from models_page.pages import render
 from models_page.rows import measured, moment, reasons_of, started
 from models_page.store import ModelStore, store_of
+from models_page.store_access import asks_store
 from steel_training.registry import Pointer, VersionNotFound
 from steel_training.registry.text import SHOWN
 from steel_training.report.formatting import NAMES, bound_of, headline, metric, number
@@ -24,6 +25,7 @@ _CARD = "model_card.md"
 
 
 @router.get("/versions/{version}", response_class=HTMLResponse)
+@asks_store()
 def version(request: Request, person: Reader, version: str, model: str | None = None) -> HTMLResponse:
     """Show a version, or its verdict if it was pruned."""
     found = store_of(version, model)

@@ -12,6 +12,7 @@ from models_page.access import Person, Reader
 from models_page.pages import render
 from models_page.rows import FILTERS, SIGNS, listing, moment, row
 from models_page.store import known_names, model_store, store_of
+from models_page.store_access import asks_store
 from steel_training.registry import Pointer
 from steel_training.registry.text import compared, incomparable
 
@@ -23,6 +24,7 @@ _DIGITS = 9  # of a page number
 
 
 @router.get("/", response_class=HTMLResponse)
+@asks_store()
 def models(
     request: Request, person: Reader, model: str | None = None, verdict: str | None = None, page: str = "1"
 ) -> HTMLResponse:
@@ -64,6 +66,7 @@ def models(
 
 
 @router.get("/compare", response_class=HTMLResponse)
+@asks_store()
 def compare(
     request: Request,
     _: Reader,

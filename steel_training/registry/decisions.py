@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from steel_training.registry.model_registry import Registry
@@ -13,6 +12,8 @@ from steel_training.storage import Entry, ObjectNotFound
 from steel_training.storage.schema import WrittenByNewer
 
 _THREADS = 16
+
+_Reading = Future[Decision | Unreadable | None]
 
 
 class Decisions:
@@ -24,7 +25,7 @@ class Decisions:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._known: dict[str, tuple[str, Future[Decision | Unreadable | None]]] = {}
+        self._known: dict[str, tuple[str, _Reading]] = {}
         self._lock = threading.Lock()
         self._readers = ThreadPoolExecutor(_THREADS, thread_name_prefix="decisions")
 
@@ -41,28 +42,18 @@ class Decisions:
             entries = sorted(self._registry.decision_entries(), key=lambda entry: entry.modified, reverse=True)
             self._known = {
                 entry.key: known
-                if (known := self._known.get(entry.key)) is not None and known[0] == entry.etag
+                if (known := self._known.get(entry.key)) is not None
+                and known[0] == entry.etag
+                and not _failed(known[1])
                 else (entry.etag, self._readers.submit(self._fetch, entry))
                 for entry in entries
             }
             reading = {key: future for key, (_, future) in self._known.items()}
         done, missing = wait(reading.values(), timeout=within)
-        try:
-            results = [future.result() for future in done]
-        except BaseException:
-            self._forget(failed=done)
-            raise
+        results = [future.result() for future in done]
         found = [result for result in results if result is not None and not isinstance(result, Unreadable)]
         found.sort(key=by_time, reverse=True)
         return Verdicts(found, [result for result in results if isinstance(result, Unreadable)], len(missing))
-
-    def _forget(self, failed: Collection[Future[Decision | Unreadable | None]]) -> None:
-        """Drop failed reads, so that the next caller tries them again."""
-        with self._lock:
-            gone = {
-                key for key, (_, future) in self._known.items() if future in failed and future.exception() is not None
-            }
-            self._known = {key: known for key, known in self._known.items() if key not in gone}
 
     def _fetch(self, entry: Entry) -> Decision | Unreadable | None:
         """Return a record, or what is wrong with it; `None` where it was removed since the listing."""
@@ -72,3 +63,8 @@ class Decisions:
             return None
         except (ValueError, RecordRefused, WrittenByNewer) as error:
             return Unreadable(entry.key, str(error))
+
+
+def _failed(reading: _Reading) -> bool:
+    """Return whether a read ended without an answer of the store; it is made again, also where nobody was told."""
+    return reading.done() and reading.exception() is not None

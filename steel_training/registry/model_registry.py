@@ -26,7 +26,16 @@ from steel_training.registry.gate_record import type_error
 from steel_training.registry.pointer import REMEMBERED, Pointer, surplus
 from steel_training.registry.record import RecordRefused, Unreadable, Verdicts, by_time, checked
 from steel_training.registry.stored import Decision, GateRecord, VerdictFacts
-from steel_training.storage import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined, schema
+from steel_training.storage import (
+    ConditionFailed,
+    Entry,
+    ObjectNotFound,
+    OutcomeUnknown,
+    Storage,
+    StorageError,
+    confined,
+    schema,
+)
 from steel_training.verdict import OVERTAKEN, Reason, Verdict
 
 log = logging.getLogger(__name__)
@@ -470,7 +479,7 @@ class Registry:
         except PointerDamaged:
             return False
         except StorageError as error:
-            raise StorageError(
+            raise OutcomeUnknown(
                 f"{failed} It is unknown whether the champion of {self.name} was moved to {pointer.version}, as the pointer "
                 f"cannot be read now. Check before you move it again: steel-training models list --store {self.store.uri}"
             ) from error

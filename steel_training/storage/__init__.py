@@ -18,13 +18,15 @@ from steel_training.storage.interface import (
     ConditionFailed,
     Entry,
     ObjectNotFound,
+    OutcomeUnknown,
     PathEscapes,
     Storage,
     StorageError,
+    StorageUnavailable,
     confined,
 )
 from steel_training.storage.packed import PackDamaged, PackedStorage, object_of
-from steel_training.storage.s3 import S3Storage
+from steel_training.storage.s3 import RequestLimits, S3Storage
 
 __all__ = [
     "ConditionFailed",
@@ -32,12 +34,15 @@ __all__ = [
     "FileRefused",
     "FolderStorage",
     "ObjectNotFound",
+    "OutcomeUnknown",
     "PackDamaged",
     "PackedStorage",
     "PathEscapes",
+    "RequestLimits",
     "S3Storage",
     "Storage",
     "StorageError",
+    "StorageUnavailable",
     "confined",
     "object_of",
     "open_dataset",
@@ -54,8 +59,12 @@ def open_dataset(uri: str | os.PathLike[str]) -> Storage:
     return PackedStorage(open_storage(uri))
 
 
-def open_storage(uri: str | os.PathLike[str]) -> Storage:
+def open_storage(uri: str | os.PathLike[str], limits: RequestLimits | None = None) -> Storage:
     """Open a folder or `s3://bucket/prefix`. Nothing is created or contacted before the first use.
+
+    Args:
+        uri: of the storage.
+        limits: of a request to S3; by default those of a training stage, which waits and retries for minutes.
 
     Raises:
         UsageError: the URI has a scheme that is neither.
@@ -65,7 +74,7 @@ def open_storage(uri: str | os.PathLike[str]) -> Storage:
         bucket, _, prefix = text.removeprefix("s3://").partition("/")
         if not bucket:
             raise UsageError(f"'{text}' has no bucket; expected s3://bucket/prefix.")
-        return S3Storage(bucket, prefix.strip("/"))
+        return S3Storage(bucket, prefix.strip("/"), limits)
     if text.startswith("file://"):
         text = text.removeprefix("file://")
     if "://" in text:

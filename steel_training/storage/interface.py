@@ -23,6 +23,14 @@ class StorageError(SteelTrainingError):
     """The storage cannot be reached or refused the request."""
 
 
+class StorageUnavailable(StorageError):
+    """The storage cannot be reached, does not answer in time, or is overloaded; a later request may succeed."""
+
+
+class OutcomeUnknown(StorageUnavailable):
+    """A write may or may not have been made: its response was lost, and what is stored cannot be read now."""
+
+
 class ObjectNotFound(StorageError):
     """There is no object at this key."""
 

@@ -22,7 +22,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from steel_training.storage.interface import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined
+from steel_training.storage.interface import (
+    ConditionFailed,
+    Entry,
+    ObjectNotFound,
+    OutcomeUnknown,
+    Storage,
+    StorageError,
+    StorageUnavailable,
+    confined,
+)
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -57,6 +66,21 @@ _PASSING = {
 
 
 @dataclass(frozen=True)
+class RequestLimits:
+    """How long a request to S3 may take.
+
+    Attributes:
+        connect_seconds: until the connection is made.
+        read_seconds: without a byte of the response.
+        attempts: in all, each with these times.
+    """
+
+    connect_seconds: float = CONNECT_TIMEOUT
+    read_seconds: float = READ_TIMEOUT
+    attempts: int = ATTEMPTS
+
+
+@dataclass(frozen=True)
 class _Claim:
     """Marks that a folder is being written: an object beside it, and the digest of the content."""
 
@@ -67,9 +91,10 @@ class _Claim:
 class S3Storage(Storage):
     """Objects below a prefix of a bucket."""
 
-    def __init__(self, bucket: str, prefix: str = "") -> None:
+    def __init__(self, bucket: str, prefix: str = "", limits: RequestLimits | None = None) -> None:
         self.bucket = bucket
         self.prefix = prefix
+        self.limits = limits or RequestLimits()
         self.uri = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
         self._client: S3Client | None = None
         self._connecting = threading.Lock()
@@ -78,7 +103,7 @@ class S3Storage(Storage):
     def client(self) -> S3Client:
         with self._connecting:
             if self._client is None:
-                self._client = _connect()
+                self._client = _connect(self.limits)
             return self._client
 
     def _key(self, key: str) -> str:
@@ -105,9 +130,9 @@ class S3Storage(Storage):
         """
         if not confined(key):
             raise ObjectNotFound(f"{self.uri} is a folder, not an object.")
-        problem = ""
+        problem, timed_out, attempts = "", False, self.limits.attempts
         with self._explained(key):
-            for attempt in range(1, ATTEMPTS + 1):
+            for attempt in range(1, attempts + 1):
                 target.seek(0)
                 target.truncate()
                 answer = self.client.get_object(Bucket=self.bucket, Key=self._key(key))
@@ -119,15 +144,15 @@ class S3Storage(Storage):
                         digest.update(chunk)
                         target.write(chunk)
                 except _truncated() as error:
-                    problem = str(error)
+                    problem, timed_out = str(error), _is_timeout(error)
                 else:
                     if _is_whole(answer, digest.hexdigest()):
                         return answer["ETag"]
-                    problem = f"MD5 {digest.hexdigest()}, stored {answer['ETag']}"
-                if attempt < ATTEMPTS:
+                    problem, timed_out = f"MD5 {digest.hexdigest()}, stored {answer['ETag']}", False
+                if attempt < attempts:
                     _pause(attempt)
-        raise StorageError(
-            f"The response of S3 for {self.location(key)} was cut off or corrupted {ATTEMPTS} times: {problem}. Check the network."
+        raise (StorageUnavailable if timed_out else StorageError)(
+            f"The response of S3 for {self.location(key)} was cut off or corrupted {attempts} times: {problem}. Check the network."
         )
 
     def _check_size(self, key: str, size: int) -> None:
@@ -153,14 +178,14 @@ class S3Storage(Storage):
         """Return the tag of an object that holds these bytes although the write failed; `None` where it does not.
 
         Raises:
-            StorageError: it cannot be read, so the outcome is unknown.
+            OutcomeUnknown: it cannot be read.
         """
         try:
             found, tag = self.read_tagged(key)
         except ObjectNotFound:
             return None
         except StorageError as error:
-            raise StorageError(
+            raise OutcomeUnknown(
                 f"{failed} It is unknown whether {self.location(key)} was written, as it cannot be read now. Check it "
                 "before you write it again."
             ) from error
@@ -170,7 +195,7 @@ class S3Storage(Storage):
         """Write an object in one request, and check the digest of what arrived."""
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         with self._explained(key):
-            for attempt in range(1, ATTEMPTS + 1):
+            for attempt in range(1, self.limits.attempts + 1):
                 answer = self.client.put_object(
                     Bucket=self.bucket,
                     Key=self._key(key),
@@ -187,7 +212,7 @@ class S3Storage(Storage):
                 _pause(attempt)
         self._delete(key)
         raise StorageError(
-            f"{self.location(key)} was corrupted in {ATTEMPTS} uploads (MD5 {arrived}, sent {digest}), and was removed. "
+            f"{self.location(key)} was corrupted in {self.limits.attempts} uploads (MD5 {arrived}, sent {digest}), and was removed. "
             "Check the network and the S3 service."
         )
 
@@ -358,7 +383,7 @@ class S3Storage(Storage):
         except (BotoCoreError, Boto3Error) as error:
             if isinstance(error.__context__, ClientError):  # upload_file wraps a refusal
                 raise self._refusal(key, error.__context__) from error
-            raise StorageError(
+            raise StorageUnavailable(
                 f"S3 cannot be reached for {self.location(key)}: {error}. "
                 "Check AWS_ENDPOINT_URL, the network and the credentials (default AWS chain)."
             ) from error
@@ -375,22 +400,22 @@ class S3Storage(Storage):
                 f"S3 refused {self.location(key)} because this machine's clock is wrong ({error}). Set the clock (NTP) and try again."
             )
         if code in _PASSING or (status is not None and status >= 500):
-            return StorageError(
-                f"S3 answered {self.location(key)} with {code or status}, {ATTEMPTS} times in a row: the service is overloaded or "
+            return StorageUnavailable(
+                f"S3 answered {self.location(key)} with {code or status}, {self.limits.attempts} times in a row: the service is overloaded or "
                 "failing. Nothing was lost; try again later."
             )
         return StorageError(f"S3 refused {self.location(key)}: {error}. Check bucket, permissions and credentials.")
 
 
-def _connect() -> S3Client:
+def _connect(limits: RequestLimits) -> S3Client:
     import boto3
     from botocore.config import Config
     from botocore.session import Session
 
     config = Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        connect_timeout=limits.connect_seconds,
+        read_timeout=limits.read_seconds,
+        retries={"total_max_attempts": limits.attempts, "mode": "standard"},
         max_pool_connections=PARALLEL_TRANSFERS,
     )
     try:
@@ -439,6 +464,12 @@ def _truncated() -> tuple[type[Exception], ...]:
     )
 
     return ConnectionClosedError, FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
+
+def _is_timeout(error: Exception) -> bool:
+    from botocore.exceptions import ReadTimeoutError
+
+    return isinstance(error, ReadTimeoutError)
 
 
 def _join(prefix: str, name: str) -> str:

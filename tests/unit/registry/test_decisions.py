@@ -125,6 +125,28 @@ def test_a_store_that_could_not_be_reached_is_asked_again(registry, monkeypatch)
     assert runs(decisions.read()) == ["a"]
 
 
+def test_failed_background_read_is_not_told_to_the_next_caller(registry, monkeypatch, wait_until):
+    record(registry, "a")
+    decisions, gate, reading = Decisions(registry), threading.Event(), []
+
+    def unreachable_later(_):
+        gate.wait(300)
+        raise StorageError("gone")
+
+    def over_at_once(futures, timeout):
+        assert timeout == 0.5
+        reading.extend(futures)
+        return concurrent.futures.wait(reading, timeout=0)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(registry.store, "read_json", unreachable_later)
+        broken.setattr("steel_training.registry.decisions.wait", over_at_once)
+        assert decisions.read(within=0.5).missing == 1
+        gate.set()
+        wait_until(lambda: reading[0].done(), "a read that has failed")
+    assert runs(decisions.read()) == ["a"], "the store answers again"
+
+
 def test_a_store_tells_which_models_it_holds(registry):
     assert names(registry.store) == []
     record(registry, "a")
