@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import socket
@@ -71,6 +72,23 @@ def make_dataset() -> Callable[..., Path]:
             )
         pd.DataFrame(rows).assign(**columns).to_csv(folder / "manifest.csv", index=False)
         return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def progressive_jpeg() -> Callable[..., bytes]:
+    """Makes a progressive JPEG as libjpeg writes it: 6 scans for grey, 10 for colour. With `scans`, the last one is repeated until there are
+    so many; of a blank image a repetition takes 16 bytes."""
+
+    def make(image: Image.Image, scans: int | None = None) -> bytes:
+        data = io.BytesIO()
+        image.save(data, format="JPEG", progressive=True)
+        whole = data.getvalue()
+        if scans is None:
+            return whole
+        last, end = whole.rindex(b"\xff\xda"), whole.rindex(b"\xff\xd9")
+        return whole[:end] + whole[last:end] * (scans - whole.count(b"\xff\xda")) + whole[end:]
 
     return make
 

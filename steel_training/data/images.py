@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from steel_training.data.decoding_cost import MAX_SCANS, DecodingTooCostly, pixel_scans, refuse_costly
 from steel_training.errors import SteelTrainingError
 from steel_training.storage import Storage
 
 # Patches are small by contract; a larger header is a mistake or a decompression bomb.
 MAX_SIDE = 2048
+MAX_PIXEL_SCANS = MAX_SCANS * MAX_SIDE**2
 GREY_AND_RGB = frozenset({"L", "RGB"})
 _THREADS = 8
 _TRANSPOSES = {
@@ -57,22 +60,45 @@ def open_image(data: bytes) -> Image.Image:
     """Decode a PNG, JPEG, BMP or TIFF file completely, and apply its EXIF orientation.
 
     Raises:
-        ImageUnreadable: truncated, not an image, of another format, or larger than `MAX_SIDE` pixels per side.
+        ImageUnreadable: truncated, not an image, of another format, larger than `MAX_SIDE` pixels per side, or too costly to
+            decode (`decoding_cost.refuse_costly`).
     """
     return upright(_stored_image(data))
 
 
+def decoding_cost(data: bytes) -> int:
+    """Return pixels × scans of an image file from its header and markers; nothing is decoded.
+
+    Raises:
+        ImageUnreadable: not an image, of another format, larger than `MAX_SIDE` pixels per side, or too costly to decode.
+    """
+    with _explained(data), _opened(data) as image:
+        return pixel_scans(image, data)
+
+
 def _stored_image(data: bytes) -> Image.Image:
-    try:
-        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "BMP", "TIFF"))
-        if max(image.size) > MAX_SIDE:
-            raise ImageUnreadable(f"{image.width}×{image.height} pixels; at most {MAX_SIDE} per side are read")
+    with _explained(data):
+        image = _opened(data)
         image.load()
+    return image
+
+
+def _opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "BMP", "TIFF"))
+    if max(image.size) > MAX_SIDE:
+        raise ImageUnreadable(f"{image.width}×{image.height} pixels; at most {MAX_SIDE} per side are read")
+    refuse_costly(image, data, MAX_PIXEL_SCANS)
+    return image
+
+
+@contextmanager
+def _explained(data: bytes) -> Iterator[None]:
+    try:
+        yield
     except UnidentifiedImageError:
         raise ImageUnreadable(f"not a PNG, JPEG, BMP or TIFF image ({len(data):,} bytes)") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, DecodingTooCostly) as error:
         raise ImageUnreadable(str(error) or type(error).__name__) from None
-    return image
 
 
 def decode(data: bytes) -> np.ndarray:

@@ -80,7 +80,8 @@ def choose_threshold(
     enough = recalls >= recall - 1e-12
     if (margins >= margin).any():
         chosen = int(np.argmax(np.where(margins >= margin, f2, -1.0)))
-        note = f"best F2 among those that exceed both targets by {margin:g} standard errors"
+        errors = "error" if margin == 1 else "errors"
+        note = f"best F2 among those that exceed both targets by {margin:g} standard {errors}"
     elif (margins >= 0).any():
         chosen = int(np.argmax(margins))
         note = f"both targets are met, by {margins[chosen]:.1f} standard errors instead of {margin:g}"

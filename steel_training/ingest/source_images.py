@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from steel_training.data.decoding_cost import MAX_SCANS, DecodingTooCostly, refuse_costly
 from steel_training.data.images import GREY_AND_RGB, upright
 from steel_training.errors import UsageError
 from steel_training.storage import Storage, open_storage
@@ -18,6 +19,8 @@ from steel_training.storage import Storage, open_storage
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 # A line-scan image may be long; a longer side is a mistake or an attack on memory.
 MAX_SIDE = 32_768
+# Sized for a line-scan image of 32,768 × 4,096 pixels.
+MAX_PIXEL_SCANS = MAX_SCANS * 2**27
 
 
 class NoSourceImages(UsageError):
@@ -74,7 +77,7 @@ class ImageFiles:
         """Read a source image and apply its EXIF orientation.
 
         Raises:
-            SourceImageUnreadable: truncated, not an image, or in another mode.
+            SourceImageUnreadable: truncated, not an image, too large or costly to decode, or in another mode.
         """
         stored = self._stored(name)
         image = upright(stored)
@@ -88,24 +91,26 @@ class ImageFiles:
         """Decode a file of any mode and apply its EXIF orientation.
 
         Raises:
-            SourceImageUnreadable: truncated, not an image, or too large.
+            SourceImageUnreadable: truncated, not an image, too large, or too costly to decode.
         """
         return upright(self._stored(name))
 
     def _stored(self, name: str) -> Image.Image:
         address = self.address(name)
         try:
-            image = Image.open(io.BytesIO(self.storage.read(self.keys[name])), formats=("PNG", "JPEG", "BMP", "TIFF"))
+            data = self.storage.read(self.keys[name])
+            image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "BMP", "TIFF"))
             if max(image.size) > MAX_SIDE:
                 raise SourceImageUnreadable(
                     f"{address} is {image.width}×{image.height} pixels; the longest side may have {MAX_SIDE}."
                 )
+            refuse_costly(image, data, MAX_PIXEL_SCANS)
             image.load()
         except UnidentifiedImageError:
             raise SourceImageUnreadable(
                 f"{address} is not a PNG, JPEG, BMP or TIFF image; remove or replace it."
             ) from None
-        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, DecodingTooCostly) as error:
             raise SourceImageUnreadable(
                 f"{address} cannot be decoded ({error or type(error).__name__}); remove or replace it."
             ) from None

@@ -318,8 +318,8 @@ RULES = (
         kind="ExpectColumnValuesToBeNull",
         arguments=lambda *_: {"column": "decode_error"},
         expected="decodable",
-        message="{count:,} of {facts.patches:,} files are not complete images: {named}. Copy them again from their origin, "
-        "or remove their rows.",
+        message="{count:,} of {facts.patches:,} files cannot be decoded: {named}. Copy them again from their origin, save "
+        "them as the reason says, or remove their rows.",
         needs=("path", "decode_error"),
     ),
     Rule(

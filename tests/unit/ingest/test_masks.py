@@ -139,6 +139,14 @@ def test_a_truncated_photograph_is_named(photographs) -> None:
         ingest(photographs)
 
 
+def test_a_photograph_of_too_many_scans_is_named_and_not_decoded(photographs, progressive_jpeg) -> None:
+    (photographs / "images" / "coil1_2.png").write_bytes(progressive_jpeg(Image.new("L", (4096, 4096), 128), 300))
+    with pytest.raises(
+        SourceImageUnreadable, match=r"coil1_2\.png cannot be decoded \(4096×4096 pixels in 300 scans; at most 256"
+    ):
+        ingest(photographs)
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "I;16", "P"])
 def test_a_photograph_of_another_mode_is_named_with_it(photographs, mode) -> None:
     Image.new(mode, (128, 64)).save(photographs / "images" / "coil1_2.png")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
 import json
 import os
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,9 +25,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from steel_training.registry import Registry
+from steel_training.serving.bodies import Bodies
+from steel_training.serving.connections import timed_connections
+from steel_training.serving.limits import Limits
+from steel_training.serving.refusal import Refused
 from steel_training.storage import open_storage
 
 SIZE = 32
@@ -123,16 +136,109 @@ class Server:
         raise AssertionError(self.log.read_text(encoding="utf-8"))
 
 
+@dataclass
+class Receiver:
+    """A uvicorn server in a thread that answers `POST /length` with the length of the body, received as `serve` receives it.
+
+    Attributes:
+        port: on 127.0.0.1.
+        scoring: how many bodies are held at the moment; a body that begins with `wait` is held until `release` is set.
+    """
+
+    port: int
+    scoring: list[int]
+    release: threading.Event
+
+    def connect(self, sent: bytes = b"") -> socket.socket:
+        """Opens a connection and sends bytes; its reads end after five minutes."""
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=300)
+        connection.sendall(sent)
+        return connection
+
+
+@pytest.fixture(scope="session")
+def until_closed() -> Callable[[socket.socket], bytes]:
+    """Reads until the server closes the connection."""
+
+    def read(connection: socket.socket) -> bytes:
+        found = b""
+        with connection, contextlib.suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                found += piece
+        return found
+
+    return read
+
+
 @pytest.fixture
-def serve(tmp_path: Path, own_port: Callable[[], int]) -> Iterator[Callable[[Registry], Server]]:
-    """Starts `steel-training serve` on a free port."""
+def receiver(own_port: Callable[[], int]) -> Iterator[Callable[..., Receiver]]:
+    """Starts a receiver with these limits: receiver(head_s=1, …)."""
+    started: list[tuple[uvicorn.Server, threading.Thread, threading.Event]] = []
+
+    def start(**changed: float) -> Receiver:
+        limits = Limits(**changed)
+        bodies, found = Bodies(limits), Receiver(own_port(), [], threading.Event())
+
+        async def length(request: Request) -> JSONResponse:
+            async with bodies.received(request) as body:
+                found.scoring.append(len(body))
+                while body.startswith(b"wait") and not found.release.is_set():
+                    await asyncio.sleep(0.05)
+            return JSONResponse({"length": len(body)})
+
+        async def refused(_: Request, error: Refused) -> JSONResponse:
+            headers = {"Connection": "close"} if error.close else None
+            return JSONResponse({"error": error.detail}, error.status_code, headers=headers)
+
+        app = Starlette(routes=[Route("/length", length, methods=["POST"])], exception_handlers={Refused: refused})
+        config = uvicorn.Config(app, port=found.port, log_level="error", http=timed_connections(limits), ws="none")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        started.append((server, thread, found.release))
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.02)
+        return found
+
+    yield start
+    for server, thread, release in started:
+        release.set()
+        server.should_exit = server.force_exit = True
+        thread.join(timeout=60)
+
+
+_SERVE_WITH = """
+import json, sys
+from steel_training.registry import Registry
+from steel_training.serving.limits import Limits
+from steel_training.serving.server import serve
+from steel_training.storage import open_storage
+store, name, port, limits = sys.argv[1:]
+serve(Registry(open_storage(store), name), host="127.0.0.1", port=int(port), every=0.3, limits=Limits(**json.loads(limits)))
+"""
+
+
+@pytest.fixture
+def serve(tmp_path: Path, own_port: Callable[[], int]) -> Iterator[Callable[..., Server]]:
+    """Starts `steel-training serve` on a free port; with limits, its function in a process of its own."""
     started: list[Server] = []
 
-    def start(registry: Registry) -> Server:
+    def start(registry: Registry, **limits: float) -> Server:
         port = own_port()
         log = tmp_path / "serve.log"
         words = [sys.executable, "-m", "steel_training", "serve", "--store", registry.store.uri]
         words += ["--name", registry.name, "--port", str(port), "--every", "0.3"]
+        if limits:
+            words = [
+                sys.executable,
+                "-c",
+                _SERVE_WITH,
+                registry.store.uri,
+                registry.name,
+                str(port),
+                json.dumps(limits),
+            ]
         with open(log, "w", encoding="utf-8") as out:
             process = subprocess.Popen(words, stdout=out, stderr=out, text=True, env=dict(os.environ))
         started.append(Server(process, f"http://127.0.0.1:{port}", log))

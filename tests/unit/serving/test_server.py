@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import struct
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from steel_training.serving.prediction import predict
 
@@ -143,6 +147,52 @@ def changes_over_without_losing_a_request(server, file: bytes, repair: Callable[
     assert {status for status, _, _ in answers} == {200}
     # Every answer is one version's whole answer; both served while it went on.
     assert {(version, threshold) for _, version, threshold in answers} == {("v1", 0.4), ("v2", 0.5)}
+
+
+def test_silent_senders_are_in_nobodys_way(registry, serve, picture) -> None:
+    server = serve(registry)
+    server.wait_until(lambda: ready(server))
+    body = json.dumps(request(picture(1))).encode()
+    port = int(server.address.rsplit(":", 1)[1])
+    head = f"POST {INFER} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    silent = []
+    for sent in (head, head + body[:-1], head[:40], b""):
+        for _ in range(64):
+            silent.append(socket.create_connection(("127.0.0.1", port)))
+            silent[-1].sendall(sent)
+        assert server.ask(INFER, body)[0] == 200
+    for connection in silent:
+        connection.close()
+    assert server.ask(INFER, body)[0] == 200
+    assert "Traceback" not in server.log.read_text(encoding="utf-8"), "a sender that leaves is no error"
+
+
+def test_progressive_jpegs_are_scored_and_bombs_refused(registry, serve, progressive_jpeg) -> None:
+    honest = progressive_jpeg(Image.fromarray(np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)))
+    bomb = progressive_jpeg(Image.new("L", (2048, 2048), 128), 400)
+    server = serve(registry, pixel_scans=4 * 512 * 512 * 10)
+    server.wait_until(lambda: ready(server))
+    assert server.ask(INFER, request(*[honest] * 4))[0] == 200
+    for files, said in (
+        ((honest, bomb), "Image 1 cannot be scored: 2048×2048 pixels in 400 scans; at most 32 scans"),
+        ([honest] * 5, "13,107,200 pixels × scans together; 10,485,760 are allowed"),
+    ):
+        status, answer, _ = server.ask(INFER, request(*files))
+        assert (status, said in answer["error"]) == (400, True), answer
+
+
+def test_request_that_waits_for_a_scorer_is_told_so(registry, serve, picture) -> None:
+    server = serve(registry, wait_s=0.2)
+    server.wait_until(lambda: ready(server))
+    large = request(*[picture(seed, (2048, 2048)) for seed in range(4)])
+    body = json.dumps(large).encode()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: server.ask(INFER, body), range(8)))
+    assert {status for status, _, _ in answers} == {200, 503}
+    assert any(
+        "No scorer was free within 0.2 seconds" in answer["error"] for status, answer, _ in answers if status == 503
+    )
+    assert server.ask(INFER, request(picture(1)))[0] == 200
 
 
 def test_server_without_champion_is_live_not_ready(registry, serve, picture) -> None:
