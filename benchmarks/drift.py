@@ -35,7 +35,7 @@ CHANGED: dict[str, Change] = {
 
 
 def profile_of(data: Data, change: Change = lambda pixels: pixels) -> pd.DataFrame:
-    """Measures patches as a run does."""
+    """Measure patches as a run does."""
     rows = []
     for patch in data:
         file = io.BytesIO()

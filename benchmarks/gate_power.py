@@ -27,7 +27,7 @@ PER_SOURCE_IMAGE, CORRELATION = 4, 0.2
 def found_per_group(
     random: np.random.Generator, recall: float, defects: int, size: int, correlation: float, trials: int
 ) -> np.ndarray:
-    """Draws how many of the `size` defects of every group are found: (trials, defects / size)."""
+    """Draw how many of the `size` defects of every group are found: (trials, defects / size)."""
     shape = (trials, defects // size)
     if correlation == 0:
         return random.binomial(size, recall, shape)

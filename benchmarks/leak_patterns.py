@@ -40,7 +40,7 @@ COPIES = (
 
 
 def strips(seed: int) -> tuple[list[Ground], int]:
-    """Draws one source image of each of 14 coils; and the side of a patch."""
+    """Draw one source image of each of 14 coils; and the side of a patch."""
     side, shape = (128, (384, 640)) if seed % 2 else (64, (256, 448))
     photographs = (photograph_coil(coil, photographs=1, shape=shape, seed=3000 + seed) for coil in range(14))
     return [(photo.coil, photo.pixels, photo.mask) for of_coil in photographs for photo in of_coil], side
@@ -92,7 +92,7 @@ def judged(data: Data, rows: dict[str, range]) -> dict[str, list[int]]:
 
 
 def run(ground: Callable[[int], tuple[list[Ground], int]], family: str, seed: int) -> dict[str, list[int]]:
-    """Draws one dataset and judges it."""
+    """Draw one dataset and judge it."""
     number = list(FAMILIES).index(family)
     put = FAMILIES[family](np.random.default_rng((seed, number)))
     sources, side = ground(seed)

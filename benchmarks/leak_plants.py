@@ -53,7 +53,7 @@ Random = np.random.Generator
 
 
 def drawn(seed: int, coils: int = 16, images: int = 2) -> Data:
-    """Draws strips and cuts them."""
+    """Draw strips and cut them."""
     found = []
     for number in range(coils):
         for photo in photograph_coil(number, photographs=images, shape=(256, 448), seed=1000 + seed):
@@ -101,7 +101,7 @@ class SourceImages:
 
 
 def cut_up(image: np.ndarray, mask: np.ndarray, about: dict[str, str], side: int = SIDE) -> Data:
-    """Cuts a source image into patches; about: what all of them have in common."""
+    """Cut a source image into patches; about: what all of them have in common."""
     return [
         Patch(piece.pixels, image, piece.y, piece.x, piece.label, **about)
         for piece in cut(image, mask, CutRule(patch=side, stride=side))
@@ -195,7 +195,7 @@ def vignetted(pixels: np.ndarray) -> np.ndarray:
 
 
 def off_the_grid(patch: Patch) -> Patch:
-    """Cuts a defect again a few pixels away, as one does who cuts around its middle."""
+    """Cut a defect again a few pixels away, as one does who cuts around its middle."""
     y, x = (
         min(at + 3 + at // SIDE % 4, side - SIDE)
         for at, side in zip((patch.y, patch.x), patch.source_image.shape, strict=True)

@@ -54,7 +54,7 @@ def slow_road(host: str, port: int, delay: float) -> str:
         do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = pass_on  # noqa: N815 - names that the library asks for
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Road)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -97,7 +97,7 @@ def main() -> None:
 def one(
     splits: dict[str, PatchSet], options: argparse.Namespace, views: int, seed: int, scratch: Path
 ) -> tuple[float, float, float, float, float]:
-    """Trains both; return seconds of the recipe, of ours with an empty and a full cache, and both areas."""
+    """Train both; return seconds of the recipe, of ours with an empty and a full cache, and both areas."""
     import keras
 
     from steel_training.training.model_trainer import ModelTrainer, TransferLearningModel

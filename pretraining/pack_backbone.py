@@ -39,7 +39,7 @@ def halve(source: h5py.Group, target: h5py.Group) -> None:
 
 
 def main() -> int:
-    """Packs the file named on the command line."""
+    """Pack the file named on the command line."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     TARGET.parent.mkdir(exist_ok=True)

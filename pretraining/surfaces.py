@@ -50,7 +50,7 @@ class Patches:
 
 
 def patches_of_strip(rng: np.random.Generator, size: int) -> Patches:
-    """Draws a strip, photographs it, and cuts patches of several sizes, all resized to `size` pixels."""
+    """Draw a strip, photograph it, and cut patches of several sizes, all resized to `size` pixels."""
     shape = (SIDE, SIDE)
     finish = FINISHES[rng.integers(len(FINISHES))] if rng.random() < 0.35 else _finish(rng)
     coil = new_coil(rng, finish)

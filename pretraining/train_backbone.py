@@ -30,7 +30,7 @@ PAINTERS = 2
 
 
 def batch_of(step: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draws the batch of a step: pixels uint8 (n, size, size), kinds (n, k), where (n, grid, grid, k)."""
+    """Draw the batch of a step: pixels uint8 (n, size, size), kinds (n, k), where (n, grid, grid, k)."""
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     from surfaces import PATCHES_PER_STRIP, patches_of_strip
 
@@ -85,7 +85,7 @@ def build(start: str) -> tuple[Any, Any]:
 
 
 def main() -> int:
-    """Trains for the given steps or minutes."""
+    """Train for the given steps or minutes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("start")
     parser.add_argument("out", type=Path)

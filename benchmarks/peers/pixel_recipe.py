@@ -26,7 +26,7 @@ class Pixels:
 
 
 def train(network: Any, from_layer: str, config: Config, train: Pixels, val: Pixels, size: int) -> float:
-    """Trains a network of ours by the recipe; returns the seconds that its two `fit`s took.
+    """Train a network of ours by the recipe; return the seconds that its two `fit`s took.
 
     The standardisation layer gets mean and spread beforehand, and that pass is not timed: the recipe has none.
     """

@@ -47,7 +47,7 @@ def promote(
 @router.post("/rollback", response_class=HTMLResponse)
 @asks_store(LONG_SECONDS, moves=True)
 def rollback(request: Request, person: Reader, confirmation: Field = "", confirmed: Field = "") -> HTMLResponse:
-    """Goes back to the previous champion, if the champion is still the one that the person saw."""
+    """Go back to the previous champion, if the champion is still the one that the person saw."""
     move = _allowed(request, person, "rollback", confirmation, confirmed)
     registry = model_store(move.name).registry
     return _do(request, person, move, lambda: registry.rollback(expected=move.champion))

@@ -56,7 +56,7 @@ def mistakes(store: Storage, run_id: str) -> tuple[list[Mistake], list[Mistake]]
 def precision_recall(
     store: Storage, models: Sequence[tuple[str, Mapping[str, Any]]], targets: Mapping[str, Any]
 ) -> str | None:
-    """Draws precision against recall on the test split, with the operating points.
+    """Draw precision against recall on the test split, with the operating points.
 
     Args:
         store: holds the runs.
@@ -81,7 +81,7 @@ def precision_recall(
 
 
 def against_targets(metrics: Mapping[str, Any], targets: Mapping[str, Any], evidence: Any) -> str | None:
-    """Draws the judged metrics as dots with bounds and targets."""
+    """Draw the judged metrics as dots with bounds and targets."""
     rows = []
     for name in ("recall", "f2", "precision", "auc"):
         estimate, target = metrics.get(name), targets.get(name)

@@ -161,7 +161,7 @@ def _range(schema: Mapping[str, Any]) -> str:
 
 
 def _flat(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Rewrites `anyOf: [X, null]` as one schema with two types, which is what the trigger form can render."""
+    """Rewrite `anyOf: [X, null]` as one schema with two types, which is what the trigger form can render."""
     flat = {name: value for name, value in schema.items() if name != "anyOf"}
     for choice in schema.get("anyOf", ()):
         flat["type"] = [*flat.get("type", []), choice["type"]]

@@ -137,7 +137,7 @@ def of_image(serve: Callable[..., dict[str, tf.Tensor]], data: bytes) -> str:
 
 
 def of_lite(path: Path, files: list[bytes], size: int, wanted: np.ndarray, threshold: float) -> LiteMeasured:
-    """Scores the golden samples with a LiteRT file; images are decoded as a caller would."""
+    """Score the golden samples with a LiteRT file; images are decoded as a caller would."""
     interpreter = tf.lite.Interpreter(model_path=str(path), num_threads=2)
     interpreter.allocate_tensors()
     taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]

@@ -20,7 +20,7 @@ class ExportDiffers(SteelTrainingError):
 
 
 def verify(folder: Path) -> dict[str, Any]:
-    """Scores the golden samples in a clean process that cannot import this package.
+    """Score the golden samples in a clean process that cannot import this package.
 
     Returns:
         The measurements (see docs/bundle.md): differences of scores, labels and threshold, the handling of a corrupt image

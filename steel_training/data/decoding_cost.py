@@ -46,7 +46,7 @@ def pixel_scans(image: Image.Image, data: bytes) -> int:
 
 
 def refuse_costly(image: Image.Image, data: bytes, limit: int) -> None:
-    """Refuses an opened image before it is decoded.
+    """Refuse an opened image before it is decoded.
 
     Args:
         image: as opened from `data`, not yet decoded.

@@ -58,7 +58,7 @@ def decide(
     support: Support,
     slices: Sequence[Slice] = (),
 ) -> Decision:
-    """Judges a model on its test split.
+    """Judge a model on its test split.
 
     A missing or non-finite metric fails its target. Without any target nothing is published.
 

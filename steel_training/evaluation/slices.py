@@ -93,7 +93,7 @@ def slices_of(
     resamples: int,
     seed: int,
 ) -> list[Slice]:
-    """Judges every value of the columns separately; patches without a value are in no slice.
+    """Judge every value of the columns separately; patches without a value are in no slice.
 
     Args:
         patches: rows of the test split.

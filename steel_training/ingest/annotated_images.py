@@ -28,7 +28,7 @@ def ingest_annotated(
     problems: Problems | None = None,
     **options: Unpack[IngestOptions],
 ) -> IngestSummary:
-    """Cuts source images with annotated regions into a dataset, or uses whole images as patches.
+    """Cut source images with annotated regions into a dataset, or use whole images as patches.
 
     Args:
         sources: the images.

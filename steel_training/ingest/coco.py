@@ -57,7 +57,7 @@ _FILE = TypeAdapter(_File)
 
 
 def ingest_coco(images: str, annotations: str, out: str, **options: Unpack[IngestOptions]) -> IngestSummary:
-    """Cuts source images with COCO annotations into a dataset, or uses whole images as patches.
+    """Cut source images with COCO annotations into a dataset, or use whole images as patches.
 
     Polygons and run lengths are used as they are; an annotation without them is its box. Crowds count. An image that the file
     lists without an annotation is clean.

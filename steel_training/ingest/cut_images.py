@@ -47,7 +47,7 @@ class Cutting:
         self._size: tuple[int, ...] | None = None
 
     def run(self, masks: Mapping[str, MaskOf | None], cutter: Cutter, problems: Problems) -> None:
-        """Cuts every image with its mask, and collects what is wrong with some.
+        """Cut every image with its mask, and collect what is wrong with some.
 
         Args:
             masks: image → its mask; `None` for one that is clean because nothing names it.

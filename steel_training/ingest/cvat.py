@@ -25,7 +25,7 @@ _WITHOUT_AREA = frozenset({"polyline", "points", "skeleton", "cuboid", "tag"})
 
 
 def ingest_cvat(images: str, annotations: str, out: str, **options: Unpack[IngestOptions]) -> IngestSummary:
-    """Cuts source images with annotations of a CVAT task into a dataset, or uses whole images as patches.
+    """Cut source images with annotations of a CVAT task into a dataset, or use whole images as patches.
 
     CVAT lists all images of a task, annotated or not; one without a shape is clean. Export finished tasks only.
 

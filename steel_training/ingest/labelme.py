@@ -42,7 +42,7 @@ _FILE = TypeAdapter(_File)
 
 
 def ingest_labelme(images: str, annotations: str, out: str, **options: Unpack[IngestOptions]) -> IngestSummary:
-    """Cuts source images with LabelMe shapes into a dataset, or uses whole images as patches.
+    """Cut source images with LabelMe shapes into a dataset, or use whole images as patches.
 
     Args:
         images: folder or S3 prefix of source images.

@@ -66,7 +66,7 @@ _FILE = TypeAdapter(list[_Task])
 
 
 def ingest_labelstudio(images: str, annotations: str, out: str, **options: Unpack[IngestOptions]) -> IngestSummary:
-    """Cuts source images with annotations of Label Studio into a dataset, or uses whole images as patches.
+    """Cut source images with annotations of Label Studio into a dataset, or use whole images as patches.
 
     A task without annotation, or with a skipped one, is not annotated: `missing` decides about its image. An annotation without a
     region says that the image is clean. Predictions are not read.

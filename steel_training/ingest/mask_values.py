@@ -129,6 +129,6 @@ class MaskValues:
             )
 
     def restore(self, record: IngestRecord) -> None:
-        """Restores the number 0 of a defect class that `read` renumbered."""
+        """Restore the number 0 of a defect class that `read` renumbered."""
         if _ZERO in record.by_value:
             record.by_value[0] = record.by_value.pop(_ZERO)

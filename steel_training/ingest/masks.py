@@ -48,7 +48,7 @@ def ingest_masks(
     groups: str | None = None,
     progress: Progress | None = None,
 ) -> IngestSummary:
-    """Cuts source images with pixel masks into a dataset.
+    """Cut source images with pixel masks into a dataset.
 
     An image and its mask have the same path below their folders, but for the file's suffix and for `mask_suffix` and `mask_folder`. In a mask, 0 is clean and any
     other value is a defect class, which goes into `defect_type`.

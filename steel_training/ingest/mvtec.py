@@ -36,7 +36,7 @@ def ingest_mvtec(
     groups: str | None = None,
     progress: Progress | None = None,
 ) -> IngestSummary:
-    """Cuts one category in the layout of MVTec AD into a dataset. Its split into train and test is not kept.
+    """Cut one category in the layout of MVTec AD into a dataset. Its split into train and test is not kept.
 
     Args:
         root: folder or S3 prefix of the category; below it `train`, `test` and `ground_truth`.

@@ -46,7 +46,7 @@ def ingest_severstal(
     groups: str | None = None,
     progress: Progress | None = None,
 ) -> IngestSummary:
-    """Cuts source images with run-length masks into a dataset.
+    """Cut source images with run-length masks into a dataset.
 
     The CSV has the columns `ImageId,ClassId,EncodedPixels`, or the older `ImageId_ClassId,EncodedPixels`. A row without
     run lengths (empty, `nan` or `-1`) means that there is no such defect. Kaggle's file lists defective images only;

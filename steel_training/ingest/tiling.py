@@ -152,7 +152,7 @@ class Cutter:
         annotated: bool = True,
         metadata: Mapping[str, str | int] | None = None,
     ) -> None:
-        """Cuts one image and adds its patches.
+        """Cut one image and add its patches.
 
         Args:
             source_id: the image's name; must be unique.

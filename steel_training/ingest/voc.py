@@ -50,7 +50,7 @@ class Box:
 
 
 def ingest_voc(images: str, annotations: str, out: str, **options: Unpack[IngestOptions]) -> IngestSummary:
-    """Cuts source images with boxes into a dataset, or uses whole images as patches.
+    """Cut source images with boxes into a dataset, or use whole images as patches.
 
     Args:
         images: folder or S3 prefix of source images.

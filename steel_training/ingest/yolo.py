@@ -37,7 +37,7 @@ _DATA_FILE = TypeAdapter(_DataFile)
 
 
 def ingest_yolo(images: str, labels: str, out: str, *, classes: str, **options: Unpack[IngestOptions]) -> IngestSummary:
-    """Cuts source images with YOLO labels into a dataset, or uses whole images as patches.
+    """Cut source images with YOLO labels into a dataset, or use whole images as patches.
 
     A line is a box (class, centre x, centre y, width, height) or a polygon (class, x, y, x, y, …), in shares of the image's sides.
     An empty file says that the image is clean; `missing` decides about an image without a file.

@@ -18,7 +18,7 @@ SPLIT_COLORS = (("train", BLUE), ("val", ORANGE), ("test", GREEN))
 
 
 def curves(points: Mapping[str, Any], evaluated: Mapping[str, Any]) -> list[Figure]:
-    """Draws precision-recall and ROC on the test split, and the threshold sweep on the validation split."""
+    """Draw precision-recall and ROC on the test split, and the threshold sweep on the validation split."""
     counts, targets, threshold = evaluated["counts"], evaluated["targets"], evaluated["threshold"]["value"]
     recall, precision = (_value(evaluated, name) for name in ("recall", "precision"))
     clean = max(1, counts["fp"] + counts["tn"])
@@ -45,7 +45,7 @@ def curves(points: Mapping[str, Any], evaluated: Mapping[str, Any]) -> list[Figu
 
 
 def scores_by_class(scores: pd.DataFrame, threshold: float) -> Figure:
-    """Draws histograms of the test scores by class, with logarithmic counts."""
+    """Draw histograms of the test scores by class, with logarithmic counts."""
     test = scores[scores["part"] == "test"]
     edges = np.linspace(0, 1, 41)
     by = {c: np.histogram(test.loc[test["label"] == c, "score"], edges)[0] for c in (0, 1)}
@@ -58,7 +58,7 @@ def scores_by_class(scores: pd.DataFrame, threshold: float) -> Figure:
 
 
 def reliability(calibration: Mapping[str, Any]) -> Figure:
-    """Draws the reliability diagram: observed share of defects by predicted probability."""
+    """Draw the reliability diagram: observed share of defects by predicted probability."""
     chart = Chart("Observed share of defects by predicted probability", ("predicted", 0, 1), ("observed", 0, 1))
     known = [b for b in calibration["bins"] if is_number(b["predicted"]) and is_number(b["observed"])]
     chart.line([0, 1], [0, 1], GREY, "perfect")
@@ -69,7 +69,7 @@ def reliability(calibration: Mapping[str, Any]) -> Figure:
 
 
 def history(stage: str, values: Mapping[str, Sequence[float]], best: int) -> list[Figure]:
-    """Draws loss and validation metrics by epoch; the kept epoch is marked."""
+    """Draw loss and validation metrics by epoch; the kept epoch is marked."""
     epochs = range(1, len(values["loss"]) + 1)
     last = max(2, len(epochs))
     losses = [v for name in ("loss", "val_loss") for v in values.get(name, ())]
@@ -91,7 +91,7 @@ def history(stage: str, values: Mapping[str, Sequence[float]], best: int) -> lis
 
 
 def by_split(profile: pd.DataFrame, name: str, *, unit: str) -> Figure:
-    """Draws the distribution of a property in each split, in percent of the split's patches.
+    """Draw the distribution of a property in each split, in percent of the split's patches.
 
     Args:
         profile: one row per patch; `part` is its split.
@@ -118,7 +118,7 @@ def by_split(profile: pd.DataFrame, name: str, *, unit: str) -> Figure:
 
 
 def seconds(rows: Sequence[tuple[str, float]]) -> Figure:
-    """Draws the duration of every stage as a bar."""
+    """Draw the duration of every stage as a bar."""
     longest = max((taken for _, taken in rows), default=1) or 1
     made = []
     for place, (stage, taken) in enumerate(rows):

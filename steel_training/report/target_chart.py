@@ -13,7 +13,7 @@ _ROW = 46
 
 
 def dots_and_bounds(rows: Sequence[tuple[str, str, float | None, float | None, float | None, bool]]) -> str:
-    """Draws each metric as a dot with a whisker to its bound, and its target as a vertical bar, one row per metric.
+    """Draw each metric as a dot with a whisker to its bound, and its target as a vertical bar, one row per metric.
 
     Args:
         rows: (key, name, value, bound, target, whether it is met); values between 0 and 1, `None` where undefined or without target.

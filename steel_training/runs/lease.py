@@ -109,7 +109,7 @@ class Lease:
         return True
 
     def must_hold(self) -> None:
-        """Renews the lease, so that what is written next is written by its holder.
+        """Renew the lease, so that what is written next is written by its holder.
 
         Raises:
             LeaseLost: another process has taken over.

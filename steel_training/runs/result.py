@@ -152,7 +152,7 @@ def _hashed(text: str) -> str:
 
 
 def digest_of(stage: str, inputs: Mapping[str, Json]) -> str:
-    """Hashes a stage's name and inputs (JSON values): the key of a result, or of a part of one."""
+    """Hash a stage's name and inputs (JSON values): the key of a result, or of a part of one."""
     return hashlib.sha256(json.dumps([stage, inputs], sort_keys=True).encode()).hexdigest()
 
 

@@ -83,7 +83,7 @@ class Bodies:
             raise Refused(413, f"The request is larger than {largest:,} bytes; send fewer images per request.")
 
     def _make_room(self, size: int) -> None:
-        """Displaces the bodies that have been arriving for longest, until there is room or none is left."""
+        """Displace the bodies that have been arriving for longest, until there is room or none is left."""
         for oldest in self._arriving:
             if self._held + size <= self._limits.held_bytes:
                 return

@@ -67,7 +67,7 @@ class TimedConnection(H11Protocol):
         self._follow()
 
     def on_response_complete(self) -> None:
-        """Goes on to the next request."""
+        """Go on to the next request."""
         super().on_response_complete()
         self._follow()
 

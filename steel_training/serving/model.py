@@ -47,7 +47,7 @@ class LoadedModel:
         self._signature: ConcreteFunction = self._module.signatures["serving_default"]
 
     def score(self, files: Sequence[bytes]) -> list[Answer]:
-        """Scores image files, as returned by `images.without_tiff`; larger ones than a patch are cut into patches. Thread-safe.
+        """Score image files, as returned by `images.without_tiff`; larger ones than a patch are cut into patches. Thread-safe.
 
         Raises:
             ImageUnreadable: an image is smaller than a patch.
@@ -84,5 +84,5 @@ class LoadedModel:
         return answers
 
     def warm_up(self) -> None:
-        """Scores a black patch, so that no caller waits for TensorFlow's first call."""
+        """Score a black patch, so that no caller waits for TensorFlow's first call."""
         self._score_patches([as_png(np.zeros((64, 64, 3), np.uint8))])

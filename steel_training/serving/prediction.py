@@ -41,7 +41,7 @@ class Scored(TypedDict):
 def predict(
     registry: Registry, images: Sequence[str], *, version: str | None = None, overlays: Path | None = None
 ) -> list[Scored]:
-    """Scores image files with the champion, or with a named version.
+    """Score image files with the champion, or with a named version.
 
     Args:
         registry: of the model.

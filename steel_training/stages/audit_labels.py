@@ -29,7 +29,7 @@ _NAMES = ("clean", "defective")
 
 
 def audit_labels(run: Run) -> StageResult:
-    """Ranks the labels by how likely they are wrong, and estimates how many are; a failure is a reason, not an end."""
+    """Rank the labels by how likely they are wrong, and estimate how many are; a failure is a reason, not an end."""
 
     def work(folder: Path) -> StageResult:
         try:

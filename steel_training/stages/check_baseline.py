@@ -66,7 +66,7 @@ def check_baseline(run: Run) -> StageResult:
 def _try_network(
     run: Run, config: Config, profile: pd.DataFrame, folder: Path, probes: Sequence[Probe], unfinished: Unfinished
 ) -> tuple[list[Probe], Mapping[str, Json], Mapping[str, Json]]:
-    """Trains the baseline CNN; returns the probes of its training and scores, its metrics on validation, and its history."""
+    """Train the baseline CNN; return the probes of its training and scores, its metrics on validation, and its history."""
     splits = patch_sets(run)
     # The trainer sets the seed, and the network's first weights are to come from it.
     trainer = ModelTrainer(config, splits[TRAIN], splits[VAL], logs=folder, unfinished=unfinished)

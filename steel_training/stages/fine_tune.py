@@ -15,7 +15,7 @@ from steel_training.training.model_trainer import ModelTrainer, TransferLearning
 
 
 def fine_tune(run: Run) -> StageResult:
-    """Trains the top layers of the backbone at a lower rate."""
+    """Train the top layers of the backbone at a lower rate."""
     inputs = run.after("train_head")
     unfinished = unfinished_of(run, "fine_tune", inputs)
 

@@ -12,7 +12,7 @@ from steel_training.runs.run import Run
 
 
 def profile_patches(run: Run) -> StageResult:
-    """Measures every patch once: size, mode, brightness, hashes, and why it cannot be read."""
+    """Measure every patch once: size, mode, brightness, hashes, and why it cannot be read."""
 
     def work(folder: Path) -> StageResult:
         patches = table_of(run, "resolve_dataset", PATCHES)

@@ -15,7 +15,7 @@ from steel_training.training.model_trainer import ModelTrainer, TransferLearning
 
 
 def train_head(run: Run) -> StageResult:
-    """Trains the head on the frozen backbone."""
+    """Train the head on the frozen backbone."""
     inputs = run.after("check_baseline")
     unfinished = unfinished_of(run, "train_head", inputs)
 

@@ -11,7 +11,7 @@ from steel_training.runs.run import Run
 
 
 def verify_bundle(run: Run) -> StageResult:
-    """Replays the golden samples in a clean process; the run stops where the export differs."""
+    """Replay the golden samples in a clean process; the run stops where the export differs."""
 
     def work(_: Path) -> StageResult:
         with run.folder("evaluate") as evaluated:

@@ -19,7 +19,7 @@ class OutsideOfRoots(UsageError):
 
 
 def require_below_roots(setting: str, uri: str) -> None:
-    """Refuses an address outside of the roots.
+    """Refuse an address outside of the roots.
 
     Args:
         setting: name of the setting that holds it, for the message.

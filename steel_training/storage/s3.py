@@ -156,7 +156,7 @@ class S3Storage(Storage):
         )
 
     def _check_size(self, key: str, size: int) -> None:
-        """Refuses an object before its body is read into memory; a store's own objects may have any size."""
+        """Refuse an object before its body is read into memory; a store's own objects may have any size."""
 
     def write(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:
         condition: dict[str, str] = {}

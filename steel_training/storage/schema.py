@@ -19,7 +19,7 @@ class WrittenByNewer(SteelTrainingError):
 
 
 def readable(record: Mapping[str, object], where: str) -> None:
-    """Refuses a record of a later version.
+    """Refuse a record of a later version.
 
     Args:
         record: as it was read.

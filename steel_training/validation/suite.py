@@ -76,7 +76,7 @@ class Session:
         }
 
     def judge(self, rules: Sequence[Rule]) -> dict[Rule, Finding]:
-        """Judges rules without writing Data Docs."""
+        """Judge rules without writing Data Docs."""
         findings: dict[Rule, Finding] = {}
         for name, chosen in _by_table(rules).items():
             batch = self._batches[name].get_batch({"dataframe": self._frames[name]})
@@ -85,7 +85,7 @@ class Session:
         return findings
 
     def judge_and_document(self, rules: Sequence[Rule]) -> dict[Rule, Finding]:
-        """Judges rules as a checkpoint of the project and renders its Data Docs."""
+        """Judge rules as a checkpoint of the project and render its Data Docs."""
         findings: dict[Rule, Finding] = {}
         run = gx.RunIdentifier(run_name="validate_patches")
         for name, chosen in _by_table(rules).items():

@@ -18,7 +18,7 @@ from steel_training.validation.suite import Finding, open_session
 def validate_patches(
     profile: pd.DataFrame, config: ValidationConfig, *, folder: Path, split_problem: str | None, drift: Comparison
 ) -> ValidationOutcome:
-    """Judges a profile by every rule that can be judged.
+    """Judge a profile by every rule that can be judged.
 
     A rule that needs a missing column, or would only repeat another failure, is not judged: its outcome has
     `success` None and a message with the reason.

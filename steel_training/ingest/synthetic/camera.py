@@ -41,7 +41,7 @@ class Camera:
     def expose(
         self, rng: np.random.Generator, log_reflectance: np.ndarray, *, grey: float, flicker: float
     ) -> np.ndarray:
-        """Photographs a surface.
+        """Photograph a surface.
 
         Args:
             rng: of the sensor's noise and of the slow drift of the lighting.

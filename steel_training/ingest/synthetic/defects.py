@@ -143,7 +143,7 @@ DEFECTS: tuple[tuple[str, Callable[[np.random.Generator, tuple[int, int], float]
 
 
 def _contrast(rng: np.random.Generator, *, faint: float, obvious: float) -> float:
-    """Draws a contrast in log reflectance; small ones are more frequent, as on a real line."""
+    """Draw a contrast in log reflectance; small ones are more frequent, as on a real line."""
     return float(faint + (max(obvious, faint) - faint) * rng.beta(1.2, 1.5))
 
 

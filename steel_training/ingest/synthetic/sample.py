@@ -170,7 +170,7 @@ def photograph_coil(number: int, *, photographs: int, shape: tuple[int, int], se
 def _photograph(
     rng: np.random.Generator, coil: Coil, camera: Camera, shape: tuple[int, int], *, place: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws one photograph and its mask, at a place between the coil's head (0) and tail (1)."""
+    """Draw one photograph and its mask, at a place between the coil's head (0) and tail (1)."""
     strip = camera.strip_shape(shape)
     surface = bare_surface(rng, coil, strip)
     for _ in range(rng.poisson(MARKS_PER_PHOTOGRAPH)):

@@ -140,7 +140,7 @@ class Coil:
 
 
 def new_coil(rng: np.random.Generator, finish: Finish) -> Coil:
-    """Draws a coil of a finish."""
+    """Draw a coil of a finish."""
     return Coil(
         finish=finish,
         grey=float(rng.uniform(*finish.grey)),
