@@ -10,7 +10,7 @@ import pandas as pd
 from steel_training.data.patches import PatchSet
 from steel_training.data.splits import SPLITS
 from steel_training.runs.result import digest_of
-from steel_training.runs.run import Run
+from steel_training.runs.run import UNFINISHED, Run
 from steel_training.storage.json_types import Json
 from steel_training.training.unfinished import Unfinished
 
@@ -20,8 +20,6 @@ KEYPOINTS = "anchors.parquet"
 BASELINE, MODEL, BUNDLE = "baseline.keras", "model.keras", "bundle"
 LABELS = "labels.parquet"
 """One row per patch, worst label first, with the columns of `labels.audit.LabelAudit`."""
-UNFINISHED = "unfinished"
-"""One folder per stage, while it trains (see `resumption`)."""
 
 
 def unfinished_of(run: Run, stage: str, inputs: Mapping[str, Json]) -> Unfinished:

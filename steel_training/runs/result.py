@@ -41,6 +41,20 @@ STAGES = (
 """In order. `approve_release` is run where a person must release the model; of the last two a run runs one."""
 
 
+FOLLOWS = {
+    "profile_patches": "resolve_dataset",
+    "validate_patches": "profile_patches",
+    "check_baseline": "validate_patches",
+    "audit_labels": "check_baseline",
+    "train_head": "check_baseline",
+    "fine_tune": "train_head",
+    "verify_bundle": "evaluate",
+    "decide": "verify_bundle",
+}
+"""Stages whose only input is the result of one earlier stage, with that stage. `evaluate` depends on the champion too, and the
+last stages on who released the model."""
+
+
 FIRST = STAGES[0]
 """The stage that fixes the inputs of a run; with other inputs, the run starts again."""
 

@@ -24,6 +24,7 @@ from steel_training.runs.lease import Lease
 from steel_training.runs.resolved import ResolvedDataset
 from steel_training.runs.result import (
     FIRST,
+    FOLLOWS,
     RESULT,
     RUNS,
     SAFE_ID,
@@ -40,6 +41,9 @@ log = logging.getLogger(__name__)
 LEAST_SPACE = 4 * 2**20
 SPACE = {"check_baseline": 32 * 2**20, **dict.fromkeys(("train_head", "fine_tune", "evaluate"), 128 * 2**20)}
 """Bytes that must be free for temporary files when a stage begins: the files that it writes for EfficientNetB0, and some more."""
+
+UNFINISHED = "unfinished"
+"""Folder in the run, with one of its own for every stage that trains: the state of its training, until the stage is finished."""
 
 Outputs = TypeVar("Outputs")
 
@@ -168,6 +172,31 @@ class Run:
             reasons = "; ".join(f"{reason.code}: {reason.message}" for reason in before.reasons)
             raise SteelTrainingError(f"Run {self.run_id} ended at {stage} ({before.status}): {reasons}")
         return {"after": stage, "result": before.inputs, "finished_at": before.finished_at}
+
+    def inputs_of(self, stage: str) -> dict[str, str]:
+        """Return the inputs of one of the stages in `FOLLOWS`.
+
+        Raises:
+            StageNotDone: the stage before it has not finished.
+            SteelTrainingError: the run ended there.
+        """
+        return self.after(FOLLOWS[stage])
+
+    def find_passed(self, stage: str) -> StageResult | None:
+        """Return the result of a stage that this run has passed, or `None` where the stage has to be asked.
+
+        A passed stage has nothing left to do, so it need not be imported, with all that it imports. To be asked are stages that
+        are not in `FOLLOWS`, those that have not finished, those that ended the run, and those that have yet to clean up.
+
+        Raises:
+            StageNotDone: the stage before it has not finished.
+            SteelTrainingError: the run ended there.
+        """
+        if stage not in FOLLOWS:
+            return None
+        found = self.find_done(stage, self.inputs_of(stage))
+        passed = found is not None and found.status is Status.DONE and not self.store.files(self.key(UNFINISHED, stage))
+        return found if passed else None
 
     def clear(self) -> None:
         """Remove all files of the run."""

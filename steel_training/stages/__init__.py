@@ -1,7 +1,7 @@
 """The stages of a run, one file each, named like the tasks of the DAG.
 
 A stage reads the results of earlier stages from the run, and writes its own. The order is that of `STAGES`. Files that
-begin with an underscore are shared helpers. A stage is imported when it is run, so that only its own imports are loaded.
+begin with an underscore are shared helpers. A stage is imported when it has work to do, so that only its own imports are loaded.
 """
 
 from __future__ import annotations
@@ -26,5 +26,7 @@ def perform(stage: str, run: Run, *request: Any) -> StageResult:
     """
     if stage not in STAGES:
         raise ValueError(f"There is no stage {stage!r}; expected one of {', '.join(STAGES)}.")
+    if (passed := run.find_passed(stage)) is not None:
+        return passed
     result: StageResult = getattr(import_module(f"{__name__}.{stage}"), stage)(run, *request)
     return result

@@ -43,7 +43,7 @@ def audit_labels(run: Run) -> StageResult:
         outputs = AuditedLabels.of(found, seconds)
         return StageResult("audit_labels", reasons=_reasons(found), outputs=outputs.to_dict())
 
-    return run.perform("audit_labels", run.after("check_baseline"), work)
+    return run.perform("audit_labels", run.inputs_of("audit_labels"), work)
 
 
 def _audited(run: Run, folder: Path) -> tuple[LabelAudit, Mapping[str, float]]:

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 def check_baseline(run: Run) -> StageResult:
     """Leak probes, then the baseline CNN, then collapse; blocks with every reason found, and writes evidence of each."""
-    inputs = run.after("validate_patches")
+    inputs = run.inputs_of("check_baseline")
     unfinished = unfinished_of(run, "check_baseline", inputs)
 
     def work(folder: Path) -> StageResult:

@@ -46,4 +46,4 @@ def decide(run: Run) -> StageResult:
         )
         return StageResult("decide", reasons=(*allowed, *decision.reasons), outputs=decided.to_dict())
 
-    return run.perform("decide", run.after("verify_bundle"), work)
+    return run.perform("decide", run.inputs_of("decide"), work)

@@ -16,7 +16,7 @@ from steel_training.training.model_trainer import ModelTrainer, TransferLearning
 
 def fine_tune(run: Run) -> StageResult:
     """Train the top layers of the backbone at a lower rate."""
-    inputs = run.after("train_head")
+    inputs = run.inputs_of("fine_tune")
     unfinished = unfinished_of(run, "fine_tune", inputs)
 
     def work(folder: Path) -> StageResult:

@@ -23,4 +23,4 @@ def profile_patches(run: Run) -> StageResult:
         unreadable = int((profile["decode_error"].fillna("") != "").sum())
         return StageResult("profile_patches", outputs={"patches": len(profile), "undecodable": unreadable})
 
-    return run.perform("profile_patches", run.after("resolve_dataset"), work)
+    return run.perform("profile_patches", run.inputs_of("profile_patches"), work)

@@ -16,7 +16,7 @@ from steel_training.training.model_trainer import ModelTrainer, TransferLearning
 
 def train_head(run: Run) -> StageResult:
     """Train the head on the frozen backbone."""
-    inputs = run.after("check_baseline")
+    inputs = run.inputs_of("train_head")
     unfinished = unfinished_of(run, "train_head", inputs)
 
     def work(folder: Path) -> StageResult:

@@ -35,4 +35,4 @@ def validate_patches(run: Run) -> StageResult:
             "validate_patches", Status.DONE if outcome.success else Status.BLOCKED, tuple(reasons), outputs
         )
 
-    return conclude_if_ended(run, run.perform("validate_patches", run.after("profile_patches"), work))
+    return conclude_if_ended(run, run.perform("validate_patches", run.inputs_of("validate_patches"), work))

@@ -18,4 +18,4 @@ def verify_bundle(run: Run) -> StageResult:
             measured = verify(evaluated / BUNDLE)
         return StageResult("verify_bundle", outputs=measured)
 
-    return run.perform("verify_bundle", run.after("evaluate"), work)
+    return run.perform("verify_bundle", run.inputs_of("verify_bundle"), work)

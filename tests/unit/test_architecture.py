@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from steel_training.runs.result import STAGES
+from steel_training.runs.result import FOLLOWS, STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("airflow", "tensorflow", "keras", "great_expectations", "boto3", "matplotlib", "sklearn", "scipy")
@@ -56,6 +57,24 @@ def test_stages_that_train_nothing_load_no_learning_library() -> None:
 def test_only_the_stage_that_validates_loads_great_expectations() -> None:
     others = [f"steel_training.stages.{stage}" for stage in STAGES if stage != "validate_patches"]
     assert loaded_after(others, ("great_expectations",)) == {}
+
+
+def test_repeated_stages_load_no_learning_library(tmp_path: Path) -> None:
+    newest = max((ROOT / "tests" / "stores").glob("schema-*"))
+    shutil.copytree(newest, tmp_path / "store")
+    (run_id,) = (folder.name for folder in (tmp_path / "store" / "runs").iterdir())
+    passed = [stage for stage in FOLLOWS if (tmp_path / "store" / "runs" / run_id / stage / "result.json").exists()]
+    assert {"validate_patches", "check_baseline", "train_head", "fine_tune"} < set(passed)
+    source = f"""
+import sys
+from steel_training.cli import main
+for stage in {passed!r}:
+    assert main([stage, "--run-id", {run_id!r}, "--store", {str(tmp_path / "store")!r}]) == 0, stage
+print(",".join(name for name in ("tensorflow", "keras", "great_expectations", "sklearn") if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "", done.stdout
 
 
 def test_stages_are_files_of_their_names() -> None:

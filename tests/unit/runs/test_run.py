@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.runs.result import StageResult, Status, folder_of, safe_run_id
-from steel_training.runs.run import ResultUnreadable, Run, StageNotDone
+from steel_training.runs.run import UNFINISHED, ResultUnreadable, Run, StageNotDone
 from steel_training.storage import open_storage
 from steel_training.verdict import Reason, Verdict
 
@@ -85,6 +85,33 @@ def test_any_run_id_becomes_a_folder_name_of_its_own(text: str) -> None:
 def test_a_run_id_that_is_no_folder_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="not a valid folder name"):
         Run(open_storage("/nowhere"), name)
+
+
+def test_a_stage_is_passed_once_nothing_is_left_to_do(run: Run) -> None:
+    before = run.perform("train_head", {"x": 1}, lambda _: StageResult("train_head"))
+    assert run.find_passed("fine_tune") is None, "it has not begun"
+    done = run.perform("fine_tune", run.inputs_of("fine_tune"), lambda _: StageResult("fine_tune"))
+    assert run.find_passed("fine_tune") == done
+    run.store.write(run.key(UNFINISHED, "fine_tune", "training.npz"), b"state")
+    assert run.find_passed("fine_tune") is None, "it was killed before it removed the state of its training"
+    run.store.remove_folder(run.key(UNFINISHED, "fine_tune"), first="training.npz")
+    assert run.perform("train_head", {"x": 2}, lambda _: StageResult("train_head")) != before
+    assert run.find_passed("fine_tune") is None, "it was made from another network"
+    with pytest.raises(StageNotDone, match="check_baseline"):
+        run.find_passed("train_head")
+
+
+def test_a_stage_that_ended_the_run_is_asked_again(run: Run) -> None:
+    run.perform("profile_patches", {}, lambda _: StageResult("profile_patches"))
+    reason = Reason("data.labels", "why")
+    run.perform(
+        "validate_patches",
+        run.inputs_of("validate_patches"),
+        lambda _: StageResult("validate_patches", Status.BLOCKED, (reason,)),
+    )
+    assert run.find_passed("validate_patches") is None, "its verdict may not be recorded yet"
+    with pytest.raises(SteelTrainingError, match="ended at validate_patches"):
+        run.find_passed("check_baseline")
 
 
 TORN = [b"", b"{", b"[1]", b"\xff", b"{}", b'{"stage": "s", "status": "done", "outputs": [], "reasons": []}']
