@@ -19,7 +19,7 @@ FOLDS, REPEATS = 5, 3
 # Weak regularisation lets a model learn wrong labels by heart; docs/labels.md has the comparison.
 _C = 1e-2
 # A linear model of about a thousand features gains little from more, and memory stays bounded.
-_MOST_FITTED = 20_000
+MOST_FITTED = 20_000
 _BATCH = 4096
 
 
@@ -53,7 +53,7 @@ def out_of_fold_scores(
     total = np.zeros(len(labels))
     for repeat in range(repeats):
         for fitted, scored in _divisions(labels, groups, min(folds, *held), seed + repeat):
-            total[scored] += _log_odds(features, labels, _drawn(fitted, groups, seed + repeat), scored)
+            total[scored] += fitted_log_odds(features, labels, groups, fitted, scored, seed=seed + repeat)
     return np.asarray(1 / (1 + np.exp(-total / repeats)))
 
 
@@ -92,15 +92,34 @@ def _divisions(
 
 
 def _drawn(rows: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
-    """Return the rows of randomly drawn groups with about `_MOST_FITTED` patches; all rows where there are fewer."""
-    if len(rows) <= _MOST_FITTED:
+    """Return the rows of randomly drawn groups with about `MOST_FITTED` patches; all rows where there are fewer."""
+    if len(rows) <= MOST_FITTED:
         return rows
     _, number = np.unique(groups[rows], return_inverse=True)
     place = np.argsort(np.random.default_rng(seed).permutation(number.max() + 1))
-    return np.sort(rows[np.argsort(place[number], kind="stable")[:_MOST_FITTED]])
+    return np.sort(rows[np.argsort(place[number], kind="stable")[:MOST_FITTED]])
 
 
-def _log_odds(features: Features, labels: np.ndarray, fitted: np.ndarray, scored: np.ndarray) -> np.ndarray:
+def fitted_log_odds(
+    features: Features, labels: np.ndarray, groups: np.ndarray, fitted: np.ndarray, scored: np.ndarray, *, seed: int
+) -> np.ndarray:
+    """Fit logistic regression to some patches and score others.
+
+    Args:
+        features: of the patches, by their position.
+        labels: 0 or 1, int (n,).
+        groups: of the patches, (n,); of very many patches, those of randomly drawn groups are fitted to.
+        fitted: positions, both labels among them.
+        scored: positions (m,).
+        seed: of the draw.
+
+    Returns:
+        Log-odds of label 1, float64 (m,).
+
+    Raises:
+        CannotAudit: a feature is not finite.
+    """
+    fitted = _drawn(fitted, groups, seed)
     values = _finite(features(fitted))
     mean, deviation = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
     scale = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0.0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from steel_training.evaluation.learning_curve import LearningCurve
 from steel_training.report.blocks import Figure
 from steel_training.report.formatting import duration, is_number, number
 from steel_training.report.precision_recall import PrecisionRecall, precision_recall
@@ -115,6 +116,22 @@ def by_split(profile: pd.DataFrame, name: str, *, unit: str) -> Figure:
         if split in shares:
             chart.steps(edges.tolist(), shares[split].tolist(), color, split)
     return Figure(chart.svg(), name.capitalize())
+
+
+def learning(curve: LearningCurve) -> Figure:
+    """Draw false alarms by the number of training groups."""
+    groups = [point.groups for point in curve.points]
+    alarms = [point.false_alarms_per_1000 for point in curve.points]
+    chart = Chart(
+        "False alarms by number of training groups",
+        ("training groups", 0, groups[-1] * 1.05),
+        ("false alarms per 1,000 clean", 0, max(*alarms, 1.0) * 1.1),
+        whole_x=True,
+    )
+    chart.line(groups, alarms, BLUE)
+    for x, y in zip(groups, alarms, strict=True):
+        chart.point(x, y, BLUE)
+    return Figure(chart.svg(), f"At recall {curve.recall:g} on the validation split, by the number of training groups")
 
 
 def seconds(rows: Sequence[tuple[str, float]]) -> Figure:

@@ -9,13 +9,16 @@ from typing import Any
 
 import pandas as pd
 
+from steel_training.data.splits import VAL
+from steel_training.evaluation.evaluate import operating_threshold
+from steel_training.evaluation.threshold import NoOperatingThreshold
 from steel_training.report import label_sections
 from steel_training.report.blocks import Picture, SideBySide
 from steel_training.report.formatting import number
 from steel_training.report.leakage_sections import pairs_in
 from steel_training.report.page import render
 from steel_training.report.record import Mistake, RunRecord
-from steel_training.runs.artifacts import PROFILE, SCORES
+from steel_training.runs.artifacts import LABELS, PROFILE, SCORES
 from steel_training.runs.lineage import reproduce
 from steel_training.runs.result import REPORT, STAGES, Status
 from steel_training.runs.run import Run
@@ -51,7 +54,7 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
         with run.folder("evaluate") as folder:
             judged = {
                 "curves": json.loads((folder / "curves.json").read_text(encoding="utf-8")),
-                "scores": pd.read_parquet(folder / SCORES, columns=["part", "label", "score"]),
+                "scores": pd.read_parquet(folder / SCORES, columns=["patch_id", "part", "label", "score"]),
                 "mistakes": _mistakes(folder / explanations.FOLDER),
             }
     evidence: list[tuple[str, SideBySide]] = []
@@ -60,9 +63,10 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
             with run.folder(stage) as folder:
                 evidence += pairs_in(folder)
     suspects: list[Picture] = []
+    doubted = None
     if "audit_labels" in results:
         with run.folder("audit_labels") as folder:
-            suspects = label_sections.pictures_in(folder)
+            suspects, doubted = label_sections.pictures_in(folder), _doubted(folder / LABELS)
     return RunRecord(
         run_id=run.run_id,
         verdict=verdict,
@@ -72,9 +76,33 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
         profile=profile,
         evidence=evidence,
         suspects=suspects,
+        doubted=doubted,
+        undoubted_threshold=_undoubted_threshold(run, judged.get("scores"), doubted),
         reproduce=reproduce(run),
         **judged,
     )
+
+
+def _doubted(table: Path) -> frozenset[str] | None:
+    """Return the patches whose label is more likely wrong than right; `None` where the labels could not be audited."""
+    if not table.is_file():
+        return None
+    ranked = pd.read_parquet(table, columns=["patch_id", "label", "suggested"])
+    return frozenset(ranked.loc[ranked["label"] != ranked["suggested"], "patch_id"].astype(str))
+
+
+def _undoubted_threshold(run: Run, scores: pd.DataFrame | None, doubted: frozenset[str] | None) -> float | None:
+    """Choose the operating threshold again, on the validation patches whose label is not doubted."""
+    if scores is None or not doubted:
+        return None
+    val = scores[scores["part"] == VAL]
+    sure = val[~val["patch_id"].isin(list(doubted))]
+    if len(sure) == len(val):
+        return None
+    try:
+        return operating_threshold(run.config, sure["label"].to_numpy(int), sure["score"].to_numpy(float)).value
+    except NoOperatingThreshold:
+        return None
 
 
 def _mistakes(folder: Path) -> list[Mistake]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steel_training.leakage.probe import CORRECTED_COPY
-from steel_training.report import evaluation_sections, label_sections, leakage_sections, run_sections
+from steel_training.report import evaluation_sections, label_sections, leakage_sections, remedy_sections, run_sections
 from steel_training.report.blocks import Section
 from steel_training.report.formatting import FOUND, headline
 from steel_training.report.record import RunRecord
@@ -58,7 +58,7 @@ def _commands(record: RunRecord) -> list[str]:
 
 
 def sections(record: RunRecord) -> list[Section]:
-    """Return the sections, most urgent first; those of a blocked run begin with the evidence."""
+    """Return the sections, most urgent first: of a blocked run the evidence, of a rejected one what would help."""
     explained = {reason.code for reason in record.reasons} if record.verdict is Verdict.BLOCKED else set()
     evidence = [
         *leakage_sections.probes(record.outputs("check_baseline"), record.evidence, explained),
@@ -68,6 +68,8 @@ def sections(record: RunRecord) -> list[Section]:
     if record.verdict is Verdict.BLOCKED:
         shown, evidence = evidence, []
     evaluated = record.outputs("evaluate")
+    if record.verdict is Verdict.REJECTED and evaluated:
+        shown += remedy_sections.what_would_help(record)
     if evaluated:
         shown += [
             evaluation_sections.metrics(evaluated),
@@ -80,6 +82,7 @@ def sections(record: RunRecord) -> list[Section]:
         if record.curves is not None:
             shown.append(evaluation_sections.curves(record.curves, evaluated, record.scores))
         shown += [evaluation_sections.comparison(evaluated), *evaluation_sections.slices(evaluated)]
+    shown += remedy_sections.learning_curve(record.learning_curve)
     shown += [*run_sections.training(record), *run_sections.data(record), *evidence]
     if record.outputs("verify_bundle"):
         shown.append(evaluation_sections.bundle(record.outputs("verify_bundle")))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from steel_training.evaluation.learning_curve import LearningCurve
 from steel_training.report.blocks import Picture, SideBySide
 from steel_training.runs.result import StageResult
 from steel_training.verdict import Reason, Verdict
@@ -32,11 +33,14 @@ class RunRecord:
         version: the published one, if any.
         results: of the finished stages, in order.
         curves: of `evaluate`.
-        scores: of `evaluate`, one row per patch: `part` (the split), `label`, `score`.
+        scores: of `evaluate`, one row per patch: `patch_id`, `part` (the split), `label`, `score`.
         profile: one row per patch, with its split in `part`.
         mistakes: worst first.
         evidence: pairs of patches from validation and baseline check, each with the code of its probe.
         suspects: pictures of the labels that are most likely wrong.
+        doubted: ids of all patches whose label is more likely wrong than right; `None` where the labels were not audited.
+        undoubted_threshold: the operating threshold that validation gives without the doubted labels; `None` where it has none of
+            them, or gives none.
         reproduce: the command that repeats the run.
     """
 
@@ -51,8 +55,16 @@ class RunRecord:
     mistakes: Sequence[Mistake] = ()
     evidence: Sequence[tuple[str, SideBySide]] = ()
     suspects: Sequence[Picture] = ()
+    doubted: frozenset[str] | None = None
+    undoubted_threshold: float | None = None
     reproduce: str | None = None
 
     def outputs(self, stage: str) -> Mapping[str, Any]:
         """Return the outputs of a stage; empty where it has not finished."""
         return self.results[stage].outputs if stage in self.results else {}
+
+    @property
+    def learning_curve(self) -> LearningCurve | None:
+        """What more training groups are worth; `None` where it is not known."""
+        curve = self.outputs("audit_labels").get("learning_curve")
+        return None if curve is None else LearningCurve.from_dict(curve)

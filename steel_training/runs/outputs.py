@@ -6,10 +6,11 @@ Fields that no stage reads again stay JSON: the report shows them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from steel_training.evaluation.comparison import Comparison
+from steel_training.evaluation.learning_curve import LearningCurve
 from steel_training.evaluation.metrics import Counts, Estimate
 from steel_training.evaluation.slices import Slice
 from steel_training.labels.wrong_shares import WrongShare
@@ -66,7 +67,8 @@ class AuditedLabels:
         contradicting_copies: labels that an identical patch contradicts.
         auc: of the out-of-fold scores against the labels as given.
         wrong_labels: estimated shares of wrong labels, of label 0 and label 1.
-        seconds: for `features`, which `train_head` finds in the cache, and for the `audit` itself.
+        learning_curve: what more training groups would be worth; `None` where there are too few to say.
+        seconds: for `features`, which `train_head` finds in the cache, for the `audit` itself, and for the `learning_curve`.
     """
 
     problem: str = ""
@@ -77,12 +79,14 @@ class AuditedLabels:
     contradicting_copies: int = 0
     auc: float | None = None
     wrong_labels: Sequence[WrongShare] = ()
+    learning_curve: LearningCurve | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, found: LabelAudit, seconds: Mapping[str, float]) -> AuditedLabels:
+    def of(cls, found: LabelAudit, curve: LearningCurve | None, seconds: Mapping[str, float]) -> AuditedLabels:
         """Return the outputs of an audit that took some seconds."""
-        return cls.from_dict({**found.as_dict(), "seconds": seconds})
+        audited = cls.from_dict({**found.as_dict(), "seconds": seconds})
+        return replace(audited, learning_curve=curve)
 
     def to_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""
@@ -92,7 +96,14 @@ class AuditedLabels:
     def from_dict(cls, values: Mapping[str, Any]) -> AuditedLabels:
         """Read the outputs back."""
         wrong = [WrongShare.from_dict(each) for each in values["wrong_labels"]]
-        return cls(**{**values, "wrong_labels": wrong})
+        curve = values.get("learning_curve")  # runs before 2026-11-29 have none
+        return cls(
+            **{
+                **values,
+                "wrong_labels": wrong,
+                "learning_curve": None if curve is None else LearningCurve.from_dict(curve),
+            }
+        )
 
 
 @dataclass(frozen=True)

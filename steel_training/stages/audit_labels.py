@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from steel_training.data.splits import SPLITS, TRAIN, VAL
 from steel_training.errors import SteelTrainingError
+from steel_training.evaluation.learning_curve import DESIGN_RECALL, learning_curve
 from steel_training.labels.audit import LabelAudit, audit, read_labels
 from steel_training.labels.features import pooled_features
-from steel_training.labels.out_of_fold import require_enough
+from steel_training.labels.out_of_fold import MOST_FITTED, fitted_log_odds, require_enough
 from steel_training.labels.suspect_images import write_suspect_images
 from steel_training.runs.artifacts import LABELS, PROFILE, patch_sets, table_of
 from steel_training.runs.outputs import AuditedLabels
@@ -29,25 +29,27 @@ _NAMES = ("clean", "defective")
 
 
 def audit_labels(run: Run) -> StageResult:
-    """Rank the labels by how likely they are wrong, and estimate how many are; a failure is a reason, not an end."""
+    """Rank the labels by how likely they are wrong, estimate how many are, and what more coils would be worth.
+
+    A failure is a reason, not an end.
+    """
 
     def work(folder: Path) -> StageResult:
         try:
-            found, seconds = _audited(run, folder)
+            outputs, reasons = _audited(run, folder)
         except Exception as error:
             # Whatever it is, a run is not lost to a table that nothing in it depends on.
             why = str(error) if isinstance(error, SteelTrainingError) else f"{type(error).__name__}: {error}"
             log.warning("the labels are not audited: %s", why)
             reason = Reason("labels.not_audited", f"The labels were not audited: {why}")
             return StageResult("audit_labels", reasons=(reason,), outputs=AuditedLabels(problem=why).to_dict())
-        outputs = AuditedLabels.of(found, seconds)
-        return StageResult("audit_labels", reasons=_reasons(found), outputs=outputs.to_dict())
+        return StageResult("audit_labels", reasons=reasons, outputs=outputs.to_dict())
 
     return run.perform("audit_labels", run.inputs_of("audit_labels"), work)
 
 
-def _audited(run: Run, folder: Path) -> tuple[LabelAudit, Mapping[str, float]]:
-    """Write table and pictures; return what was found, and the seconds for features and for the audit itself."""
+def _audited(run: Run, folder: Path) -> tuple[AuditedLabels, tuple[Reason, ...]]:
+    """Write table and pictures; return what was found."""
     started = time.monotonic()
     profile = table_of(run, "profile_patches", PROFILE)
     sets = patch_sets(run)
@@ -61,8 +63,24 @@ def _audited(run: Run, folder: Path) -> tuple[LabelAudit, Mapping[str, float]]:
     found = audit(patches, features, seed=run.config.data.seed)
     found.table.drop(columns="row").to_parquet(folder / LABELS, index=False)
     write_suspect_images(folder, found.suspects, reader_of(run.dataset, patches))
-    seconds = {"features": round(computed - started, 2), "audit": round(time.monotonic() - computed, 2)}
-    return found, seconds
+    audited = time.monotonic()
+    labels, groups, seed = read_labels(patches), patches["group"].to_numpy(str), run.config.data.seed
+    curve = learning_curve(
+        lambda fitted, scored: fitted_log_odds(features, labels, groups, fitted, scored, seed=seed),
+        labels,
+        groups,
+        train=np.flatnonzero(patches["part"] == TRAIN),
+        val=np.flatnonzero(patches["part"] == VAL),
+        recall=DESIGN_RECALL if run.config.gate.recall is None else run.config.gate.recall,
+        most=MOST_FITTED,
+        seed=seed,
+    )
+    seconds = {
+        "features": round(computed - started, 2),
+        "audit": round(audited - computed, 2),
+        "learning_curve": round(time.monotonic() - audited, 2),
+    }
+    return AuditedLabels.of(found, curve, seconds), _reasons(found)
 
 
 def _reasons(found: LabelAudit) -> tuple[Reason, ...]:

@@ -57,7 +57,7 @@ def test_label_of_a_whole_group_does_not_vouch_for_it() -> None:
 
 
 def test_fit_on_drawn_groups_bounds_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(out_of_fold, "_MOST_FITTED", 120)
+    monkeypatch.setattr(out_of_fold, "MOST_FITTED", 120)
     values, labels, group = strips(30, 10)
     asked = Asked(values)
     scores = out_of_fold_scores(asked, labels, group, repeats=1)

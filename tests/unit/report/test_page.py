@@ -80,6 +80,10 @@ def stages() -> dict[str, dict[str, Any]]:
                 {"label": 0, "patches": 200, "share": 0.0312, "low": 0.011, "high": 0.064},
                 {"label": 1, "patches": 100, "share": 0.0, "low": 0.0, "high": 0.02},
             ],
+            "learning_curve": {
+                "recall": 0.95, "saved": 70.0, "low": 12.0, "high": 130.0,
+                "points": [{"groups": g, "patches": 20 * g, "auc": 0.9, "false_alarms_per_1000": a} for g, a in ((4, 420.0), (9, 310.0), (14, 260.0), (18, 240.0))],
+            },
         },
         "train_head": trained,
         "fine_tune": trained,
@@ -150,7 +154,11 @@ def record(
         version="20261124-abc" if verdict is Verdict.PUBLISHED else None,
         results={name: StageResult(name, Status.DONE, outputs=o, seconds=1.5) for name, o in left.items()},
         curves=curves((labels, scores), (labels, scores)) if judged else None,
-        scores=pd.DataFrame({"part": "test", "label": labels, "score": scores}) if judged else None,
+        scores=pd.DataFrame(
+            {"patch_id": [f"p{place}" for place in range(patches)], "part": "test", "label": labels, "score": scores}
+        )
+        if judged
+        else None,
         profile=profile(patches) if only > 1 else None,
         mistakes=[
             Mistake(kind, Picture(picture, picture, f"{kind} {EVIL}", [EVIL], beside=f"heat map {EVIL}"))
@@ -173,6 +181,7 @@ def record(
         ]
         if "check_baseline" in left
         else (),
+        doubted=frozenset({"p1", "p2", EVIL}) if "audit_labels" in left else None,
         suspects=[Picture(picture, picture, f"suspect {EVIL}", [EVIL], beside=f"stretched {EVIL}")]
         if "audit_labels" in left
         else (),
@@ -234,8 +243,15 @@ def test_verdict_and_reasons_come_first(verdict: Verdict | None, said: str) -> N
     assert ("20261124-abc" in body) == (verdict is Verdict.PUBLISHED)
 
 
-def test_missed_defects_follow_the_metrics() -> None:
+def test_a_rejected_run_opens_with_what_would_help() -> None:
     titles = re.findall(r"<h2>(.*?)</h2>", page())
+    assert titles[0] == "What would help most"
+    assert "What more coils are worth" in titles
+    assert "What would help most" not in re.findall(r"<h2>(.*?)</h2>", page(Verdict.PUBLISHED))
+
+
+def test_missed_defects_follow_the_metrics() -> None:
+    titles = re.findall(r"<h2>(.*?)</h2>", page(Verdict.PUBLISHED))
     assert titles[:4] == [
         "Metrics on the test split",
         "Missed defects",
