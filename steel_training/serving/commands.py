@@ -34,9 +34,10 @@ def predict(
     ] = None,
 ) -> int:
     """Score images with the champion. Images larger than a patch are cut into patches."""
+    registry = registry_at(store, name)  # before TensorFlow is loaded, which takes seconds
     from steel_training.serving.prediction import predict
 
-    rows = predict(registry_at(store, name), images, version=version, overlays=Path(overlay) if overlay else None)
+    rows = predict(registry, images, version=version, overlays=Path(overlay) if overlay else None)
     if as_json:
         sys.stdout.writelines(f"{json.dumps(row)}\n" for row in rows)
         return 0
@@ -70,11 +71,11 @@ def serve(
 
     There is no login: anybody who can reach the port can use it, so leave it on 127.0.0.1. For production see docs/serving.md.
     """
-    from steel_training.serving.server import serve
-
     registry = registry_at(store, name)
     if not 0 <= port <= 65_535:
         raise UsageError(f"--port {port} is not a valid port; expected 1 to 65535.")
+    from steel_training.serving.server import serve
+
     sys.stderr.write(f"http://{host}:{port}/v2/models/{registry.name}  (Ctrl-C to stop)\n")
     serve(registry, host=host, port=port, every=every)
     return 0

@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
-from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 
 from steel_training.bundle.layout import SAVED_MODEL
 from steel_training.data.images import as_png
+from steel_training.serving.lean_import import without
 from steel_training.serving.whole_images import ScoredPatch, cut, patch_size, places
+
+# Keras imports them where they are installed, for wrappers and plots: a quarter of the CPU time of importing TensorFlow.
+with without("sklearn", "matplotlib"):
+    import tensorflow as tf
+    from tensorflow.python.eager.polymorphic_function.concrete_function import ConcreteFunction
 
 BATCH = 32
 

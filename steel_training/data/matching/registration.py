@@ -25,6 +25,8 @@ _SEARCH = 2
 # Grey values. Below it only JPEG artefacts and rounding are left.
 _FLAT = 0.1
 _SIGMA_OF_MAD = 1.4826
+# Of correlations: the Fisher z of 1 is infinite.
+_CLOSEST = np.float32(0.9999)
 # Pixels. Larger than the correlation length of grain, smaller than the length of a scratch.
 _RING = 4
 _DISPLACEMENTS = tuple(
@@ -114,11 +116,11 @@ def _agreement(ours: np.ndarray, theirs: np.ndarray, y: int, x: int) -> _Agreeme
     height, width = (side.stop - side.start for side in there)
     if min(height, width) < _SHORTEST_SIDE:
         return _NONE
-    a, b = _grain(ours[here]), _grain(theirs[there])
-    spreads = float(a.std()), float(b.std())
-    if min(spreads) < _FLAT:
+    (a, a_spread), (b, b_spread) = _grain(ours[here]), _grain(theirs[there])
+    if min(a_spread, b_spread) < _FLAT:
         return _NONE
-    correlation = float(np.clip((a * b).mean() / (spreads[0] * spreads[1]), -0.9999, 0.9999))
+    a *= b
+    correlation = float(min(max(_sum(a, axis=None) / a.size / (a_spread * b_spread), -_CLOSEST), _CLOSEST))
     # Smoothing leaves one independent value per 4πσ² pixels.
     independent = height * width / (4 * np.pi * _FINE**2)
     return _Agreement(correlation, float(np.arctanh(correlation) * np.sqrt(max(independent - 3, 1))), (y, x))
@@ -129,17 +131,27 @@ def _band(grey: np.ndarray) -> np.ndarray:
     return np.asarray(gaussian_filter(values, _FINE) - gaussian_filter(values, _COARSE))
 
 
-def _grain(values: np.ndarray) -> np.ndarray:
-    plain = _without_streaks(values)
-    usual = _SIGMA_OF_MAD * _median(np.abs(plain))
-    return _without_streaks(np.clip(plain, -usual, usual))
+# Hundreds of thousands of small arrays: `sum`, `mean`, `std` and `clip` would spend more time in Python than on the values.
+_sum, _smaller, _larger = np.add.reduce, np.minimum, np.maximum
+
+
+def _grain(values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return values without streaks and outliers, in an array of their own, and their standard deviation."""
+    grain = _without_streaks(values)
+    usual = _SIGMA_OF_MAD * _median(np.abs(grain))
+    _smaller(_larger(grain, -usual, out=grain), usual, out=grain)
+    grain = _without_streaks(grain)
+    deviations = grain - _sum(grain, axis=None) / grain.size
+    deviations *= deviations
+    return grain, float(np.sqrt(_sum(deviations, axis=None) / grain.size))
 
 
 def _without_streaks(values: np.ndarray) -> np.ndarray:
-    # Thousands of small arrays: `mean` would spend more time in Python than on the values.
     height, width = values.shape
-    of_columns, of_rows = values.sum(axis=0, keepdims=True) / height, values.sum(axis=1, keepdims=True) / width
-    return np.asarray(values - of_columns - of_rows + values.sum() / values.size)
+    plain = values - _sum(values, axis=0, keepdims=True) / height
+    plain -= _sum(values, axis=1, keepdims=True) / width
+    plain += _sum(values, axis=None) / values.size
+    return np.asarray(plain)
 
 
 def _median(values: np.ndarray) -> float:

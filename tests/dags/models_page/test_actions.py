@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 from airflow.models.log import Log
@@ -11,19 +12,33 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from steel_training.registry import Registry
+from steel_training.storage import open_storage
 
 from .conftest import Markup, publish
 
 AA, BB, CC = "20261124-aa", "20261124-bb", "20261124-cc"
 
 
-@pytest.fixture
-def registry(any_store, tmp_path):
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A store with three versions; the first is the champion."""
+    folder = tmp_path_factory.mktemp("published")
+    store = open_storage(folder / "store")
     for version in (AA, BB, CC):
-        publish(any_store, tmp_path, version)
-    registry = Registry(any_store, "steel-defects")
-    registry.promote(AA)
-    return registry
+        publish(store, folder, version)
+    Registry(store, "steel-defects").promote(AA)
+    return folder / "store"
+
+
+@pytest.fixture(params=["folder", "s3"])
+def registry(request, published, tmp_path, monkeypatch):
+    """The registry of a copy of that store, which the API server shows."""
+    if request.param == "folder":
+        uri = str(shutil.copytree(published, tmp_path / "store"))
+    else:
+        uri = request.getfixturevalue("s3_copy")(published)
+    monkeypatch.setenv("STEEL_TRAINING_STORE", uri)
+    return Registry(open_storage(uri), "steel-defects")
 
 
 def confirmation(client, path):

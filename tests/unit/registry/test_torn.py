@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from steel_training.cli import main
 from steel_training.errors import SteelTrainingError
 from steel_training.registry import ChampionMoved, PointerDamaged, Registry
-from steel_training.storage import Storage, open_storage
+from steel_training.storage import open_storage
 from steel_training.verdict import CHAMPION_MOVED, Reason, Verdict
 
 POINTER = "models/steel-defects/champion.json"
@@ -28,7 +29,7 @@ TORN = [
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Storage:
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with versions v1, v2 and v3 and their records; each became champion in turn. v4 was overtaken."""
     folder = tmp_path_factory.mktemp("published")
     found = Registry(open_storage(folder / "store"), "steel-defects")
@@ -41,17 +42,17 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Storage:
         found.record(f"run-{version}", Verdict.PUBLISHED, reasons, {"version": version})
         if not overtaken:
             found.promote(version)
-    return found.store
+    return folder / "store"
 
 
 @pytest.fixture(params=["folder", "s3"])
-def registry(request: pytest.FixtureRequest, published: Storage, tmp_path: Path) -> Registry:
+def registry(request: pytest.FixtureRequest, published: Path, tmp_path: Path) -> Registry:
     """The registry of a copy of that store."""
-    uri = tmp_path / "store" if request.param == "folder" else f"{request.getfixturevalue('s3')}/store"
-    store = open_storage(uri)
-    for entry in published.entries():
-        store.write(entry.key, published.read(entry.key))
-    return Registry(store, "steel-defects")
+    if request.param == "folder":
+        uri = str(shutil.copytree(published, tmp_path / "store"))
+    else:
+        uri = request.getfixturevalue("s3_copy")(published)
+    return Registry(open_storage(uri), "steel-defects")
 
 
 @pytest.mark.parametrize("content", TORN)

@@ -93,13 +93,24 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
+@pytest.fixture(scope="session")
+def registry_in(exported: dict[str, Path]) -> Callable[[Path], Registry]:
+    """Makes a registry that holds v1 and v2 in a folder; there is no champion."""
+
+    def make(folder: Path) -> Registry:
+        found = Registry(open_storage(folder / "store"), "steel-defects")
+        for version, bundle in exported.items():
+            shutil.copytree(bundle, folder / "made" / version)
+            found.publish(folder / "made" / version, version)
+        return found
+
+    return make
+
+
 @pytest.fixture
-def registry(exported: dict[str, Path], tmp_path: Path) -> Registry:
+def registry(registry_in: Callable[[Path], Registry], tmp_path: Path) -> Registry:
     """Holds v1 and v2; v1 is the champion."""
-    found = Registry(open_storage(tmp_path / "store"), "steel-defects")
-    for version, folder in exported.items():
-        shutil.copytree(folder, tmp_path / "made" / version)
-        found.publish(tmp_path / "made" / version, version)
+    found = registry_in(tmp_path)
     found.promote("v1")
     return found
 
@@ -219,36 +230,22 @@ serve(Registry(open_storage(store), name), host="127.0.0.1", port=int(port), eve
 """
 
 
-@pytest.fixture
-def serve(tmp_path: Path, own_port: Callable[[], int]) -> Iterator[Callable[..., Server]]:
-    """Starts `steel-training serve` on a free port; with limits, its function in a process of its own."""
-    started: list[Server] = []
-
-    def start(registry: Registry, **limits: float) -> Server:
-        port = own_port()
-        log = tmp_path / "serve.log"
-        words = [sys.executable, "-m", "steel_training", "serve", "--store", registry.store.uri]
-        words += ["--name", registry.name, "--port", str(port), "--every", "0.3"]
-        if limits:
-            words = [
-                sys.executable,
-                "-c",
-                _SERVE_WITH,
-                registry.store.uri,
-                registry.name,
-                str(port),
-                json.dumps(limits),
-            ]
-        with open(log, "w", encoding="utf-8") as out:
-            process = subprocess.Popen(words, stdout=out, stderr=out, text=True, env=dict(os.environ))
-        started.append(Server(process, f"http://127.0.0.1:{port}", log))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.process.send_signal(signal.SIGTERM)
+@contextlib.contextmanager
+def running(registry: Registry, folder: Path, port: int, **limits: float) -> Iterator[Server]:
+    """Runs `steel-training serve`; with limits, its function in a process of its own. The log is in the folder."""
+    log = folder / "serve.log"
+    words = [sys.executable, "-m", "steel_training", "serve", "--store", registry.store.uri]
+    words += ["--name", registry.name, "--port", str(port), "--every", "0.3"]
+    if limits:
+        words = [sys.executable, "-c", _SERVE_WITH, registry.store.uri, registry.name, str(port), json.dumps(limits)]
+    with open(log, "w", encoding="utf-8") as out:
+        process = subprocess.Popen(words, stdout=out, stderr=out, text=True, env=dict(os.environ))
+    try:
+        yield Server(process, f"http://127.0.0.1:{port}", log)
+    finally:
+        process.send_signal(signal.SIGTERM)
         try:
-            server.process.wait(timeout=20)
+            process.wait(timeout=20)
         except subprocess.TimeoutExpired:
-            server.process.kill()
-            server.process.wait()
+            process.kill()
+            process.wait()

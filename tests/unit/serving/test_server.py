@@ -7,15 +7,19 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from steel_training.registry import Registry
 from steel_training.serving.prediction import predict
+
+from .conftest import Server, running
 
 MODEL = "/v2/models/steel-defects"
 INFER = f"{MODEL}/infer"
@@ -42,13 +46,35 @@ def peak_memory(pid: int) -> int:
     raise AssertionError
 
 
-def test_server_predicts_limits_and_follows_champion(registry, serve, picture, bomb, tmp_path: Path) -> None:
+class Begun(NamedTuple):
+    """A server of v1, started before there was a champion, and what it answered until it was ready."""
+
+    server: Server
+    registry: Registry
+    live: tuple
+    ready: tuple
+    inferred: tuple
+    first: tuple
+
+
+@pytest.fixture(scope="module")
+def begun(registry_in, own_port, tmp_path_factory: pytest.TempPathFactory, picture) -> Iterator[Begun]:
+    registry = registry_in(folder := tmp_path_factory.mktemp("begun"))
+    with running(registry, folder, own_port()) as server:
+        server.wait_until(lambda: server.ask("/v2/health/live")[0] == 200)
+        live, not_ready = server.ask("/v2/health/live"), server.ask("/v2/health/ready")
+        refused = server.ask(INFER, request(picture(1)))
+        registry.promote("v1")
+        server.wait_until(lambda: ready(server))
+        yield Begun(server, registry, live, not_ready, refused, server.ask(INFER, request(picture(1))))
+
+
+def test_server_predicts_limits_and_follows_champion(begun: Begun, picture, bomb, tmp_path: Path) -> None:
+    server, registry = begun.server, begun.registry
     files = [picture(1), picture(2, (40, 50, 3), "JPEG"), picture(3, (64, 64), "BMP"), picture(4, kind="TIFF")]
     for number, data in enumerate(files):
         (tmp_path / f"{number}.img").write_bytes(data)
     expected = predict(registry, [str(tmp_path / f"{number}.img") for number in range(len(files))])
-    server = serve(registry)
-    server.wait_until(lambda: ready(server))
 
     # What it says of itself.
     assert server.ask("/v2")[1]["name"] == "steel-training"
@@ -149,9 +175,18 @@ def changes_over_without_losing_a_request(server, file: bytes, repair: Callable[
     assert {(version, threshold) for _, version, threshold in answers} == {("v1", 0.4), ("v2", 0.5)}
 
 
-def test_silent_senders_are_in_nobodys_way(registry, serve, picture) -> None:
-    server = serve(registry)
-    server.wait_until(lambda: ready(server))
+@pytest.fixture(scope="module")
+def steady(registry_in, own_port, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of v1 that scores four progressive colour JPEGs of 512 × 512 pixels in one request, and no more."""
+    registry = registry_in(folder := tmp_path_factory.mktemp("steady"))
+    registry.promote("v1")
+    with running(registry, folder, own_port(), pixel_scans=4 * 512 * 512 * 10) as server:
+        server.wait_until(lambda: ready(server))
+        yield server
+
+
+def test_silent_senders_are_in_nobodys_way(steady: Server, picture) -> None:
+    server = steady
     body = json.dumps(request(picture(1))).encode()
     port = int(server.address.rsplit(":", 1)[1])
     head = f"POST {INFER} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n\r\n".encode()
@@ -167,11 +202,10 @@ def test_silent_senders_are_in_nobodys_way(registry, serve, picture) -> None:
     assert "Traceback" not in server.log.read_text(encoding="utf-8"), "a sender that leaves is no error"
 
 
-def test_progressive_jpegs_are_scored_and_bombs_refused(registry, serve, progressive_jpeg) -> None:
+def test_progressive_jpegs_are_scored_and_bombs_refused(steady: Server, progressive_jpeg) -> None:
     honest = progressive_jpeg(Image.fromarray(np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)))
     bomb = progressive_jpeg(Image.new("L", (2048, 2048), 128), 400)
-    server = serve(registry, pixel_scans=4 * 512 * 512 * 10)
-    server.wait_until(lambda: ready(server))
+    server = steady
     assert server.ask(INFER, request(*[honest] * 4))[0] == 200
     for files, said in (
         ((honest, bomb), "Image 1 cannot be scored: 2048×2048 pixels in 400 scans; at most 32 scans"),
@@ -181,28 +215,23 @@ def test_progressive_jpegs_are_scored_and_bombs_refused(registry, serve, progres
         assert (status, said in answer["error"]) == (400, True), answer
 
 
-def test_request_that_waits_for_a_scorer_is_told_so(registry, serve, picture) -> None:
-    server = serve(registry, wait_s=0.2)
-    server.wait_until(lambda: ready(server))
-    large = request(*[picture(seed, (2048, 2048)) for seed in range(4)])
-    body = json.dumps(large).encode()
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: server.ask(INFER, body), range(8)))
-    assert {status for status, _, _ in answers} == {200, 503}
-    assert any(
-        "No scorer was free within 0.2 seconds" in answer["error"] for status, answer, _ in answers if status == 503
-    )
-    assert server.ask(INFER, request(picture(1)))[0] == 200
+def test_request_that_waits_for_a_scorer_is_told_so(registry, own_port, picture, tmp_path: Path) -> None:
+    with running(registry, tmp_path, own_port(), wait_s=0.2) as server:
+        server.wait_until(lambda: ready(server))
+        large = request(*[picture(seed, (2048, 2048)) for seed in range(4)])
+        body = json.dumps(large).encode()
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: server.ask(INFER, body), range(8)))
+        assert {status for status, _, _ in answers} == {200, 503}
+        assert any(
+            "No scorer was free within 0.2 seconds" in answer["error"] for status, answer, _ in answers if status == 503
+        )
+        assert server.ask(INFER, request(picture(1)))[0] == 200
 
 
-def test_server_without_champion_is_live_not_ready(registry, serve, picture) -> None:
-    pointer = "models/steel-defects/champion.json"
-    Path(registry.store.uri, pointer).unlink()
-    server = serve(registry)
-    server.wait_until(lambda: server.ask("/v2/health/live")[0] == 200)
-    assert server.ask("/v2/health/ready")[:2] == (503, {"ready": False})
-    status, answer, _ = server.ask(INFER, request(picture(1)))
+def test_server_without_champion_is_live_not_ready(begun: Begun) -> None:
+    assert begun.live[0] == 200
+    assert begun.ready[:2] == (503, {"ready": False})
+    status, answer, _ = begun.inferred
     assert (status, "champion" in answer["error"]) == (503, True)
-    registry.promote("v2")
-    server.wait_until(lambda: ready(server))
-    assert server.ask(INFER, request(picture(1)))[1]["model_version"] == "v2"
+    assert begun.first[1]["model_version"] == "v1", "once it is promoted"
