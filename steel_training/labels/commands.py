@@ -41,15 +41,18 @@ def audit(
 ) -> int:
     """Rank the labels of a dataset by how likely they are wrong, and estimate how many are."""
     from steel_training.config import load_config
-    from steel_training.labels.audit_csv import require_new, write_audit_csv
+    from steel_training.labels.audit_csv import companion, require_new, write_audit_csv, write_companion
     from steel_training.labels.dataset_audit import audit_dataset
 
     path = Path(out)
     require_new(path)
+    require_new(companion(path))
     if not path.parent.is_dir():
         raise UsageError(f"The folder of {path} does not exist; make it first.")
-    found = audit_dataset(dataset, load_config(config, overrides=overrides))
+    audited = audit_dataset(dataset, load_config(config, overrides=overrides))
+    found = audited.audit
     write_audit_csv(path, found.table)
+    write_companion(path, audited.fingerprint, found.nearest)
     for each in found.wrong:
         name = ("clean", "defective")[each.label]
         sys.stderr.write(
