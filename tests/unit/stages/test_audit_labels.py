@@ -66,7 +66,9 @@ def test_audit_leaves_table_pictures_and_estimates(
     assert [reason.code for reason in result.reasons] == ["labels.suspect"]
     sheet = Sheet.from_dict(json.loads((folder / REVIEW_SHEET).read_text()))
     assert (sheet.dataset, sheet.fingerprint) == (str(data), run.resolved.fingerprint)
-    assert [patch.patch_id for patch in sheet.patches] == list(table["patch_id"]), "worst first, and few enough to keep all"
+    assert [patch.patch_id for patch in sheet.patches] == list(table["patch_id"]), (
+        "worst first, and few enough to keep all"
+    )
     worst = next(patch for patch in sheet.patches if patch.split != "test")
     assert (len(worst.clean), len(worst.defective)) == (3, 3)
     splits = {patch.patch_id: patch.split for patch in sheet.patches}
