@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,10 @@ from PIL import Image
 from steel_training.config import Config
 from steel_training.data.dataset import Dataset, find_dataset, fingerprint
 from steel_training.data.splits import CannotSplit, assign_splits
-from steel_training.errors import UsageError
-from steel_training.labels.answers import Answer
 from steel_training.labels.audit import read_labels
 from steel_training.labels.audit_csv import read_audit_csv, read_companion
 from steel_training.labels.neighbours import Nearest
+from steel_training.labels.review.current import CannotReview, require_current
 from steel_training.labels.review.made_sheet import all_patches, sheet_of, with_pictures
 from steel_training.labels.review.own_answers import OwnAnswers
 from steel_training.labels.review.queue import TEST, blind, suspects_of, worst_first
@@ -26,10 +25,6 @@ from steel_training.labels.review.sheet import SheetPatch
 from steel_training.storage import StorageError, open_storage
 
 LONGEST_NAME = 100
-
-
-class CannotReview(UsageError):
-    """The dataset cannot be reviewed in this way; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,8 @@ def open_review(uri: str, store: str, reviewer: str, choice: Choice, config: Con
     )
     queue = _queue(all_patches(dataset.manifest, table), choice)
     answers = OwnAnswers(open_storage(store), dataset.uri, content, reviewer)
-    _require_about(dataset, content, known, answers, store)
+    require_current(answers, dataset.uri, content)
+    _require_known(known, answers, dataset.uri, store)
     shown = with_pictures(queue, dataset.manifest, _size(dataset), nearest)
     return Review(
         sheet_of(dataset.storage, dataset.manifest_name, content, shown),
@@ -180,23 +176,17 @@ def _queue(patches: Sequence[SheetPatch], choice: Choice) -> list[SheetPatch]:
     return queue
 
 
-def _require_about(dataset: Dataset, content: str, known: dict[str, int], answers: OwnAnswers, store: str) -> None:
-    """Refuse a store whose answers about this dataset are about another state of it, or about patches it does not have.
+def _require_known(known: Container[str], answers: OwnAnswers, dataset: str, store: str) -> None:
+    """Refuse a store with answers about patches that the dataset does not have.
 
     Raises:
-        CannotReview: it has such answers. `labels apply` would refuse them, and those to come with them.
+        CannotReview: there are some: `labels apply` would refuse them, and with them those to come.
     """
-    about: list[Answer] = [answer for answer in answers.others if answer.dataset == dataset.uri]
-    stale = sum(answer.fingerprint != content for answer in about)
-    if stale:
-        raise CannotReview(
-            f"{dataset.uri} changed after {stale:,} answers about it in {store}: 'labels apply' would refuse them. Restore the version, or "
-            "put the changed data into a new dated version and review that."
-        )
-    unknown = sorted(({answer.patch_id for answer in about} | answers.patches()) - set(known))
+    about = answers.patches() | {answer.patch_id for answer in answers.others if answer.dataset == dataset}
+    unknown = sorted(patch_id for patch_id in about if patch_id not in known)
     if unknown:
         raise CannotReview(
-            f"Answers in {store} are about {len(unknown):,} patches that {dataset.uri} does not have, such as {unknown[0]!r}: 'labels apply' "
+            f"Answers in {store} are about {len(unknown):,} patches that {dataset} does not have, such as {unknown[0]!r}: 'labels apply' "
             "would refuse them. Restore the file of answers, or remove the lines."
         )
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from steel_training.labels.answers import FOLDER, Answer, Said, append_answers, files_of, read_file, when
 from steel_training.storage import Storage
 
-_LINES = 100
+_LINES = 500
 
 
 class OwnAnswers:

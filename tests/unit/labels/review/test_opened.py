@@ -14,7 +14,8 @@ from PIL import Image
 from steel_training.config import Config
 from steel_training.labels.answers import FOLDER, Answer, AnswerInvalid, Said, append_answers
 from steel_training.labels.audit_csv import AuditUnreadable, companion
-from steel_training.labels.review.opened import CannotReview, Choice, open_review
+from steel_training.labels.review.current import CannotReview
+from steel_training.labels.review.opened import Choice, open_review
 from steel_training.labels.review.review import Review
 from steel_training.storage import open_storage
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from steel_training.labels.answers import FOLDER, Answer, Said, append_answers, read_answers
+from steel_training.labels.review import own_answers
 from steel_training.labels.review.review import AHEAD, AnswerRefused, Review
 from steel_training.storage import open_storage
 
@@ -153,7 +154,8 @@ def test_two_processes_at_once_lose_nothing(data: Path, audit_file: Path, tmp_pa
     assert len(answers) == 120
 
 
-def test_files_of_answers_stay_small(begin: Begin, tmp_path: Path) -> None:
+def test_files_of_answers_stay_small(begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_answers, "_LINES", 100)
     review = begin(blind=True, controls=100)
     window = review.window()
     for _ in range(60):
