@@ -94,8 +94,8 @@ class Environment(BaseSettings):
     )
     roots: Words = _variable(
         (),
-        "Folders and s3:// prefixes, separated by spaces, from which a run may read dataset and weights.",
-        on="workers",
+        "Folders and s3:// prefixes, separated by spaces, from which a run may read dataset and weights, and the review of labels the dataset.",
+        on="workers, API server",
         shown="everything that the worker can read",
     )
     notify: Words = _variable(

@@ -8,17 +8,23 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from models_page import access_tokens, actions, files, runs, versions, views
+from models_page import access_tokens, actions, files, labels, reviews, runs, versions, views
 from models_page.access import NotAllowed, NotLoggedIn, login_address
 from models_page.pages import render
 from models_page.store import StoreNotSet
 from models_page.store_access import StoreNotAsked
 from steel_training.errors import SteelTrainingError, UsageError
+from steel_training.labels.answers import AnswerInvalid, AnswersBusy
+from steel_training.labels.review.current import CannotReview
+from steel_training.labels.review.pictures import PictureUnknown, PictureUnshowable
+from steel_training.labels.review.review import AnswerRefused
+from steel_training.labels.review.sheet import SheetUnreadable
 from steel_training.registry import ChampionMoved, PointerDamaged, VersionDamaged, VersionNotFound
 from steel_training.storage import ObjectNotFound, OutcomeUnknown, PathEscapes, StorageError
+from steel_training.storage.roots import OutsideOfRoots
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +40,15 @@ _STATUS: tuple[tuple[type[SteelTrainingError], int, str], ...] = (
     (PointerDamaged, 409, "Damaged"),
     (StoreNotSet, 503, "No store"),
     (OutcomeUnknown, 504, "The outcome is unknown"),
+    (reviews.DatasetUnavailable, 503, "The dataset does not answer"),
+    (AnswerRefused, 409, "Not recorded"),
+    (AnswerInvalid, 409, "Damaged"),
+    (AnswersBusy, 503, "Not recorded"),
+    (CannotReview, 409, "Cannot be reviewed"),
+    (SheetUnreadable, 409, "Damaged"),
+    (PictureUnknown, 404, "Not found"),
+    (PictureUnshowable, 415, "Cannot be shown"),
+    (OutsideOfRoots, 403, "Not allowed"),
     (StorageError, 503, "The store cannot be read"),
     (UsageError, 400, "Bad request"),
 )
@@ -42,7 +57,7 @@ _STATUS: tuple[tuple[type[SteelTrainingError], int, str], ...] = (
 def create_app() -> FastAPI:
     """Return the application that Airflow mounts; it has no documentation pages of its own."""
     app = FastAPI(title="Steel models", docs_url=None, redoc_url=None, openapi_url=None)
-    for module in (views, versions, runs, files, actions):
+    for module in (views, versions, runs, files, actions, labels):
         app.include_router(module.router)
     app.add_exception_handler(NotLoggedIn, _log_in)
     app.add_exception_handler(access_tokens.TokenRefused, _open_again)
@@ -56,7 +71,7 @@ def create_app() -> FastAPI:
 
 def _log_in(request: Request, error: Exception) -> Response:
     login = login_address(request)
-    if request.method == "GET" and not files.is_file(request):
+    if request.method == "GET" and not files.is_file(request) and not labels.is_asked_by_page(request):
         return RedirectResponse(login, status_code=303)
     return _message(request, 401, "Not logged in", str(error), ("Log in", login))
 
@@ -106,6 +121,8 @@ def _message(
     way_out: tuple[str, str] | None = None,
     reload_after: int | None = None,
 ) -> Response:
+    if labels.is_asked_by_page(request):
+        return JSONResponse({"error": message}, status, headers={"Cache-Control": "no-store"})
     return render(
         request,
         "message.html.j2",

@@ -127,6 +127,7 @@ def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTML
         report=evidence.report_key(store, run_id) if verdict else None,
         docs=docs,
         folder=f"runs/{run_id}/" if results else None,
+        labels="audit_labels" in results and bool(results["audit_labels"].outputs.get("suspects")),
     )
 
 

@@ -119,8 +119,8 @@ class StoreAccess:
         if moves:
             raise OutcomeUnknown(
                 f"{self._store.uri} has not answered within {seconds:g} s, and the request goes on. It is unknown whether the champion "
-                "will have moved: look at the models page and at Airflow's audit log (steel_model_promote, steel_model_rollback) "
-                "before you try again."
+                "will have moved, or the answer will be stored: look at the models page and at Airflow's audit log (steel_model_promote, "
+                "steel_model_rollback), or reload the page of labels, before you try again."
             )
         raise self._not_now() if self._outage else self._too_slow(seconds)
 

@@ -15,10 +15,11 @@ from enum import StrEnum
 from typing import Any
 
 from steel_training.errors import SteelTrainingError, UsageError
-from steel_training.storage import ConditionFailed, ObjectNotFound, Storage, schema
+from steel_training.storage import ConditionFailed, Entry, ObjectNotFound, Storage, schema
 from steel_training.storage.json_types import Json
 
 FOLDER = "labels/answers"
+_SUFFIX = ".jsonl"
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _TRIES = 20
 
@@ -122,7 +123,7 @@ def append_answers(store: Storage, session: str, answers: Sequence[Answer]) -> N
         except (ValueError, TypeError) as error:
             raise AnswerInvalid(f"The answer {line:.200} cannot be recorded: {error}.") from None
     new = "".join(f"{line}\n" for line in lines).encode()
-    key = f"{FOLDER}/{session}.jsonl"
+    key = f"{FOLDER}/{session}{_SUFFIX}"
     for _ in range(_TRIES):
         try:
             before, tag = store.read_tagged(key)
@@ -142,16 +143,45 @@ def read_answers(store: Storage) -> list[Answer]:
     Raises:
         AnswerInvalid: a line was edited by hand and cannot be read.
     """
-    found: list[Answer] = []
-    for entry in store.files(FOLDER):
-        if not entry.key.endswith(".jsonl"):
-            continue
-        for number, line in enumerate(store.read(entry.key).decode("utf-8", "replace").splitlines(), start=1):
-            try:
-                found.append(Answer.from_dict(json.loads(line)))
-            except (ValueError, TypeError) as error:
-                raise AnswerInvalid(
-                    f"Line {number} of {store.location(entry.key)} cannot be read: {error}. Correct the line or restore the file; "
-                    "nothing was changed."
-                ) from None
-    return sorted(found, key=lambda answer: datetime.fromisoformat(answer.at))
+    found = [answer for entry in files_of(store) for answer in read_file(store, entry.key)]
+    return sorted(found, key=when)
+
+
+def when(answer: Answer) -> datetime:
+    """Return the moment of an answer."""
+    return datetime.fromisoformat(answer.at)
+
+
+def files_of(store: Storage) -> list[Entry]:
+    """Return the files with answers."""
+    return [entry for entry in store.files(FOLDER) if entry.key.endswith(_SUFFIX)]
+
+
+def read_file(store: Storage, key: str, *, after: int = 0) -> list[Answer]:
+    """Return the answers of a file, in order.
+
+    Args:
+        store: of runs and models.
+        key: of the file.
+        after: lines at the beginning that are known already.
+
+    Raises:
+        AnswerInvalid: a line was edited by hand and cannot be read, or known lines are gone.
+    """
+    # Not splitlines(), which also ends a line at characters that a name may hold.
+    lines = store.read(key).decode("utf-8", "replace").removesuffix("\n").split("\n")
+    if len(lines) < after:
+        raise AnswerInvalid(
+            f"{store.location(key)} had {after} lines and now has {len(lines)}: it was changed by hand. Restore it; answers are only "
+            "ever appended."
+        )
+    found = []
+    for number, line in enumerate(lines[after:], start=after + 1):
+        try:
+            found.append(Answer.from_dict(json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise AnswerInvalid(
+                f"Line {number} of {store.location(key)} cannot be read: {error}. Correct the line or restore the file; "
+                "nothing was changed."
+            ) from None
+    return found

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from steel_training.data.splits import TEST
 from steel_training.evaluation.metrics import auc
 from steel_training.labels.copies import contradicted_copies
 from steel_training.labels.errors import CannotAudit
-from steel_training.labels.neighbours import contradicting_neighbours
+from steel_training.labels.neighbours import Nearest, Neighbourhood
 from steel_training.labels.out_of_fold import Features, out_of_fold_scores
 from steel_training.labels.quality import label_quality, worst_first
 from steel_training.labels.wrong_shares import WrongShare, estimate_wrong_shares, wrong_shares
@@ -22,6 +23,12 @@ SUSPECT = 0.5
 
 CONTRADICTING = 0.8
 """Share of the nearest neighbours with the other label from which they contradict a label."""
+
+NEAREST_SHOWN = 3
+"""Patches of each class that a reviewer sees beside a doubtful one."""
+
+_COMPARED = 2_000
+"""Worst labels that get neighbours to show, even where fewer are suspects."""
 
 # Scores that rank defects hardly better than chance also rank labels hardly better than chance.
 _LOWEST_AUC = 0.6
@@ -37,11 +44,14 @@ class LabelAudit:
             contradicts the label).
         wrong: estimated shares of wrong labels, of label 0 and label 1.
         auc: of the out-of-fold scores against the labels as given.
+        nearest: nearest clean and defective patches of other groups, of the worst labels by `patch_id`. None is of the test split: its
+            labels are not to be seen.
     """
 
     table: pd.DataFrame
     wrong: tuple[WrongShare, WrongShare]
     auc: float
+    nearest: Mapping[str, Nearest]
 
     @property
     def suspects(self) -> pd.DataFrame:
@@ -87,6 +97,7 @@ def audit(patches: pd.DataFrame, features: Features, *, seed: int = 0) -> LabelA
             "they cannot say which labels are wrong. Check that the patches show the defects, and model.weights."
         )
     pixels = patches["pixel_hash"] if "pixel_hash" in patches else pd.Series("", index=patches.index)
+    around = Neighbourhood(features, labels, groups, seed=seed)
     copies = contradicted_copies(labels, scores, pixels)
     quality = np.where(copies, 0.0, label_quality(labels, scores, wrong_shares(labels, scores)))
     table = pd.DataFrame(
@@ -99,12 +110,20 @@ def audit(patches: pd.DataFrame, features: Features, *, seed: int = 0) -> LabelA
             "score": scores,
             "group": groups,
             "split": patches["part"].fillna("").astype("string").to_numpy(),
-            "neighbours": contradicting_neighbours(features, labels, groups, seed=seed),
+            "neighbours": around.contradicting(),
             "copy": copies,
         }
     )
     ranked = table.iloc[worst_first(labels, scores, quality)].reset_index(drop=True)
-    return LabelAudit(ranked, estimate_wrong_shares(labels, scores, groups, seed=seed), area)
+    shown = ranked.loc[ranked["split"] != TEST]
+    shown = shown[(shown["quality"] < SUSPECT) | (np.arange(len(shown)) < _COMPARED)]
+    nearest = around.nearest(
+        shown["row"].to_numpy(int),
+        table["patch_id"].to_numpy(str),
+        (table["split"] != TEST).to_numpy(bool),
+        NEAREST_SHOWN,
+    )
+    return LabelAudit(ranked, estimate_wrong_shares(labels, scores, groups, seed=seed), area, nearest)
 
 
 def read_labels(patches: pd.DataFrame) -> np.ndarray:

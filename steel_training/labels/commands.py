@@ -41,15 +41,18 @@ def audit(
 ) -> int:
     """Rank the labels of a dataset by how likely they are wrong, and estimate how many are."""
     from steel_training.config import load_config
-    from steel_training.labels.audit_csv import require_new, write_audit_csv
+    from steel_training.labels.audit_csv import companion, require_new, write_audit_csv, write_companion
     from steel_training.labels.dataset_audit import audit_dataset
 
     path = Path(out)
     require_new(path)
+    require_new(companion(path))
     if not path.parent.is_dir():
         raise UsageError(f"The folder of {path} does not exist; make it first.")
-    found = audit_dataset(dataset, load_config(config, overrides=overrides))
+    audited = audit_dataset(dataset, load_config(config, overrides=overrides))
+    found = audited.audit
     write_audit_csv(path, found.table)
+    write_companion(path, audited.fingerprint, found.nearest)
     for each in found.wrong:
         name = ("clean", "defective")[each.label]
         sys.stderr.write(
@@ -60,6 +63,68 @@ def audit(
     )
     short = {"labels": str(path), "patches": len(found.table), "suspects": len(found.suspects)}
     sys.stdout.write(json.dumps(short | found.as_dict() if as_json else short) + "\n")
+    return 0
+
+
+@labels.command()
+def review(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="folder or s3:// prefix; of dated versions the newest")
+    ],
+    store: Annotated[str, typer.Option(help="folder or s3:// prefix for the answers")],
+    reviewer: Annotated[str, typer.Option(metavar="NAME", help="who answers")],
+    *,
+    audit_file: Annotated[
+        str | None,
+        typer.Option("--audit", metavar="FILE.csv", help="file of `labels audit`: its worst labels are shown"),
+    ] = None,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="hide label and score, and mix in random other patches, in random order")
+    ] = False,
+    controls: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help="random other patches of a blind review", show_default="as many as suspects"
+        ),
+    ] = None,
+    first: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="how many of the worst labels", show_default="those that the audit suspects"
+        ),
+    ] = None,
+    split: Annotated[str | None, typer.Option(metavar="NAME", help="only patches of this split, such as test")] = None,
+    seed: Annotated[int, typer.Option(help="of the draw and the order of a blind review")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="port to listen on", show_default="a free one")] = 0,
+    config: ConfigFile = None,
+    overrides: Overrides,
+) -> int:
+    """Open a page on this machine on which a person says what is on a patch.
+
+    Without --audit only random patches can be read: --blind --controls N. Nobody else can open the page: its address holds a secret.
+    """
+    import secrets
+
+    from steel_training.config import load_config
+    from steel_training.labels.review.opened import Choice, open_review
+    from steel_training.labels.review.server import serve_review
+
+    choice = Choice(Path(audit_file) if audit_file else None, blind, controls, seed, first, split)
+    opened = open_review(
+        dataset, store, reviewer, choice, load_config(config, overrides=overrides), key=secrets.token_bytes(32)
+    )
+    progress = opened.window()
+
+    def started(address: str) -> None:
+        sys.stderr.write(
+            f"{progress['answered']:,} of {progress['total']:,} patches are answered\n{address}  (Ctrl-C to stop)\n"
+        )
+        sys.stderr.flush()
+
+    serve_review(opened, reviewer, port, started)
+    ended = opened.window()
+    counts = {name: ended[name] for name in ("answered", "total")}
+    sys.stdout.write(json.dumps({"dataset": opened.sheet.dataset, **counts}) + "\n")
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pandas as pd
 
 from steel_training.config import Config
@@ -18,7 +20,22 @@ from steel_training.labels.out_of_fold import require_enough
 _BATCH = 64
 
 
-def audit_dataset(uri: str, config: Config) -> LabelAudit:
+@dataclass(frozen=True)
+class DatasetAudit:
+    """An audit, and what was audited.
+
+    Attributes:
+        dataset: URI of the version.
+        fingerprint: of the version, files and labels.
+        audit: what was found.
+    """
+
+    dataset: str
+    fingerprint: str
+    audit: LabelAudit
+
+
+def audit_dataset(uri: str, config: Config) -> DatasetAudit:
     """Audit the labels of a dataset.
 
     Args:
@@ -42,13 +59,14 @@ def audit_dataset(uri: str, config: Config) -> LabelAudit:
     patches["group"] = groups_of(patches)
     patches["part"] = _splits(patches, config)
     require_enough(labels, patches["group"].to_numpy(str))
-    found = PatchSet(dataset.storage, tuple(patches["path"]), labels, fingerprint(dataset))
+    content = fingerprint(dataset)
+    found = PatchSet(dataset.storage, tuple(patches["path"]), labels, content)
     patches["pixel_hash"] = _hashes(found)
     # Imported when there is something to compute: it loads TensorFlow.
     from steel_training.labels.features import pooled_features
 
     features = pooled_features(config, {"all patches": found}, images=len(found), stage="labels audit")
-    return audit(patches, features, seed=config.data.seed)
+    return DatasetAudit(dataset.uri, content, audit(patches, features, seed=config.data.seed))
 
 
 def _splits(patches: pd.DataFrame, config: Config) -> pd.Series:

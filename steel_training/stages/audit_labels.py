@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from steel_training.data.splits import SPLITS, TRAIN, VAL
+from steel_training.data.versions import manifest_name
 from steel_training.errors import SteelTrainingError
 from steel_training.evaluation.learning_curve import DESIGN_RECALL, learning_curve
 from steel_training.labels.audit import LabelAudit, audit, read_labels
 from steel_training.labels.features import pooled_features
 from steel_training.labels.out_of_fold import MOST_FITTED, fitted_log_odds, require_enough
+from steel_training.labels.review.made_sheet import (
+    all_patches,
+    commonest_size,
+    kept_for_review,
+    sheet_of,
+    with_pictures,
+)
+from steel_training.labels.review.sheet import REVIEW_SHEET
 from steel_training.labels.suspect_images import write_suspect_images
 from steel_training.runs.artifacts import LABELS, PROFILE, patch_sets, table_of
 from steel_training.runs.outputs import AuditedLabels
@@ -62,6 +73,7 @@ def _audited(run: Run, folder: Path) -> tuple[AuditedLabels, tuple[Reason, ...]]
     computed = time.monotonic()
     found = audit(patches, features, seed=run.config.data.seed)
     found.table.drop(columns="row").to_parquet(folder / LABELS, index=False)
+    _write_sheet(run, folder, patches, found)
     write_suspect_images(folder, found.suspects, reader_of(run.dataset, patches))
     audited = time.monotonic()
     labels, groups, seed = read_labels(patches), patches["group"].to_numpy(str), run.config.data.seed
@@ -81,6 +93,17 @@ def _audited(run: Run, folder: Path) -> tuple[AuditedLabels, tuple[Reason, ...]]
         "learning_curve": round(time.monotonic() - audited, 2),
     }
     return AuditedLabels.of(found, curve, seconds), _reasons(found)
+
+
+def _write_sheet(run: Run, folder: Path, patches: pd.DataFrame, found: LabelAudit) -> None:
+    """Write what the page *Labels* in Airflow shows, which has no pandas to make it itself."""
+    kept = kept_for_review(all_patches(patches, found.table), run.config.data.seed)
+    size = commonest_size(*(patches[name].fillna(1).to_numpy(int) for name in ("width", "height")))
+    shown = with_pictures(kept, patches, size, found.nearest)
+    name = manifest_name(run.dataset)
+    if name is not None:
+        sheet = sheet_of(run.dataset, name, run.resolved.fingerprint, shown)
+        (folder / REVIEW_SHEET).write_text(json.dumps(sheet.to_dict()), encoding="utf-8")
 
 
 def _reasons(found: LabelAudit) -> tuple[Reason, ...]:

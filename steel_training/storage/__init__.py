@@ -50,13 +50,17 @@ __all__ = [
 ]
 
 
-def open_dataset(uri: str | os.PathLike[str]) -> Storage:
+def open_dataset(uri: str | os.PathLike[str], limits: RequestLimits | None = None) -> Storage:
     """Open a dataset to read its patches, whether they are single files or packed (see `packed`).
+
+    Args:
+        uri: of the dataset.
+        limits: of a request to S3, as in `open_storage`.
 
     Raises:
         UsageError: see `open_storage`.
     """
-    return PackedStorage(open_storage(uri))
+    return PackedStorage(open_storage(uri, limits))
 
 
 def open_storage(uri: str | os.PathLike[str], limits: RequestLimits | None = None) -> Storage:

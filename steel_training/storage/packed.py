@@ -52,7 +52,7 @@ class PackedStorage(Storage):
         if isinstance(inner, FolderStorage):
             self.inner: Storage = DatasetFolder(inner.root)
         elif isinstance(inner, S3Storage):
-            self.inner = DatasetBucket(inner.bucket, inner.prefix)
+            self.inner = DatasetBucket(inner.bucket, inner.prefix, inner.limits)
         else:
             self.inner = inner
         self.uri, self.is_local = inner.uri, inner.is_local

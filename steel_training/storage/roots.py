@@ -8,6 +8,7 @@ are normalised before they are compared, since there are several ways to write o
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Sequence
 from pathlib import Path
 
 from steel_training.environment import Environment
@@ -28,8 +29,18 @@ def require_below_roots(setting: str, uri: str) -> None:
     Raises:
         OutsideOfRoots: it is not below any of the roots.
     """
-    roots, parts = Environment.read().roots, _parts(uri)
-    if roots and not any(parts[: len(root)] == root for root in map(_parts, roots)):
+    if roots := Environment.read().roots:
+        require_below(roots, setting, uri)
+
+
+def require_below(roots: Sequence[str], setting: str, uri: str) -> None:
+    """Refuse an address outside of some roots, as `require_below_roots` does.
+
+    Raises:
+        OutsideOfRoots: it is not below any of them.
+    """
+    parts = _parts(uri)
+    if not any(parts[: len(root)] == root for root in map(_parts, roots)):
         raise OutsideOfRoots(
             f"{setting} is '{uri}', which this installation does not read; expected something below {' or '.join(roots)} "
             f"(STEEL_TRAINING_ROOTS)."

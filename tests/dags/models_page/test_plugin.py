@@ -81,7 +81,7 @@ token = client.post("/air/auth/token", json={"username": "admin", "password": "a
 # As Airflow's login page sets it: for the part of the host that Airflow stands below.
 client.cookies.set("_token", token, domain="testserver.local", path="/air/")
 for path in ("", "versions/20261124-aa", "compare?a=20261124-aa&b=20261124-bb", "runs/scheduled__20261124-aa",
-             "files/runs/", "files/runs/scheduled__20261124-aa/report.html"):
+             "files/runs/", "files/runs/scheduled__20261124-aa/report.html", "labels/"):
     answer = client.get(f"/air/steel-training/{path}")
     links = re.findall(r'(?:href|src|action)="(/[^"]*)"', answer.text)
     told[path] = [answer.status_code, [link for link in links if not link.startswith("/air/steel-training/")], str(answer.url)]

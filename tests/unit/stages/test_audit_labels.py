@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from steel_training.cli import main
+from steel_training.labels.review.sheet import REVIEW_SHEET, Sheet
 from steel_training.report import label_sections, render
 from steel_training.report.from_run import read_record
 from steel_training.runs.artifacts import LABELS
@@ -63,6 +64,15 @@ def test_audit_leaves_table_pictures_and_estimates(
     assert (table.set_index("patch_id")["label"] == given.reindex(table["patch_id"])).all()
     assert found.suspects == (table["quality"] < 0.5).sum() > 0
     assert [reason.code for reason in result.reasons] == ["labels.suspect"]
+    sheet = Sheet.from_dict(json.loads((folder / REVIEW_SHEET).read_text()))
+    assert (sheet.dataset, sheet.fingerprint) == (str(data), run.resolved.fingerprint)
+    assert [patch.patch_id for patch in sheet.patches] == list(table["patch_id"]), (
+        "worst first, and few enough to keep all"
+    )
+    worst = next(patch for patch in sheet.patches if patch.split != "test")
+    assert (len(worst.clean), len(worst.defective)) == (3, 3)
+    splits = {patch.patch_id: patch.split for patch in sheet.patches}
+    assert all(splits[each.patch_id] != "test" for patch in sheet.patches for each in (*patch.clean, *patch.defective))
     html = render(read_record(run, None, (), None))
     assert label_sections.TITLE in html
     assert "contrast stretched" in html
