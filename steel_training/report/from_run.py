@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from steel_training.data.splits import VAL
+from steel_training.data.splits import TEST, VAL
+from steel_training.errors import SteelTrainingError
 from steel_training.evaluation.evaluate import operating_threshold
 from steel_training.evaluation.threshold import NoOperatingThreshold
+from steel_training.labels.agreement import Agreement, agreements
+from steel_training.labels.answers import read_answers
 from steel_training.report import label_sections
 from steel_training.report.blocks import Picture, SideBySide
 from steel_training.report.formatting import number
 from steel_training.report.leakage_sections import pairs_in
 from steel_training.report.page import render
 from steel_training.report.record import Mistake, RunRecord
-from steel_training.runs.artifacts import LABELS, PROFILE, SCORES
+from steel_training.runs.artifacts import LABELS, PATCHES, PROFILE, SCORES, table_of
 from steel_training.runs.lineage import reproduce
-from steel_training.runs.result import REPORT, STAGES, Status
+from steel_training.runs.result import REPORT, STAGES, StageResult, Status
 from steel_training.runs.run import Run
 from steel_training.training import explanations
 from steel_training.verdict import Reason, Verdict
@@ -67,6 +70,7 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
     if "audit_labels" in results:
         with run.folder("audit_labels") as folder:
             suspects, doubted = label_sections.pictures_in(folder), _doubted(folder / LABELS)
+    agreements, answers_problem = _agreements(run, judged.get("scores"), results)
     return RunRecord(
         run_id=run.run_id,
         verdict=verdict,
@@ -78,6 +82,8 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
         suspects=suspects,
         doubted=doubted,
         undoubted_threshold=_undoubted_threshold(run, judged.get("scores"), doubted),
+        agreements=agreements,
+        answers_problem=answers_problem,
         reproduce=reproduce(run),
         **judged,
     )
@@ -103,6 +109,30 @@ def _undoubted_threshold(run: Run, scores: pd.DataFrame | None, doubted: frozens
         return operating_threshold(run.config, sure["label"].to_numpy(int), sure["score"].to_numpy(float)).value
     except NoOperatingThreshold:
         return None
+
+
+def _agreements(
+    run: Run, scores: pd.DataFrame | None, results: Mapping[str, StageResult]
+) -> tuple[list[Agreement], str]:
+    """Compare labels, reviewers and model on what was answered blind about this dataset; or say why answers cannot be read."""
+    if "resolve_dataset" not in results:
+        return [], ""
+    try:
+        answers = [answer for answer in read_answers(run.store) if answer.dataset == run.resolved.dataset]
+    except SteelTrainingError as error:
+        return [], str(error)
+    if not answers:
+        return [], ""
+    patches = table_of(run, "resolve_dataset", PATCHES)
+    names = patches["patch_id"].astype(str)
+    model = None
+    if scores is not None:
+        # The model has learned from the other splits.
+        test = scores[scores["part"] == TEST]
+        called = test["score"] >= results["evaluate"].outputs["threshold"]["value"]
+        model = dict(zip(test["patch_id"].astype(str), called.astype(int).tolist(), strict=True))
+    labels = dict(zip(names, patches["label"].astype(int).tolist(), strict=True))
+    return agreements(answers, labels, dict(zip(names, patches["group"].astype(str), strict=True)), model), ""
 
 
 def _mistakes(folder: Path) -> list[Mistake]:

@@ -1,17 +1,19 @@
-"""Report section on the labels: how many are estimated to be wrong, and pictures of those to look at first."""
+"""Report sections on the labels: how many are estimated to be wrong, those to look at first, and how far reviewers agree."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from steel_training.data.splits import TEST
+from steel_training.labels.agreement import NAMES, Agreement, Measured
 from steel_training.labels.suspect_images import FOLDER, Suspect, read_suspects
 from steel_training.report.blocks import Block, Gallery, Picture, Section, Table, Text
 
 TITLE = "Labels to look at first"
-_NAMES = ("clean", "defective")
+_CLASSES = ("clean", "defective")
 
 
 def pictures_in(folder: Path) -> list[Picture]:
@@ -32,7 +34,7 @@ def labels(outputs: Mapping[str, Any], pictures: Sequence[Picture]) -> list[Sect
         return [Section("labels", TITLE, [Text(f"The labels were not audited: {outputs['problem']}", "warn")])]
     rows = [
         (
-            _NAMES[each["label"]],
+            _CLASSES[each["label"]],
             f"{each['patches']:,}",
             f"{each['share']:.1%}",
             f"{each['low']:.1%} to {each['high']:.1%}",
@@ -59,6 +61,37 @@ def labels(outputs: Mapping[str, Any], pictures: Sequence[Picture]) -> list[Sect
     return [Section("labels", TITLE, blocks)]
 
 
+def agreement(found: Sequence[Agreement], problem: str) -> list[Section]:
+    """Agreement of labels, reviewers and model on patches that were answered blind; nothing where nobody answered.
+
+    Args:
+        found: one pair a row.
+        problem: why the answers cannot be read; empty where they can.
+    """
+    title = "Agreement of labels, reviewers and model"
+    if problem:
+        return [Section("agreement", title, [Text(f"The answers of reviewers cannot be read: {problem}", "warn")])]
+    if not found:
+        return []
+    rows = [
+        (f"{each.assessor} against {each.reference}", f"{each.patches:,}", *(_measured(each, name) for name in NAMES))
+        for each in found
+    ]
+    head = ("", "Patches", "Agreement", "Cohen's kappa", "Miss rate", "False-alarm rate")
+    said = (
+        "On patches that reviewers answered without seeing label or score. Miss and false-alarm rate take the second of the two as the "
+        "truth; the interval (90 %) is resampled by group. The model is compared on the test split alone."
+    )
+    return [Section("agreement", title, [Text(said), Table("", head, rows)])]
+
+
+def _measured(found: Agreement, name: str) -> str:
+    each: Measured = getattr(found, name)
+    if not math.isfinite(each.value):
+        return "undefined"
+    return f"{each.value:.3f} ({each.low:.3f} to {each.high:.3f})"
+
+
 def _sentence(outputs: Mapping[str, Any]) -> str:
     suspects, patches = outputs["suspects"], outputs["patches"]
     if not suspects:
@@ -69,7 +102,7 @@ def _sentence(outputs: Mapping[str, Any]) -> str:
 
 
 def _picture(folder: Path, suspect: Suspect) -> Picture:
-    given, likely = _NAMES[suspect.label], _NAMES[suspect.suggested]
+    given, likely = _CLASSES[suspect.label], _CLASSES[suspect.suggested]
     lines = [f"labelled {given}, looks {likely}", f"quality {suspect.quality:.2f} · score {suspect.score:.2f}"]
     if suspect.copy:
         lines.append("an identical patch has the other label")

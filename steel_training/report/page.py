@@ -78,6 +78,7 @@ def sections(record: RunRecord) -> list[Section]:
         ]
     # Next to the mistakes: what looks like a mistake of the model may be one of the labels.
     shown += label_sections.labels(record.outputs("audit_labels"), record.suspects)
+    shown += label_sections.agreement(record.agreements, record.answers_problem)
     if evaluated:
         if record.curves is not None:
             shown.append(evaluation_sections.curves(record.curves, evaluated, record.scores))

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from steel_training.evaluation.learning_curve import LearningCurve
+from steel_training.labels.agreement import Agreement
 from steel_training.report.blocks import Picture, SideBySide
 from steel_training.runs.result import StageResult
 from steel_training.verdict import Reason, Verdict
@@ -41,6 +42,8 @@ class RunRecord:
         doubted: ids of all patches whose label is more likely wrong than right; `None` where the labels were not audited.
         undoubted_threshold: the operating threshold that validation gives without the doubted labels; `None` where it has none of
             them, or gives none.
+        agreements: of labels, reviewers and model, on patches of this dataset that were answered blind.
+        answers_problem: why the answers of reviewers cannot be read; empty where they can.
         reproduce: the command that repeats the run.
     """
 
@@ -57,6 +60,8 @@ class RunRecord:
     suspects: Sequence[Picture] = ()
     doubted: frozenset[str] | None = None
     undoubted_threshold: float | None = None
+    agreements: Sequence[Agreement] = ()
+    answers_problem: str = ""
     reproduce: str | None = None
 
     def outputs(self, stage: str) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 
 from steel_training.data.images import as_png
 from steel_training.evaluation.evaluate import curves
+from steel_training.labels.agreement import Agreement, Measured
 from steel_training.leakage.probe import CORRECTED_COPY
 from steel_training.report import Mistake, RunRecord, render
 from steel_training.report.blocks import Half, Picture, SideBySide
@@ -272,6 +273,21 @@ def test_labels_section_has_estimates_and_pictures() -> None:
     ):
         assert said in section, said
     assert html.count('alt="stretched') == 1
+
+
+def test_agreement_is_shown_with_intervals_and_names_escaped() -> None:
+    sure, unknown = Measured(0.9, 0.85, 0.95), Measured(float("nan"), float("nan"), float("nan"))
+    given = replace(record(Verdict.REJECTED), agreements=[Agreement("label", EVIL, 300, sure, sure, unknown, sure)])
+    html = render(given)
+    section = words(html)[words(html).rindex("Agreement of labels") :]
+    assert "300 0.900 (0.850 to 0.950) 0.900 (0.850 to 0.950) undefined 0.900" in section
+    assert EVIL not in html
+    assert "Agreement of labels" not in page()
+
+
+def test_unreadable_answers_are_named_in_the_report() -> None:
+    given = replace(record(Verdict.REJECTED), answers_problem="labels/answers/ada.jsonl, line 3, is damaged")
+    assert "cannot be read: labels/answers/ada.jsonl, line 3, is damaged" in words(render(given))
 
 
 def test_failed_audit_says_why_in_the_report() -> None:

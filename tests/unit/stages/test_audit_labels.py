@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from steel_training.cli import main
+from steel_training.labels.answers import Answer, Said, append_answers
 from steel_training.labels.review.sheet import REVIEW_SHEET, Sheet
 from steel_training.report import label_sections, render
 from steel_training.report.from_run import read_record
@@ -73,7 +74,16 @@ def test_audit_leaves_table_pictures_and_estimates(
     assert (len(worst.clean), len(worst.defective)) == (3, 3)
     splits = {patch.patch_id: patch.split for patch in sheet.patches}
     assert all(splits[each.patch_id] != "test" for patch in sheet.patches for each in (*patch.clean, *patch.defective))
+    reviewed = [
+        Answer(run.resolved.dataset, "any", name, Said.CLEAN, "Ada", "2026-01-02T10:00:00+00:00", 1.0, blind=True)
+        for name in table["patch_id"].head(20)
+    ]
+    append_answers(run.store, "ada", reviewed)
     html = render(read_record(run, None, (), None))
+    assert "label against Ada" in html
+    (store_file,) = (tmp_path / "store/labels/answers").glob("*.jsonl")
+    store_file.write_text("by hand")
+    assert "cannot be read" in render(read_record(run, None, (), None)), "answers that are damaged cost no report"
     assert label_sections.TITLE in html
     assert "contrast stretched" in html
 
