@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, wait_until: Callable[..., A
     }
     os.environ |= settings
     initdb()
-    running = uvicorn.Server(uvicorn.Config(create_app(), port=0, log_level="error"))
+    running = uvicorn.Server(uvicorn.Config(create_app(apps="core"), port=0, log_level="error"))
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
     wait_until(lambda: running.started or not thread.is_alive(), "an API server that listens")
