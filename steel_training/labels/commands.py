@@ -20,6 +20,20 @@ Overrides = Annotated[
     ),
 ]
 
+AuditFile = Annotated[
+    str | None, typer.Option("--audit", metavar="FILE.csv", help="file of `labels audit`: its worst labels are shown")
+]
+Controls = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=0, help="random other patches of a blind review", show_default="as many as suspects"),
+]
+First = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="how many of the worst labels", show_default="those that the audit suspects"),
+]
+Split = Annotated[str | None, typer.Option(metavar="NAME", help="only patches of this split, such as test")]
+Seed = Annotated[int, typer.Option(help="of the draw and the order of a blind review")]
+
 _LISTED = 5
 
 labels = typer.Typer(
@@ -74,27 +88,14 @@ def review(
     store: Annotated[str, typer.Option(help="folder or s3:// prefix for the answers")],
     reviewer: Annotated[str, typer.Option(metavar="NAME", help="who answers")],
     *,
-    audit_file: Annotated[
-        str | None,
-        typer.Option("--audit", metavar="FILE.csv", help="file of `labels audit`: its worst labels are shown"),
-    ] = None,
+    audit_file: AuditFile = None,
     blind: Annotated[
         bool, typer.Option("--blind", help="hide label and score, and mix in random other patches, in random order")
     ] = False,
-    controls: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=0, help="random other patches of a blind review", show_default="as many as suspects"
-        ),
-    ] = None,
-    first: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="how many of the worst labels", show_default="those that the audit suspects"
-        ),
-    ] = None,
-    split: Annotated[str | None, typer.Option(metavar="NAME", help="only patches of this split, such as test")] = None,
-    seed: Annotated[int, typer.Option(help="of the draw and the order of a blind review")] = 0,
+    controls: Controls = None,
+    first: First = None,
+    split: Split = None,
+    seed: Seed = 0,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="port to listen on", show_default="a free one")] = 0,
     config: ConfigFile = None,
     overrides: Overrides,
@@ -125,6 +126,53 @@ def review(
     ended = opened.window()
     counts = {name: ended[name] for name in ("answered", "total")}
     sys.stdout.write(json.dumps({"dataset": opened.sheet.dataset, **counts}) + "\n")
+    return 0
+
+
+@labels.command("hand-out")
+def hand_out(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="folder or s3:// prefix; of dated versions the newest")
+    ],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="new folder")],
+    *,
+    audit_file: AuditFile = None,
+    controls: Controls = None,
+    first: First = None,
+    split: Split = None,
+    seed: Seed = 0,
+    config: ConfigFile = None,
+    overrides: Overrides,
+) -> int:
+    """Write patches for a blind review in Label Studio or CVAT. Do not upload its key.json."""
+    from steel_training.config import load_config
+    from steel_training.labels.review.handed_out import hand_out
+    from steel_training.labels.review.opened import Choice, choose
+
+    choice = Choice(Path(audit_file) if audit_file else None, True, controls, seed, first, split)
+    chosen = choose(dataset, choice, load_config(config, overrides=overrides))
+    hand_out(chosen, out)
+    sys.stdout.write(json.dumps({"out": out, "patches": len(chosen.patches)}) + "\n")
+    return 0
+
+
+@labels.command("take-in")
+def take_in(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="JSON export of Label Studio, or XML of CVAT for images 1.1")
+    ],
+    key: Annotated[str, typer.Option(metavar="FILE", help="key.json that `labels hand-out` wrote")],
+    store: Annotated[str, typer.Option(help="folder or s3:// prefix for the answers")],
+    reviewer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="who answered", show_default="as in the file")
+    ] = None,
+) -> int:
+    """Record what people answered in Label Studio or CVAT."""
+    from steel_training.labels.review.handed_in import take_in
+
+    recorded, known = take_in(Path(file), Path(key), store, reviewer)
+    sys.stderr.write(f"{recorded:,} answers recorded, {known:,} were recorded before\n")
+    sys.stdout.write(json.dumps({"recorded": recorded, "known": known}) + "\n")
     return 0
 
 

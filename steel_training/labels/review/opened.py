@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from steel_training.config import Config
+from steel_training.data.columns import REQUIRED_COLUMNS
 from steel_training.data.dataset import Dataset, find_dataset, fingerprint
 from steel_training.data.splits import CannotSplit, assign_splits
 from steel_training.labels.audit import read_labels
@@ -48,6 +49,25 @@ class Choice:
     split: str | None = None
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """Patches to review.
+
+    Attributes:
+        dataset: that they are of.
+        fingerprint: of the dataset.
+        known: label of every patch of the dataset.
+        patches: to review, in their order.
+        nearest: neighbours of some of them, by patch.
+    """
+
+    dataset: Dataset
+    fingerprint: str
+    known: Mapping[str, int]
+    patches: Sequence[SheetPatch]
+    nearest: Mapping[str, Nearest]
+
+
 def open_review(uri: str, store: str, reviewer: str, choice: Choice, config: Config, *, key: bytes) -> Review:
     """Open a review.
 
@@ -65,12 +85,44 @@ def open_review(uri: str, store: str, reviewer: str, choice: Choice, config: Con
         AuditUnreadable: the file of the audit is none.
         AnswerInvalid: an answer in the store was edited by hand and cannot be read.
     """
+    require_name(reviewer)
+    found = choose(uri, choice, config)
+    answers = OwnAnswers(open_storage(store), found.dataset.uri, found.fingerprint, reviewer)
+    require_current(answers, found.dataset.uri, found.fingerprint)
+    _require_known(found.known, answers, found.dataset.uri, store)
+    storage, manifest = found.dataset.storage, found.dataset.manifest
+    shown = with_pictures(found.patches, manifest, _size(found.dataset), found.nearest)
+    sheet = sheet_of(storage, found.dataset.manifest_name, found.fingerprint, shown)
+    return Review(sheet, shown, answers, storage, blind=choice.blind, key=key)
+
+
+def require_name(reviewer: str) -> None:
+    """Refuse what cannot be the name of a reviewer.
+
+    Raises:
+        CannotReview: it is empty, too long, or not printable.
+    """
     if not reviewer.strip() or len(reviewer) > LONGEST_NAME or not reviewer.isprintable():
         raise CannotReview(
             f"--reviewer {reviewer!r:.120} is no name; expected up to {LONGEST_NAME} printable characters."
         )
+
+
+def choose(uri: str, choice: Choice, config: Config) -> Chosen:
+    """Find the patches to review, in their order.
+
+    Args:
+        uri: folder or S3 prefix; of dated versions the newest is taken.
+        choice: of patches.
+        config: of the splits, where neither audit nor manifest has them.
+
+    Raises:
+        DatasetNotFound: there is none.
+        CannotReview: the choice cannot be made, the dataset changed since the audit, or nothing is left.
+        AuditUnreadable: the file of the audit is none.
+    """
     dataset = find_dataset(uri)
-    missing = [name for name in ("patch_id", "path", "label", "source_id") if name not in dataset.manifest]
+    missing = [name for name in REQUIRED_COLUMNS if name not in dataset.manifest]
     if missing:
         raise CannotReview(f"The manifest of {dataset.uri} has no column {', '.join(missing)}; add it first.")
     labels = read_labels(dataset.manifest)
@@ -81,33 +133,21 @@ def open_review(uri: str, store: str, reviewer: str, choice: Choice, config: Con
         raise CannotReview(
             f"{len(names) - len(known):,} rows of {dataset.uri} have a patch_id that another row has; correct them first."
         )
-    table, nearest = (
-        _audited(dataset, content, known, choice) if choice.audit else (_unaudited(dataset, known, config), {})
-    )
-    queue = _queue(all_patches(dataset.manifest, table), choice)
-    answers = OwnAnswers(open_storage(store), dataset.uri, content, reviewer)
-    require_current(answers, dataset.uri, content)
-    _require_known(known, answers, dataset.uri, store)
-    shown = with_pictures(queue, dataset.manifest, _size(dataset), nearest)
-    return Review(
-        sheet_of(dataset.storage, dataset.manifest_name, content, shown),
-        shown,
-        answers,
-        dataset.storage,
-        blind=choice.blind,
-        key=key,
-    )
+    if choice.audit:
+        table, nearest = _audited(dataset, content, known, choice.audit)
+    else:
+        table, nearest = _unaudited(dataset, known, config), {}
+    return Chosen(dataset, content, known, _queue(all_patches(dataset.manifest, table), choice), nearest)
 
 
 def _audited(
-    dataset: Dataset, content: str, known: dict[str, int], choice: Choice
+    dataset: Dataset, content: str, known: dict[str, int], path: Path
 ) -> tuple[pd.DataFrame, dict[str, Nearest]]:
     """Return the table of the audit, and the neighbours beside it, if both are of this dataset.
 
     Raises:
         CannotReview: they are not.
     """
-    path = choice.audit or Path()
     table = read_audit_csv(path, known)
     beside = read_companion(path)
     again = f"Run 'steel-training labels audit {dataset.uri} --out FILE.csv' again."

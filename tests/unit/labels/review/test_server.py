@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 
 from steel_training.cli import main
@@ -98,6 +99,16 @@ def test_a_person_answers_and_stops(start: Callable[..., Reviewer], tmp_path: Pa
     assert page.stop() == {"dataset": str(data), "answered": 1, "total": 3}
     said = [answer.said for answer in read_answers(open_storage(tmp_path / "store"))]
     assert said == [Said.CANNOT_TELL, Said.UNDO, Said.DEFECTIVE]
+
+
+def test_answers_make_a_new_version(start: Callable[..., Reviewer], tmp_path: Path, data: Path) -> None:
+    page = start()
+    first = page.queue()["items"][0]
+    page.answer(first["name"], "clean")
+    words = ["labels", "apply", str(data.parent), "--store", str(tmp_path / "store"), "--date", "2026-01-02"]
+    assert main([*words, "--set", "data.val_share=0.2"]) == 0
+    record = pd.read_csv(data.parent / "2026-01-02" / "corrections.csv")
+    assert record[["patch_id", "was", "label", "by"]].to_numpy().tolist() == [["p0003", 1, 0, "Ada"]]
 
 
 def test_others_and_other_pages_are_refused(start: Callable[..., Reviewer], tmp_path: Path) -> None:
