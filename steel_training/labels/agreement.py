@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from steel_training.evaluation.confidence import Resamples
+from steel_training.evaluation.confidence import Resamples, share_bound
 from steel_training.labels.answers import Answer, Said
 from steel_training.labels.corrections import standing
 from steel_training.storage.json_types import Json
@@ -118,15 +118,34 @@ def _pairs(
 def _measured(assessor: str, reference: str, one: np.ndarray, other: np.ndarray, groups: np.ndarray) -> Agreement:
     resamples = Resamples.by_group(groups, _RESAMPLES, 0)
     cells = [(one == a) & (other == b) for a in (0, 1) for b in (0, 1)]
-    point = _metrics(*(np.array([float(cell.sum())]) for cell in cells))
+    point = [float(each[0]) for each in _metrics(*(np.array([float(cell.sum())]) for cell in cells))]
     drawn = _metrics(*(resamples.totals(cell) for cell in cells))
+    agreed, kappa, missed, false = map(_interval, point, drawn)
+    # No resample can show what no patch showed: the exact bound for so many clustered patches.
+    agreed, missed, false = (
+        _exact(each, resamples.per_group(rows))
+        for each, rows in ((agreed, np.ones(len(one))), (missed, other == 1), (false, other == 0))
+    )
+    if kappa.value == 1:
+        chance = float(np.mean(other)) ** 2 + float(np.mean(1 - other)) ** 2
+        kappa = Measured(1.0, (agreed.low - chance) / (1 - chance), 1.0)
+    return Agreement(assessor, reference, len(one), agreed, kappa, missed, false)
+
+
+def _interval(value: float, samples: np.ndarray) -> Measured:
+    """Return a metric with the quantiles of its resampled values."""
+    finite = samples[np.isfinite(samples)]
     outside = (1 - CONFIDENCE) / 2
-    ends = []
-    for value, samples in zip(point, drawn, strict=True):
-        finite = samples[np.isfinite(samples)]
-        low, high = np.quantile(finite, [outside, 1 - outside]) if len(finite) else (np.nan, np.nan)
-        ends.append(Measured(float(value[0]), float(low), float(high)))
-    return Agreement(assessor, reference, len(one), *ends)
+    low, high = np.quantile(finite, [outside, 1 - outside]) if len(finite) else (np.nan, np.nan)
+    return Measured(value, float(low), float(high))
+
+
+def _exact(share: Measured, trials: np.ndarray) -> Measured:
+    """Return a share of all or of none of the patches, float (groups,) per group, with the bound that such a count allows."""
+    if share.value not in (0, 1):
+        return share
+    low = float(share_bound(trials, trials, (1 + CONFIDENCE) / 2))
+    return Measured(1.0, low, 1.0) if share.value == 1 else Measured(0.0, 0.0, 1 - low)
 
 
 def _metrics(

@@ -72,5 +72,21 @@ def test_only_sure_blind_answers_count() -> None:
 def test_undefined_metrics_are_null() -> None:
     (found,) = agreements(answers("Ada", {"a": "clean", "b": "clean"}), {"a": 0, "b": 0}, {"a": "g", "b": "h"})
     said = found.as_dict()
-    assert said["agreement"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert said["agreement"] == {"value": 1.0, "low": pytest.approx(0.05**0.5), "high": 1.0}, "two patches show little"
     assert said["miss_rate"] == said["kappa"] == {"value": None, "low": None, "high": None}
+
+
+def test_no_miss_among_few_defects_is_no_proof() -> None:
+    highs = []
+    for patches in (40, 400):
+        reviewer = (np.arange(patches) % 4 == 0).astype(int)
+        names = [f"p{n}" for n in range(patches)]
+        groups = {name: f"coil{n // 8}" for n, name in enumerate(names)}
+        (found,) = agreements(answers("Ada", words(reviewer)), dict(zip(names, reviewer, strict=True)), groups)
+        assert (found.miss_rate.value, found.miss_rate.low) == (0, 0)
+        assert (found.agreement.value, found.agreement.high, found.kappa.value, found.kappa.high) == (1, 1, 1, 1)
+        assert found.kappa.low < found.agreement.low < 1
+        highs.append(found.miss_rate.high)
+    # Exact bounds at 95 % for none of 10 are 0.26, and for none of 100 0.03; few coils make the first one wider.
+    assert highs[0] > 0.26
+    assert 0.02 < highs[1] < 0.05
