@@ -9,6 +9,7 @@
 
 - `answers`: what people say about labels, as append-only records; `corrections`: what they agree on; `corrected_version`: a dated
   version with it; `agreement`, `dataset_agreement`: how far label, model and reviewers agree.
+- `review`: the page on which a person answers, here or in Airflow, and the exchange with Label Studio and CVAT.
 
 What the audit finds is for a person to look at. Nothing here changes a label, a training, a threshold or a verdict.
 """
