@@ -48,6 +48,11 @@ class Decision:
     reasons: tuple[Reason, ...]
 
 
+def target_or_design(target: float | None, name: str) -> float:
+    """Return a target of the gate, or that of the design where the gate has none."""
+    return float(GateConfig.model_fields[name].default if target is None else target)
+
+
 def decide(
     metrics: Mapping[str, Estimate],
     gate: GateConfig,

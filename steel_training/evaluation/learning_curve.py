@@ -20,8 +20,6 @@ Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 CONFIDENCE = 0.9
-DESIGN_RECALL = 0.95
-"""At which false alarms are counted where the gate has no target for recall."""
 FEWEST_GROUPS = 6
 """Training groups with patches of each class from which a curve is drawn: half of them must still hold both classes."""
 _DRAWS, _RESAMPLES = 4, 400

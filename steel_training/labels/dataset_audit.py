@@ -57,7 +57,7 @@ def audit_dataset(uri: str, config: Config) -> DatasetAudit:
         raise CannotAudit(f"Rows of {dataset.uri} have no {', '.join(unfilled)}; fill it in, or remove the rows.")
     labels = read_labels(patches)
     patches["group"] = groups_of(patches)
-    patches["part"] = _splits(patches, config)
+    patches["part"] = splits_of_run(patches, config)
     require_enough(labels, patches["group"].to_numpy(str))
     content = fingerprint(dataset)
     found = PatchSet(dataset.storage, tuple(patches["path"]), labels, content)
@@ -69,8 +69,13 @@ def audit_dataset(uri: str, config: Config) -> DatasetAudit:
     return DatasetAudit(dataset.uri, content, audit(patches, features, seed=config.data.seed))
 
 
-def _splits(patches: pd.DataFrame, config: Config) -> pd.Series:
-    """Return the splits that a run would use; empty text where it could make none."""
+def splits_of_run(patches: pd.DataFrame, config: Config) -> pd.Series:
+    """Return the splits that a run would use; empty text where it could make none.
+
+    Args:
+        patches: the manifest.
+        config: seed, and shares of the splits.
+    """
     shares = {"val_share": config.data.val_share, "test_share": config.data.test_share}
     try:
         return assign_splits(patches, seed=config.data.seed, **shares)

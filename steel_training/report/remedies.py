@@ -23,13 +23,11 @@ class Remedy:
         title: what to do, in a few words.
         mistakes: of the test split that it could remove, at most; an estimate for more coils.
         text: what was found.
-        where: anchor of the section of the report that shows more; empty without one.
     """
 
     title: str
     mistakes: float
     text: str
-    where: str = ""
 
 
 def remedies(
@@ -89,7 +87,7 @@ def _labels(all_scores: pd.DataFrame, threshold: float, suspects: Collection[str
             count(labels[~doubted], scores[~doubted], undoubted),
         )
         removed += max(0, sure.fn + sure.fp - kept.fn - kept.fp)
-    return Remedy("Read doubtful labels again", removed, text, "labels")
+    return Remedy("Read doubtful labels again", removed, text)
 
 
 def _slice(worst: Mapping[str, Any], counts: Counts) -> Remedy:
@@ -104,7 +102,7 @@ def _slice(worst: Mapping[str, Any], counts: Counts) -> Remedy:
     )
     if others > 0:
         text += f" It is {number(1 - rate, 3)} over the other {others:,}."
-    return Remedy(f"More examples of {name}", max(0.0, missed - rate * defects), text, "slices")
+    return Remedy(f"More examples of {name}", max(0.0, missed - rate * defects), text)
 
 
 def _coils(curve: LearningCurve, counts: Counts) -> Remedy:
@@ -122,4 +120,4 @@ def _coils(curve: LearningCurve, counts: Counts) -> Remedy:
         text += " That is within chance: more coils of the same kind may not help."
     else:
         text += f" As many coils again can be expected to remove up to {percent(share)} of the false alarms."
-    return Remedy("More coils", counts.fp * share if curve.low > 0 else 0.0, text, "learning")
+    return Remedy("More coils", counts.fp * share if curve.low > 0 else 0.0, text)

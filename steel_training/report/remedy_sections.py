@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from steel_training.config import GateConfig
 from steel_training.data.splits import TEST
+from steel_training.evaluation.gate import target_or_design
 from steel_training.evaluation.learning_curve import LearningCurve
 from steel_training.evaluation.trade_off import TradeOff, trade_off
 from steel_training.report import charts
@@ -29,7 +27,7 @@ def what_would_help(record: RunRecord) -> list[Section]:
         blocks.append(Table("", head, rows, numeric=False))
     if record.scores is not None:
         test = record.scores[record.scores["part"] == TEST]
-        recall, precision = (_target(evaluated["targets"], name) for name in ("recall", "precision"))
+        recall, precision = (target_or_design(evaluated["targets"].get(name), name) for name in ("recall", "precision"))
         labels, scores = test["label"].to_numpy(int), test["score"].to_numpy(float)
         blocks.append(Text(_traded(trade_off(labels, scores, recall=recall, precision=precision), recall, precision)))
     return [Section("help", TITLE, blocks)] if blocks else []
@@ -53,12 +51,6 @@ def learning_curve(curve: LearningCurve | None) -> list[Section]:
         Table("", head, rows),
     ]
     return [Section("learning", "What more coils are worth", blocks)]
-
-
-def _target(targets: Mapping[str, float | None], name: str) -> float:
-    """Return the target of a metric, or that of the design where the gate has none."""
-    target = targets.get(name)
-    return float(GateConfig.model_fields[name].default if target is None else target)
 
 
 def _removed(mistakes: float) -> str:

@@ -13,7 +13,8 @@ import pandas as pd
 from steel_training.data.splits import SPLITS, TRAIN, VAL
 from steel_training.data.versions import manifest_name
 from steel_training.errors import SteelTrainingError
-from steel_training.evaluation.learning_curve import DESIGN_RECALL, learning_curve
+from steel_training.evaluation.gate import target_or_design
+from steel_training.evaluation.learning_curve import learning_curve
 from steel_training.labels.audit import LabelAudit, audit, read_labels
 from steel_training.labels.features import pooled_features
 from steel_training.labels.out_of_fold import MOST_FITTED, fitted_log_odds, require_enough
@@ -67,23 +68,23 @@ def _audited(run: Run, folder: Path) -> tuple[AuditedLabels, tuple[Reason, ...]]
     # In the order of `sets`: first all of train, then val, then test, as in `patch_sets`.
     order = np.concatenate([np.flatnonzero(profile["part"] == split) for split in SPLITS])
     patches = profile.iloc[order].reset_index(drop=True)
-    require_enough(read_labels(patches), patches["group"].to_numpy(str))
+    labels, groups, seed = read_labels(patches), patches["group"].to_numpy(str), run.config.data.seed
+    require_enough(labels, groups)
     images = images_of_training(len(sets[TRAIN]), len(sets[VAL]), run.config.training.views)
     features = pooled_features(run.config, sets, images=images, stage="audit_labels")
     computed = time.monotonic()
-    found = audit(patches, features, seed=run.config.data.seed)
+    found = audit(patches, features, seed=seed)
     found.table.drop(columns="row").to_parquet(folder / LABELS, index=False)
     _write_sheet(run, folder, patches, found)
     write_suspect_images(folder, found.suspects, reader_of(run.dataset, patches))
     audited = time.monotonic()
-    labels, groups, seed = read_labels(patches), patches["group"].to_numpy(str), run.config.data.seed
     curve = learning_curve(
         lambda fitted, scored: fitted_log_odds(features, labels, groups, fitted, scored, seed=seed),
         labels,
         groups,
         train=np.flatnonzero(patches["part"] == TRAIN),
         val=np.flatnonzero(patches["part"] == VAL),
-        recall=DESIGN_RECALL if run.config.gate.recall is None else run.config.gate.recall,
+        recall=target_or_design(run.config.gate.recall, "recall"),
         most=MOST_FITTED,
         seed=seed,
     )

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from airflow_home import DAG_ID, AirflowHome
 from own_ports import own_port
+from playwright.sync_api import Browser, sync_playwright
 from standalone import Standalone
 
 ROOT = Path(__file__).parents[2]
@@ -155,3 +156,16 @@ def start_mill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 def mill_at_rest(tmp_path_factory: pytest.TempPathFactory) -> Mill:
     """A mill whose Airflow is prepared and not started: for commands that need no scheduler."""
     return Mill(tmp_path_factory.mktemp("mill"), {})
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium without a window, which fetches nothing by itself."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=quiet)
+        yield opened
+        opened.close()

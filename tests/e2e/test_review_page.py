@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,19 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from steel_training.cli import main
 from steel_training.ingest.synthetic import make_sample
 from steel_training.labels.answers import Said, read_answers
 from steel_training.storage import open_storage
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"),
-]
-QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+pytestmark = pytest.mark.slow
 HOSTILE = "Ada <img src=x onerror=alert(1)>"
 
 
@@ -48,17 +42,9 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def page(
-    audited: Path, browser: Browser, tmp_path: Path, wait_until: Callable[..., Any]
+    browser: Browser, audited: Path, tmp_path: Path, wait_until: Callable[..., Any]
 ) -> Iterator[Callable[..., Page]]:
     """Starts `labels review` and opens what it prints; fails on errors of the page."""
     processes: list[subprocess.Popen[str]] = []

@@ -13,9 +13,9 @@ from PIL import Image
 from steel_training.config import Config
 from steel_training.data.columns import REQUIRED_COLUMNS
 from steel_training.data.dataset import Dataset, find_dataset, fingerprint
-from steel_training.data.splits import CannotSplit, assign_splits
 from steel_training.labels.audit import read_labels
 from steel_training.labels.audit_csv import read_audit_csv, read_companion
+from steel_training.labels.dataset_audit import splits_of_run
 from steel_training.labels.neighbours import Nearest
 from steel_training.labels.review.current import CannotReview, require_current
 from steel_training.labels.review.made_sheet import all_patches, sheet_of, with_pictures
@@ -171,12 +171,7 @@ def _audited(
 
 
 def _unaudited(dataset: Dataset, known: dict[str, int], config: Config) -> pd.DataFrame:
-    data = config.data
-    try:
-        shares = {"val_share": data.val_share, "test_share": data.test_share}
-        splits = assign_splits(dataset.manifest, seed=data.seed, **shares).astype(str).tolist()
-    except CannotSplit:
-        splits = [""] * len(known)
+    splits = splits_of_run(dataset.manifest, config).astype(str).tolist()
     return pd.DataFrame({"patch_id": list(known), "label": list(known.values()), "split": splits})
 
 

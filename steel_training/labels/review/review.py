@@ -175,10 +175,7 @@ class Review:
             return item
         return item | {
             "patch_id": patch.patch_id,
-            "label": patch.label,
-            "suggested": patch.suggested,
-            "quality": patch.quality,
-            "score": patch.score,
+            **patch.judged,
             "clean": self._pictures_of(patch.clean),
             "defective": self._pictures_of(patch.defective),
         }
@@ -192,10 +189,7 @@ class Review:
         if self.blind:
             return around
         return around | {
-            "label": patch.label,
-            "suggested": patch.suggested,
-            "quality": patch.quality,
-            "score": patch.score,
+            **patch.judged,
             "clean": [each.patch_id for each in patch.clean],
             "defective": [each.patch_id for each in patch.defective],
         }

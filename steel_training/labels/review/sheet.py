@@ -76,6 +76,11 @@ class SheetPatch:
     clean: tuple[Neighbour, ...] = ()
     defective: tuple[Neighbour, ...] = ()
 
+    @property
+    def judged(self) -> dict[str, Json]:
+        """The label and what the audit says of it: what a blind review hides."""
+        return {"label": self.label, "suggested": self.suggested, "quality": self.quality, "score": self.score}
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SheetPatch:
         """Read a patch back."""

@@ -45,26 +45,26 @@ def judged(dataset: Path, store: Path, *settings: str) -> tuple[str, int, set[st
 
 BLOCKED_BY_DATA: dict[str, tuple[Callable[[Make, Path], Path], str]] = {
     "one group": (
-        lambda make, at: rewritten(make(at, patches=210), lambda rows: rows.assign(group_id="coil")),
+        lambda make, at: rewritten(make(at), lambda rows: rows.assign(group_id="coil")),
         "data.both_classes_in_every_split",
     ),
     "one photograph": (
-        lambda make, at: rewritten(make(at, patches=210), lambda rows: rows.assign(source_id="photo").drop(columns="group_id")),
+        lambda make, at: rewritten(make(at), lambda rows: rows.assign(source_id="photo").drop(columns="group_id")),
         "data.both_classes_in_every_split",
     ),
     "ten patches": (lambda make, at: make(at, patches=10), "data.row_count"),
     "no patch": (lambda make, at: rewritten(make(at, patches=10), lambda rows: rows.iloc[:0]), "data.row_count"),
-    "all black": (lambda make, at: repainted(make(at, patches=210), np.zeros_like), "data.contrast"),
-    "all of one grey": (lambda make, at: repainted(make(at, patches=210), lambda pixels: np.full_like(pixels, 120)), "data.contrast"),
-    "one pixel each": (lambda make, at: repainted(make(at, patches=210), lambda pixels: pixels[:1, :1]), "data.contrast"),
+    "all black": (lambda make, at: repainted(make(at), np.zeros_like), "data.contrast"),
+    "all of one grey": (lambda make, at: repainted(make(at), lambda pixels: np.full_like(pixels, 120)), "data.contrast"),
+    "one pixel each": (lambda make, at: repainted(make(at), lambda pixels: pixels[:1, :1]), "data.contrast"),
     "labels that are no numbers": (
-        lambda make, at: rewritten(make(at, patches=210), lambda rows: rows.assign(label=np.where(rows["label"], "bad", "good"))),
+        lambda make, at: rewritten(make(at), lambda rows: rows.assign(label=np.where(rows["label"], "bad", "good"))),
         "data.labels",
     ),
-    "labels missing": (lambda make, at: rewritten(make(at, patches=210), lambda rows: rows.assign(label=np.nan)), "data.labels"),
-    "ids missing": (lambda make, at: rewritten(make(at, patches=210), lambda rows: rows.assign(source_id=np.nan)), "data.ids_present"),
+    "labels missing": (lambda make, at: rewritten(make(at), lambda rows: rows.assign(label=np.nan)), "data.labels"),
+    "ids missing": (lambda make, at: rewritten(make(at), lambda rows: rows.assign(source_id=np.nan)), "data.ids_present"),
     "paths that lead nowhere": (
-        lambda make, at: rewritten(make(at, patches=210), lambda rows: rows.assign(path="gone/" + rows["path"])),
+        lambda make, at: rewritten(make(at), lambda rows: rows.assign(path="gone/" + rows["path"])),
         "data.files_present",
     ),
 }  # fmt: skip
@@ -85,7 +85,7 @@ def test_probes_answer_even_if_validation_is_lenient(
     tmp_path: Path, make_dataset: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Patches of one pixel have no signature, no keypoints, no contrast."""
-    data = repainted(make_dataset(tmp_path / "data", patches=210), lambda pixels: pixels[:1, :1])
+    data = repainted(make_dataset(tmp_path / "data"), lambda pixels: pixels[:1, :1])
     limits = ("validation.min_contrast=0", "validation.max_odd_share=1")
     stage, code, reasons = judged(data, tmp_path / "store", *limits)
     assert (stage, code) in {("validate_patches", 4), ("check_baseline", 5)}, reasons

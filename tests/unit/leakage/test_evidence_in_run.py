@@ -27,7 +27,7 @@ EVIL = "<script>alert(1)</script>"
 def leaky(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Strips whose defective training patches stand turned in the test part, under names that are no friend's."""
     folder = tmp_path_factory.mktemp("evidence") / "leaky"
-    make_sample(str(folder), coils=9, photographs_per_coil=1)
+    make_sample(str(folder), coils=14, photographs_per_coil=1)
     rows = pd.read_csv(folder / "manifest.csv", dtype={"source_id": "string", "group_id": "string"})
     rows["split"] = assign_splits(rows, seed=20, val_share=0.2, test_share=0.2)
     taken = rows[(rows["split"] == "train") & (rows["label"] == 1)].groupby("group_id").head(2).iloc[:8].copy()

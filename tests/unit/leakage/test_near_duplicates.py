@@ -152,8 +152,8 @@ def test_streaks_of_one_coil_do_not_match(make_steel) -> None:
     """Streaks along the strip are the same in every image of a coil, and of a camera with a dirty lens."""
     random = np.random.default_rng(9)
     streaks = 15 * random.standard_normal(64)
-    images = [np.rint(120 + streaks + random.normal(0, 2, (64, 64))).astype(np.uint8) for _ in range(35)]
-    coil = make_steel(images, [f"photograph{number // 5}" for number in range(35)])
+    images = [np.rint(120 + streaks + random.normal(0, 2, (64, 64))).astype(np.uint8) for _ in range(150)]
+    coil = make_steel(images, [f"photograph{number // 5}" for number in range(150)])
     assert [probe.passed for probe in same_surface(coil.profile, coil.anchors, coil.pixels)] == [True] * 3
 
 

@@ -118,7 +118,7 @@ def test_the_section_says_what_the_targets_cost(evaluated: dict[str, Any], score
     assert "precision 0.7 leaves recall 1.00" in said.text
 
 
-def test_a_run_of_before_the_audit_still_has_a_section(evaluated: dict[str, Any]) -> None:
+def test_a_run_of_which_nothing_is_known_has_no_section(evaluated: dict[str, Any]) -> None:
     del evaluated["worst_slice"]
     record = RunRecord("r", Verdict.REJECTED, results={"evaluate": StageResult("evaluate", outputs=evaluated)})
     assert what_would_help(record) == []
