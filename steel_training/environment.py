@@ -86,7 +86,7 @@ class Environment(BaseSettings):
     cron: str = _variable("0 2 * * *", "Schedule of the nightly run.", on="DAG processor")
     watch_seconds: float = _variable(
         60.0,
-        "Polling interval of the watcher in seconds.",
+        "Polling interval of the watchers in seconds.",
         on="DAG processor",
         expected="seconds above 0, such as 60",
         gt=0,

@@ -25,7 +25,7 @@ HEAVY = {"tensorflow", "keras", "great_expectations", "boto3", "matplotlib", "sk
 def dag() -> Any:
     bag = DagBag(str(ROOT / "dags"))
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"steel_training", "steel_dataset_watch"}
+    assert set(bag.dags) == {"steel_training", "steel_dataset_watch", "steel_champion_watch"}
     return bag.dags["steel_training"]
 
 
@@ -94,7 +94,7 @@ def test_serialized_dag_keeps_backfill_and_links(dag: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["retrain_steel_detector.py", "watch_steel_dataset.py"])
+@pytest.mark.parametrize("name", ["retrain_steel_detector.py", "watch_steel_dataset.py", "watch_steel_champion.py"])
 def test_dag_file_fits_on_two_screens(name: str) -> None:
     assert len((ROOT / "dags" / name).read_text().splitlines()) < 120
 
@@ -124,7 +124,7 @@ print(json.dumps(dict(
 
 def test_fresh_process_imports_dag_and_plugin(fresh: dict[str, Any]) -> None:
     assert fresh["errors"] == {}
-    assert set(fresh["dags"]) == {"steel_training", "steel_dataset_watch"}
+    assert set(fresh["dags"]) == {"steel_training", "steel_dataset_watch", "steel_champion_watch"}
     assert "steel_training" in fresh["plugins"]
 
 
