@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import itertools
 import json
 from typing import Any
 
@@ -18,6 +19,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from steel_training.serving.limits import DEFAULT_LIMITS, Limits
+
+# The order in which waits began. The loop's clock cannot tell it: it stands still while a burst of connections is accepted.
+_TURNS = itertools.count()
 
 
 class Phase(enum.Enum):
@@ -44,7 +48,7 @@ class TimedConnection(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._phase = Phase.HEAD
-        self._since = self.loop.time()
+        self._turn = next(_TURNS)
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
@@ -96,7 +100,7 @@ class TimedConnection(H11Protocol):
         return Phase.ANSWER
 
     def _enter(self, phase: Phase) -> None:
-        self._phase, self._since = phase, self.loop.time()
+        self._phase, self._turn = phase, next(_TURNS)
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -132,7 +136,7 @@ class TimedConnection(H11Protocol):
             if isinstance(one, TimedConnection) and one._phase is not Phase.ANSWER and not one.transport.is_closing()
         ]
         if len(self.connections) > self.limits.connections and waiting:
-            min(waiting, key=lambda one: one._since).transport.abort()
+            min(waiting, key=lambda one: one._turn).transport.abort()
 
 
 def timed_connections(limits: Limits) -> type[TimedConnection]:
