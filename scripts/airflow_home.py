@@ -68,6 +68,8 @@ class AirflowHome:
             "core__plugins_folder": str(ROOT / "plugins"),
             "core__load_examples": "False",
             "core__executor": "LocalExecutor",
+            # Whoever finds the database locked while the scheduler writes waits for its turn; after SQLite's 5 s a command would fail.
+            "database__sql_alchemy_conn": f"sqlite:///{self.folder}/airflow/airflow.db?timeout=120",
         }
         return {
             **kept,

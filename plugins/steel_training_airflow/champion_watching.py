@@ -15,8 +15,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from steel_training.environment import Environment
-from steel_training.registry.champion_moves import Champions, champions
-from steel_training.storage import StorageError
+from steel_training.registry import Pointer
+from steel_training.registry.champion_moves import champions, moves
+from steel_training_airflow.polling import look
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -51,21 +52,15 @@ class ChampionTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event: the moves to report, oldest first, and the champions of the very first poll."""
         if self.reported is None:
-            found = await self._poll()
-            yield TriggerEvent({"moves": [], "known": found.versions({})})
+            known = {name: pointer.version for name, pointer in (await self._poll()).items()}
+            yield TriggerEvent({"moves": [], "known": known})
             return
-        while not (moves := (await self._poll()).moves(self.reported)):
+        while not (found := moves(await self._poll(), self.reported)):
             await asyncio.sleep(self.seconds)
-        yield TriggerEvent({"moves": moves})
+        yield TriggerEvent({"moves": found})
 
-    async def _poll(self) -> Champions:
-        # A storage that is unreachable for a while must not end the watch.
-        while True:
-            try:
-                return await asyncio.to_thread(champions, self.store)
-            except StorageError as error:
-                self.log.warning("%s Retrying in %g s.", error, self.seconds)
-                await asyncio.sleep(self.seconds)
+    async def _poll(self) -> dict[str, Pointer]:
+        return await look(champions, self.store, self.seconds, self.log)
 
 
 class ChampionMovedOperator(BaseOperator):

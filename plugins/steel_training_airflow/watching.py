@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from steel_training.data.versions import dated_versions, unseen
-from steel_training.storage import StorageError
+from steel_training_airflow.polling import look
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -58,13 +58,7 @@ class NewVersionTrigger(BaseTrigger):
             await asyncio.sleep(self.seconds)
 
     async def _poll(self) -> dict[str, str]:
-        # A storage that is unreachable for a while must not end the watch.
-        while True:
-            try:
-                return await asyncio.to_thread(dated_versions, self.root)
-            except StorageError as error:
-                self.log.warning("%s Retrying in %g s.", error, self.seconds)
-                await asyncio.sleep(self.seconds)
+        return await look(dated_versions, self.root, self.seconds, self.log)
 
 
 class NewVersionOperator(BaseOperator):

@@ -1,4 +1,4 @@
-"""Which model is deployed where: the champion of every name in a store, and what has moved since it was last reported.
+"""The champion of every model name in a store, and which of them have moved since they were last reported.
 
 Imported by a sensor that only waits, so this module reads pointers and nothing else.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from steel_training.registry.errors import PointerDamaged
@@ -36,42 +35,10 @@ class Move(TypedDict):
     moved_at: str
 
 
-@dataclass(frozen=True)
-class Champions:
-    """The champions of a store at one moment.
+def champions(uri: str) -> dict[str, Pointer]:
+    """Return the pointer of every model name in a store that has a champion.
 
-    Attributes:
-        pointers: by model name; a name without a champion is left out.
-        unreadable: names whose pointer is damaged, so that their champion is unknown.
-    """
-
-    pointers: Mapping[str, Pointer]
-    unreadable: frozenset[str] = frozenset()
-
-    def versions(self, known: Mapping[str, str]) -> dict[str, str]:
-        """Return the champion of every name; where it is unknown, the one of `known`."""
-        kept = {name: version for name, version in known.items() if name in self.unreadable}
-        return kept | {name: pointer.version for name, pointer in self.pointers.items()}
-
-    def moves(self, reported: Mapping[str, str]) -> list[Move]:
-        """Return the champions that differ from those reported, oldest move first.
-
-        Several moves between two looks are one: from the champion reported last to the one of now. A champion that went and came back
-        has not moved, and neither has one whose pointer was only rewritten (`prune`, repair).
-
-        Args:
-            reported: version by model name, of the champions reported last.
-        """
-        moved = [
-            _move(name, pointer, reported.get(name))
-            for name, pointer in self.pointers.items()
-            if reported.get(name) != pointer.version
-        ]
-        return sorted(moved, key=lambda each: (each["moved_at"], each["model"]))
-
-
-def champions(uri: str) -> Champions:
-    """Return the champions of a store.
+    A damaged pointer is logged and left out: its champion is unknown, so it has not moved.
 
     Args:
         uri: folder or `s3://` prefix of the store.
@@ -82,17 +49,33 @@ def champions(uri: str) -> Champions:
     """
     store = open_storage(uri)
     found: dict[str, Pointer] = {}
-    unreadable: set[str] = set()
     for name in names(store):
         try:
             pointer, _ = Registry(store, name).pointer()
         except PointerDamaged as error:
             log.warning("%s", error)
-            unreadable.add(name)
-        else:
-            if pointer is not None:
-                found[name] = pointer
-    return Champions(found, frozenset(unreadable))
+            continue
+        if pointer is not None:
+            found[name] = pointer
+    return found
+
+
+def moves(now: Mapping[str, Pointer], reported: Mapping[str, str]) -> list[Move]:
+    """Return the champions that differ from those reported, oldest move first.
+
+    Several moves between two looks are one: from the champion reported last to the one of now. A champion that went and came back
+    has not moved, and neither has one whose pointer was only rewritten (`prune`, repair).
+
+    Args:
+        now: pointer by model name, from `champions`.
+        reported: version by model name, of the champions reported last.
+    """
+    moved = [
+        _move(name, pointer, reported.get(name))
+        for name, pointer in now.items()
+        if reported.get(name) != pointer.version
+    ]
+    return sorted(moved, key=lambda each: (each["moved_at"], each["model"]))
 
 
 def _move(name: str, pointer: Pointer, previous: str | None) -> Move:

@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from steel_training.serving.limits import DEFAULT_LIMITS, Limits
 
-# The order in which waits began. The loop's clock cannot tell it: it stands still while a burst of connections is accepted.
+# The order in which waits began. The clock of uvloop counts whole milliseconds: of a burst of connections it cannot tell which came first.
 _TURNS = itertools.count()
 
 

@@ -50,6 +50,20 @@ def stage_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     return install
 
 
+class AssetState(dict[str, Any]):
+    """An asset's state store, as a task sees it."""
+
+    def set(self, key: str, value: Any) -> None:
+        assert value is not None
+        self[key] = value
+
+
+@pytest.fixture
+def asset_state() -> type[AssetState]:
+    """Makes an asset's state store from what it holds."""
+    return AssetState
+
+
 class Recorder:
     """The task instance's part that operators use: keeps what was pushed, as JSON, as Airflow would."""
 

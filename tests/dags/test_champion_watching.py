@@ -20,19 +20,11 @@ from steel_training_airflow.champion_watching import (
     ChampionTrigger,
 )
 
-from steel_training.registry import Registry
-from steel_training.registry.champion_moves import Champions, champions
+from steel_training.registry import Pointer, Registry
+from steel_training.registry.champion_moves import champions
 from steel_training.storage import StorageUnavailable, open_storage
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class State(dict[str, Any]):
-    """The asset's state store, as a task sees it."""
-
-    def set(self, key: str, value: Any) -> None:
-        assert value is not None
-        self[key] = value
 
 
 @pytest.fixture
@@ -51,7 +43,7 @@ def watch(store: str, reported: dict[str, str] | None, *meanwhile: Callable[[], 
     """Runs the trigger to its event; what happens `meanwhile` happens before its second look, its third, ..."""
     to_come = [lambda: None, *meanwhile]
 
-    def look(uri: str) -> Champions:
+    def look(uri: str) -> dict[str, Pointer]:
         if to_come:
             to_come.pop(0)()
         return champions(uri)
@@ -100,20 +92,20 @@ def test_triggerer_can_recreate_the_trigger() -> None:
     assert ChampionTrigger(**arguments).serialize() == (path, arguments)
 
 
-def test_wait_defers_with_the_workers_store_and_what_was_reported(store: Path) -> None:
+def test_wait_defers_with_the_workers_store_and_what_was_reported(store: Path, asset_state: Any) -> None:
     with DAG("watch", schedule=None):
         wait = ChampionMovedOperator(task_id="wait", seconds=5)
-    context: Any = {"asset_state_store": {CHAMPION: State({REPORTED: {"steel-defects": "v1"}})}}
+    context: Any = {"asset_state_store": {CHAMPION: asset_state({REPORTED: {"steel-defects": "v1"}})}}
     with pytest.raises(TaskDeferred) as deferred:
         wait.execute(context)
     expected = {"store": str(store), "reported": {"steel-defects": "v1"}, "seconds": 5}
     assert deferred.value.trigger.serialize()[1] == expected
 
 
-def test_known_champions_are_recorded_and_moves_only_when_announced(store: Path) -> None:
+def test_known_champions_are_recorded_and_moves_only_when_announced(store: Path, asset_state: Any) -> None:
     with DAG("watch", schedule=None):
         wait = ChampionMovedOperator(task_id="wait")
-    state = State()
+    state = asset_state()
     context: Any = {"asset_state_store": {CHAMPION: state}}
     assert wait.moved(context, {"moves": [], "known": {}}) == []
     assert state == {REPORTED: {}}, "an empty store is known as well"
@@ -121,11 +113,11 @@ def test_known_champions_are_recorded_and_moves_only_when_announced(store: Path)
     assert state == {REPORTED: {}}
 
 
-def test_announcement_says_what_moved_and_where_it_is(store: Path) -> None:
+def test_announcement_says_what_moved_and_where_it_is(store: Path, asset_state: Any) -> None:
     move = {"model": "steel-defects", "version": "v2", "previous": "v1", "move": "promotion", "moved_at": "2026-11-29"}
     with DAG("watch", schedule=None):
         announce = AnnounceChampionOperator(task_id="announce", move=move)
-    state, event = State({REPORTED: {"steel-defects": "v1", "plate": "w"}}), SimpleNamespace(extra={})
+    state, event = asset_state({REPORTED: {"steel-defects": "v1", "plate": "w"}}), SimpleNamespace(extra={})
     announce.execute({"asset_state_store": {CHAMPION: state}, "outlet_events": {CHAMPION: event}})  # type: ignore[arg-type]
     assert event.extra == {**move, "uri": f"{store}/models/steel-defects/versions/v2"}
     assert state[REPORTED] == {"steel-defects": "v2", "plate": "w"}
@@ -138,9 +130,9 @@ def test_moves_are_announced_one_at_a_time() -> None:
     assert (announce.outlets, announce.max_active_tis_per_dag) == ([CHAMPION], 1)
 
 
-def test_watch_without_a_store_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watch_without_a_store_fails(monkeypatch: pytest.MonkeyPatch, asset_state: Any) -> None:
     monkeypatch.delenv("STEEL_TRAINING_STORE", raising=False)
     with DAG("watch", schedule=None):
         wait = ChampionMovedOperator(task_id="wait")
     with pytest.raises(AirflowFailException, match="STEEL_TRAINING_STORE"):
-        wait.execute({"asset_state_store": {CHAMPION: State()}})  # type: ignore[arg-type]
+        wait.execute({"asset_state_store": {CHAMPION: asset_state()}})  # type: ignore[arg-type]

@@ -19,14 +19,6 @@ from steel_training.data.versions import dated_versions
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class State(dict[str, Any]):
-    """The asset's state store, as a task sees it."""
-
-    def set(self, key: str, value: Any) -> None:
-        assert value is not None
-        self[key] = value
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     write(tmp_path / "strip" / "2026-11-01", "old")
@@ -113,10 +105,10 @@ def test_triggerer_can_recreate_the_trigger() -> None:
     assert NewVersionTrigger(**arguments).serialize() == (path, arguments)
 
 
-def test_wait_defers_and_returns_new_versions(root: Path) -> None:
+def test_wait_defers_and_returns_new_versions(root: Path, asset_state: Any) -> None:
     with DAG("watch", schedule=None):
         wait = NewVersionOperator(task_id="wait", root=f"{root}/", seconds=5)
-    state = State({SEEN: {"2026-11-01": "t"}})
+    state = asset_state({SEEN: {"2026-11-01": "t"}})
     seen: Any = {"asset_state_store": {DATASET: state}}
     with pytest.raises(TaskDeferred) as deferred:
         wait.execute(seen)
@@ -126,10 +118,10 @@ def test_wait_defers_and_returns_new_versions(root: Path) -> None:
     assert state[SEEN] == {"2026-11-01": "t"}, "noted only when it has been told of"
 
 
-def test_announcement_fills_event_and_state(root: Path) -> None:
+def test_announcement_fills_event_and_state(root: Path, asset_state: Any) -> None:
     with DAG("watch", schedule=None):
         announce = AnnounceOperator(task_id="announce", version={"version": "2026-11-02", "uri": "u", "tag": "t"})
-    state, event = State({SEEN: {"2026-11-01": "s"}}), SimpleNamespace(extra={})
+    state, event = asset_state({SEEN: {"2026-11-01": "s"}}), SimpleNamespace(extra={})
     announce.execute({"asset_state_store": {DATASET: state}, "outlet_events": {DATASET: event}})  # type: ignore[arg-type]
     assert event.extra == {"version": "2026-11-02", "uri": "u"}
     assert state[SEEN] == {"2026-11-01": "s", "2026-11-02": "t"}
@@ -143,8 +135,8 @@ def test_versions_are_announced_one_at_a_time() -> None:
     assert announce.unmap({"version": {"version": "2026-11-02", "uri": "u", "tag": "t"}}).version["uri"] == "u"
 
 
-def test_watch_without_a_dataset_fails() -> None:
+def test_watch_without_a_dataset_fails(asset_state: Any) -> None:
     with DAG("watch", schedule=None):
         wait = NewVersionOperator(task_id="wait", root="")
     with pytest.raises(AirflowFailException, match="STEEL_TRAINING_DATASET"):
-        wait.execute({"asset_state_store": {DATASET: State()}})  # type: ignore[arg-type]
+        wait.execute({"asset_state_store": {DATASET: asset_state()}})  # type: ignore[arg-type]

@@ -40,8 +40,6 @@ class Mill:
         self.home = AirflowHome(folder / "home")
         self.home.prepare()
         self._own = {
-            # A command waits for its turn at the database while the scheduler writes; after 5 s it would fail.
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/home/airflow/airflow.db?timeout=120",
             "STEEL_TRAINING_DATASET": str(self.dataset),
             "STEEL_TRAINING_CONFIG": str(folder / "mill.yaml"),
             "STEEL_TRAINING_SCRATCH": str(folder / "scratch"),

@@ -195,6 +195,8 @@ def receiver(own_port: Callable[[], int]) -> Iterator[Callable[..., Receiver]]:
                 found.scoring.append(len(body))
                 while body.startswith(b"wait") and not found.release.is_set():
                     await asyncio.sleep(0.05)
+                while body.startswith(b"stop") and not found.release.is_set():
+                    time.sleep(0.05)  # nobody else is served meanwhile
             return JSONResponse({"length": len(body)})
 
         async def refused(_: Request, error: Refused) -> JSONResponse:

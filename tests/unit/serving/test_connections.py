@@ -141,3 +141,17 @@ def test_request_that_is_being_answered_is_not_displaced(receiver) -> None:
     read_answer(honest)
     for connection in (honest, *silent):
         connection.close()
+
+
+def test_of_a_burst_the_newest_connections_stay(receiver) -> None:
+    server = receiver(head_s=LONG, body_s=LONG, idle_s=LONG, connections=8)
+    busy = server.connect(POST + b"stop")
+    while not server.scoring:
+        time.sleep(0.02)
+    silent = [server.connect() for _ in range(32)]
+    honest = [server.connect(POST + b"body") for _ in range(7)]
+    server.release.set()  # all of them are accepted at once
+    for connection in (busy, *honest):
+        read_answer(connection)
+    for connection in (busy, *honest, *silent):
+        connection.close()
