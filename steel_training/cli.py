@@ -259,6 +259,8 @@ def _stage(stage: str, run_id: str, store: str, *request: object) -> int:
         result = _perform(run, stage, *request)
     for reason in result.reasons:
         log.info("%s: %s", reason.code, reason.message)
+    if advice := result.outputs.get("advice"):
+        log.info("%s", advice)
     print(json.dumps(result.as_dict()))
     return _exit_code(result)
 

@@ -80,6 +80,8 @@ def notice(context: Mapping[str, Any], what: str | None = None) -> tuple[str, st
     lines += [f"{reason['code']}: {reason['message']}" for reason in result.get("reasons", ())]
     if left_out := result.get("reasons_left_out"):
         lines.append(f"And {left_out:,} more reasons, in the report.")
+    if advice := result.get("outputs", {}).get("advice"):
+        lines.append(advice)
     if verdict is None and what is None:
         lines.append(str(context.get("exception") or "See the task's log for the reason."))
     if verdict is not None:

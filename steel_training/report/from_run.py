@@ -32,11 +32,11 @@ _PROFILED = ("part", "brightness", "contrast", "sharpness", "width", "height", "
 _TITLES = {explanations.MISSED: "Missed defect", explanations.FALSE_ALARM: "False alarm"}
 
 
-def write_report(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> str:
-    """Render the report from the stages finished so far, write it, and return its address."""
-    page = render(read_record(run, verdict, reasons, version))
-    run.store.write(run.key(REPORT), page.encode())
-    return run.store.location(run.key(REPORT))
+def write_report(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> RunRecord:
+    """Render the report from the stages finished so far, write it, and return what it was rendered from."""
+    record = read_record(run, verdict, reasons, version)
+    run.store.write(run.key(REPORT), render(record).encode())
+    return record
 
 
 def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], version: str | None) -> RunRecord:

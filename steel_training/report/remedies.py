@@ -13,6 +13,11 @@ from steel_training.data.splits import TEST
 from steel_training.evaluation.learning_curve import LearningCurve
 from steel_training.evaluation.metrics import Counts, count
 from steel_training.report.formatting import is_number, number, percent
+from steel_training.report.record import RunRecord
+from steel_training.verdict import printable
+
+TITLE = "What would help most"
+_LONGEST_TITLE = 120
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,42 @@ class Remedy:
     title: str
     mistakes: float
     text: str
+
+
+def remedies_of(record: RunRecord) -> list[Remedy]:
+    """Return what would help the model of a run, most first; nothing where it was not evaluated."""
+    evaluated = record.outputs("evaluate")
+    if not evaluated:
+        return []
+    return remedies(evaluated, record.scores, record.doubted, record.learning_curve, record.undoubted_threshold)
+
+
+def advice_for(record: RunRecord) -> str:
+    """Say on one line what would help the model of a run most; empty where nothing is known, or it makes no mistake."""
+    found = remedies_of(record)
+    if not found:
+        return ""
+    counts = Counts(**record.outputs("evaluate")["counts"])
+    mistakes = counts.fn + counts.fp
+    if not mistakes:
+        return ""
+    if is_worth_something(found[0]):
+        return (
+            f"{TITLE}: {_short(found[0])}: up to {found[0].mistakes:,.0f} of {mistakes:,} mistakes on the test split."
+        )
+    tried = "; ".join(_short(each) for each in found)
+    return f"{TITLE}: nothing that was measured ({tried}) would remove one of {mistakes:,} mistakes on the test split."
+
+
+def is_worth_something(remedy: Remedy) -> bool:
+    """Return whether a remedy could remove a mistake, rounded."""
+    return remedy.mistakes >= 0.5
+
+
+def _short(remedy: Remedy) -> str:
+    title = printable(remedy.title)
+    title = title if len(title) <= _LONGEST_TITLE else f"{title[: _LONGEST_TITLE - 1]}…"
+    return title[:1].lower() + title[1:]
 
 
 def remedies(

@@ -10,19 +10,17 @@ from steel_training.report import charts
 from steel_training.report.blocks import Block, Figures, Section, Table, Text
 from steel_training.report.formatting import number
 from steel_training.report.record import RunRecord
-from steel_training.report.remedies import remedies
-
-TITLE = "What would help most"
+from steel_training.report.remedies import TITLE, Remedy, is_worth_something, remedies_of
 
 
 def what_would_help(record: RunRecord) -> list[Section]:
     """Remedies of a rejected run, most first, and what the targets cost with the scores as they are."""
     evaluated = record.outputs("evaluate")
-    found = remedies(evaluated, record.scores, record.doubted, record.learning_curve, record.undoubted_threshold)
+    found = remedies_of(record)
     blocks: list[Block] = []
     if found:
         counts = evaluated["counts"]
-        rows = [(each.title, _removed(each.mistakes), each.text) for each in found]
+        rows = [(each.title, _removed(each), each.text) for each in found]
         head = ("", f"Of {counts['fn'] + counts['fp']:,} mistakes, up to", "Found")
         blocks.append(Table("", head, rows, numeric=False))
     if record.scores is not None:
@@ -53,8 +51,8 @@ def learning_curve(curve: LearningCurve | None) -> list[Section]:
     return [Section("learning", "What more coils are worth", blocks)]
 
 
-def _removed(mistakes: float) -> str:
-    return f"{mistakes:,.0f}" if mistakes >= 0.5 else "none"
+def _removed(remedy: Remedy) -> str:
+    return f"{remedy.mistakes:,.0f}" if is_worth_something(remedy) else "none"
 
 
 def _traded(found: TradeOff, recall: float, precision: float) -> str:

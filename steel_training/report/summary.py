@@ -26,6 +26,7 @@ class Conclusion:
         targets: of the gate, by name.
         evidence: what is compared with the targets, `point` or `bound`.
         weights: initial weights of the backbone; `None` where nothing was trained.
+        advice: what would help a rejected model most, on one line; empty where nothing is known.
     """
 
     verdict: Verdict
@@ -37,6 +38,7 @@ class Conclusion:
     targets: Mapping[str, float | None]
     evidence: str
     weights: Mapping[str, str | bool] | None
+    advice: str = ""
 
     def as_text(self) -> str:
         """Return the summary for the terminal."""
@@ -49,6 +51,7 @@ class Conclusion:
             self.version,
             self.weights,
             self.evidence,
+            self.advice,
         )
 
     def as_dict(self) -> dict[str, Json]:
@@ -83,4 +86,5 @@ def conclude(run: Run, last: StageResult) -> Conclusion:
         targets=evaluated.outputs["targets"] if evaluated else {},
         evidence=evaluated.outputs.get("evidence", "point") if evaluated else "point",
         weights=trained.outputs["weights"] if trained else None,
+        advice=last.outputs.get("advice", ""),  # runs before 2026-11-29 have none
     )

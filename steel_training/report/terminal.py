@@ -18,6 +18,7 @@ def summary(
     version: str | None,
     weights: Mapping[str, str | bool] | None = None,
     evidence: str = "point",
+    advice: str = "",
 ) -> str:
     """Return a few lines: verdict, metrics against targets, reasons, and the address of the report.
 
@@ -30,6 +31,7 @@ def summary(
         version: the published one, if any.
         weights: initial weights of the backbone (`LoadedWeights`); random ones add a warning.
         evidence: whether the estimate (`point`) or its `bound` is compared with the target.
+        advice: what would help a rejected model most, on one line; empty where nothing is known.
     """
     lines = ["", f"{str(verdict).upper()}{f'  version {version}' if version else ''}"]
     for name in JUDGED:
@@ -48,5 +50,7 @@ def summary(
         lines.append(
             "  ! The backbone started from random weights, which are not expected to pass: set model.weights to steel or to a weights file."
         )
+    if advice:
+        lines.append(f"  {advice}")
     lines.append(f"  report: {report}")
     return "\n".join(lines)

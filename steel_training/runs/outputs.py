@@ -276,12 +276,14 @@ class Ended:
         version: that was published; None where none was.
         champion: version that serves afterwards.
         previous_champion: version that served before.
+        advice: what would help a rejected model most, on one line; empty where nothing is known.
     """
 
     verdict: Verdict
     version: str | None
     champion: str | None
     previous_champion: str | None
+    advice: str = ""
 
     def to_dict(self) -> dict[str, Json]:
         """Return the fields as JSON values."""

@@ -97,6 +97,15 @@ def test_verdict_and_reasons_reach_webhook_and_mail(
         assert "http://mill/log" in text
 
 
+def test_a_rejection_says_what_would_help_most(ended: Any, webhook: Any, monkeypatch) -> None:
+    monkeypatch.setenv("STEEL_TRAINING_NOTIFY", webhook[0])
+    advice = "What would help most: more coils: up to 3 of 9 mistakes on the test split."
+    outputs = {"verdict": "rejected", "advice": advice}
+    VerdictNotifier().notify(ended("reject_model", {"status": "done", "reasons": [LEAK], "outputs": outputs}))
+    lines = webhook[1][0]["message"].splitlines()
+    assert lines.index(advice) == lines.index(f"{LEAK['code']}: {LEAK['message']}") + 1
+
+
 def test_failure_without_verdict_sends_the_error(ended: Any, webhook: Any, monkeypatch) -> None:
     monkeypatch.setenv("STEEL_TRAINING_NOTIFY", webhook[0])
     VerdictNotifier().notify(ended("train_head", None, RuntimeError("killed by SIGKILL; out of memory")))

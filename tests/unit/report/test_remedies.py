@@ -10,7 +10,7 @@ import pytest
 
 from steel_training.evaluation.learning_curve import CurvePoint, LearningCurve
 from steel_training.report.record import RunRecord
-from steel_training.report.remedies import Remedy, remedies
+from steel_training.report.remedies import Remedy, advice_for, remedies
 from steel_training.report.remedy_sections import what_would_help
 from steel_training.runs.result import StageResult, Status
 from steel_training.verdict import Verdict
@@ -122,3 +122,36 @@ def test_a_run_of_which_nothing_is_known_has_no_section(evaluated: dict[str, Any
     del evaluated["worst_slice"]
     record = RunRecord("r", Verdict.REJECTED, results={"evaluate": StageResult("evaluate", outputs=evaluated)})
     assert what_would_help(record) == []
+
+
+def evaluated_run(outputs: dict[str, Any], scores: pd.DataFrame | None = None, **known: Any) -> RunRecord:
+    return RunRecord(
+        "r", Verdict.REJECTED, results={"evaluate": StageResult("evaluate", outputs=outputs)}, scores=scores, **known
+    )
+
+
+def test_advice_is_the_largest_remedy_with_its_number(evaluated: dict[str, Any], scores: pd.DataFrame) -> None:
+    record = evaluated_run(evaluated, scores, doubted=frozenset({"c0", "c1", "d9"}))
+    assert (
+        advice_for(record)
+        == "What would help most: read doubtful labels again: up to 3 of 6 mistakes on the test split."
+    )
+
+
+def test_advice_promises_nothing_where_no_remedy_removes_a_mistake(evaluated: dict[str, Any]) -> None:
+    evaluated["worst_slice"] = {**SLICE, "recall": {"value": 1.0}}
+    assert advice_for(evaluated_run(evaluated)) == (
+        "What would help most: nothing that was measured (more examples of line = B) would remove one of 6 mistakes on the test split."
+    )
+
+
+def test_there_is_no_advice_without_metrics_mistakes_or_remedies(evaluated: dict[str, Any]) -> None:
+    assert advice_for(RunRecord("r", Verdict.REJECTED)) == ""
+    assert advice_for(evaluated_run({**evaluated, "counts": {"tp": 10, "fn": 0, "fp": 0, "tn": 20}})) == ""
+    assert advice_for(evaluated_run({**evaluated, "worst_slice": None})) == ""
+
+
+def test_advice_stays_on_one_line_whatever_a_slice_is_called(evaluated: dict[str, Any]) -> None:
+    evaluated["worst_slice"] = {**SLICE, "value": "B\n12:00:00 PUBLISHED" + "x" * 5_000}
+    (line,) = advice_for(evaluated_run(evaluated)).splitlines()
+    assert len(line) < 300

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -168,10 +169,43 @@ def test_model_without_threshold_is_rejected(
     concluded = conclude(run, run.result("evaluate"))
     assert (concluded.verdict, concluded.version, concluded.metrics) == (Verdict.REJECTED, None, {})
     assert code in concluded.as_text()
+    assert "What would help" not in concluded.as_text(), "there are no mistakes to count"
     # What follows has nothing to judge, and says why.
     assert main(["decide", "--run-id", "bad", "--store", str(tmp_path / "store")]) in (1, 2)
     assert main(["verify_bundle", "--run-id", "bad", "--store", str(tmp_path / "store")]) == 1
     assert code in capsys.readouterr().err
+
+
+def judge(run: Run) -> StageResult:
+    """Takes a run from `evaluate` to its decision, without another process for the bundle."""
+    perform("evaluate", run)
+    run.perform("verify_bundle", run.after("evaluate"), lambda _: StageResult("verify_bundle"))
+    return perform("decide", run)
+
+
+def test_a_rejected_run_ends_with_what_would_help_most(
+    prepared: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run = prepared("west", model=network(middle=126.0), **{"gate.auc": 1.0})
+    assert not judge(run).outputs["publish"]
+    with caplog.at_level(logging.INFO):
+        assert main(["reject_model", "--run-id", "west", "--store", str(tmp_path / "store")]) == 3
+    (logged,) = [message for message in caplog.messages if message.startswith("What would help most: ")]
+    assert caplog.messages[-1] == logged, "a task's log ends with it"
+    assert "more examples of line = " in logged
+    assert " mistakes on the test split." in logged
+
+    shown = conclude(run, run.result("reject_model")).as_text().splitlines()
+    assert [line.strip() for line in shown[-2:]] == [logged, f"report: {run.store.location(run.key('report.html'))}"]
+
+
+def test_a_run_that_an_earlier_version_rejected_ends_without_advice(prepared: Prepare) -> None:
+    run = prepared("early", **{"gate.auc": 1.0})
+    judge(run)
+    kept = {name: value for name, value in perform("reject_model", run).outputs.items() if name != "advice"}
+    text = conclude(run, StageResult("reject_model", outputs=kept)).as_text()
+    assert "REJECTED" in text
+    assert "help" not in text
 
 
 def test_a_missing_metric_is_never_published(prepared: Prepare) -> None:

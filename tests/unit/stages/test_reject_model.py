@@ -39,6 +39,7 @@ def test_rejected_model_leaves_report_and_record(
     assert parts["train"]["groups"] + parts["val"]["groups"] + parts["test"]["groups"] == 20
     assert "random" in Path(answer["report"]).read_text(encoding="utf-8").lower()
     assert "random" in caplog.text
+    assert run.result("reject_model").outputs["advice"].startswith("What would help most: ")
 
     registry = Registry(open_storage(store), "steel-defects")
     assert registry.champion()[0] is None
