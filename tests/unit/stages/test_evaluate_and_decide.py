@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,12 @@ from PIL import Image
 from steel_training.cli import main
 from steel_training.registry import VersionDamaged
 from steel_training.report.summary import conclude
-from steel_training.runs.artifacts import BASELINE, MODEL
+from steel_training.runs.artifacts import BASELINE, MODEL, SCORES, patch_sets, table_of
 from steel_training.runs.result import StageResult
 from steel_training.runs.run import Run
 from steel_training.stages import perform
 from steel_training.storage import open_storage
+from steel_training.training.scoring import score
 from steel_training.verdict import Verdict
 
 PATCHES = 600
@@ -69,10 +72,10 @@ Prepare = Callable[..., Run]
 def prepared(tmp_path: Path, dataset: Path) -> Prepare:
     """A run that stands before `evaluate`: resolved by the command, trained by hand."""
 
-    def make(run_id: str, *, model: Any = None, baseline: Any = None, **settings: object) -> Run:
+    def make(run_id: str, *, data: Path = dataset, model: Any = None, baseline: Any = None, **settings: object) -> Run:
         words = [w for key, value in {**SETTINGS, **settings}.items() for w in ("--set", f"{key}={json.dumps(value)}")]
         store = tmp_path / "store"
-        command = ["resolve_dataset", "--run-id", run_id, "--store", str(store), "--dataset", str(dataset), *words]
+        command = ["resolve_dataset", "--run-id", run_id, "--store", str(store), "--dataset", str(data), *words]
         assert main(command) == 0
         assert main(["profile_patches", "--run-id", run_id, "--store", str(store)]) == 0
         run = Run(open_storage(store), run_id)
@@ -125,6 +128,43 @@ def test_good_model_against_champion_of_other_input_size(prepared: Prepare, tmp_
     run.perform("verify_bundle", run.after("evaluate"), lambda _: StageResult("verify_bundle"))
     decided = perform("decide", run)
     assert decided.outputs["publish"], decided.reasons
+
+
+def relabelled(run: Run, to: Path, patches: Iterable[str]) -> Path:
+    """The dataset of a run, divided as there, with the labels of some patches turned."""
+    shutil.copytree(run.dataset.uri, to, copy_function=os.link)
+    table = pd.read_parquet(Path(run.store.uri, "runs", run.run_id, "resolve_dataset", "patches.parquet"))
+    wrong = table["patch_id"].isin(list(patches))
+    manifest = table.assign(label=table["label"].where(~wrong, 1 - table["label"]), split=table["part"])
+    (to / "manifest.csv").unlink()
+    manifest[["patch_id", "path", "label", "source_id", "line", "split"]].to_csv(to / "manifest.csv", index=False)
+    return to
+
+
+def recall_and_precision(run: Run, model: Any, threshold: float) -> tuple[float, float]:
+    """Of a network on the test split of a run, counted one by one."""
+    test = patch_sets(run)["test"]
+    alarms, defects = score(model, test) >= threshold, test.labels == 1
+    return (alarms & defects).sum() / defects.sum(), (alarms & defects).sum() / alarms.sum()
+
+
+def test_champion_is_judged_by_the_labels_of_the_challenger(prepared: Prepare, tmp_path: Path) -> None:
+    champion = network(middle=126.0)
+    first = prepared("before")
+    publish(first, champion)
+    before = perform("evaluate", first).outputs["champion"]
+    tested = table_of(first, "evaluate", SCORES).query("part == 'test'")
+    found = tested[tested["label"] == 1].nlargest(5, "score")["patch_id"]
+
+    second = prepared("after", data=relabelled(first, tmp_path / "relabelled", found))
+    after = perform("evaluate", second).outputs["champion"]
+    again = table_of(second, "evaluate", SCORES).query("part == 'test'")
+    assert again["patch_id"].tolist() == tested["patch_id"].tolist()
+    assert (again["label"].to_numpy() != tested["label"].to_numpy()).sum() == 5
+
+    for run, judged in ((first, before), (second, after)):
+        assert (judged["recall"], judged["precision"]) == pytest.approx(recall_and_precision(run, champion, 0.5))
+    assert after["precision"] < before["precision"], "five defects that it finds are now called clean"
 
 
 def test_damaged_champion_is_an_error_and_stays(
