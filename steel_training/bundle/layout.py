@@ -1,7 +1,7 @@
 """File names in a bundle, and the tolerances of its verification."""
 
 SAVED_MODEL, KERAS_MODEL = "saved_model", "model.keras"
-THRESHOLD, GATE, GOLDEN, CARD = "threshold.json", "gate.json", "golden", "model_card.md"
+THRESHOLD, INPUT, GATE, GOLDEN, CARD = "threshold.json", "input.json", "gate.json", "golden", "model_card.md"
 LITE = {"float": "model.tflite", "int8": "model_int8.tflite"}
 LITE_RECORD = "lite.json"
 """Which LiteRT files are in the bundle, and why others are left out."""

@@ -18,6 +18,7 @@ import pandas as pd
 from PIL import Image
 
 from steel_training.data.columns import CONTRACT_COLUMNS, REQUIRED_COLUMNS, TEXT_COLUMNS
+from steel_training.data.grey_range import INGEST_RECORD
 from steel_training.data.tables import read_table
 from steel_training.data.versions import MANIFESTS, is_date, manifest_name
 from steel_training.errors import UsageError
@@ -259,8 +260,13 @@ def new_copy(dataset: Dataset, manifest: pd.DataFrame, out: str) -> None:
                 os.utime(target, (written[path], written[path]))
 
         with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
-            list(pool.map(copy, paths))
+            list(pool.map(copy, [*paths, *ingest_record_of(dataset)]))
         write_manifest(folder / dataset.manifest_name, manifest)
+
+
+def ingest_record_of(dataset: Dataset) -> list[str]:
+    """Return the key of the record of its ingest, which copies of a dataset keep; nothing where it has none."""
+    return [INGEST_RECORD] if dataset.storage.exists(INGEST_RECORD) else []
 
 
 @contextlib.contextmanager

@@ -12,6 +12,13 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from steel_training.data.decoding_cost import MAX_SCANS, DecodingTooCostly, pixel_scans, refuse_costly
+from steel_training.data.grey_range import (
+    DepthUnsupported,
+    GreyRange,
+    bits_per_channel,
+    deep_values,
+    refuse_deep_colour,
+)
 from steel_training.errors import SteelTrainingError
 from steel_training.storage import Storage
 
@@ -60,8 +67,8 @@ def open_image(data: bytes) -> Image.Image:
     """Decode a PNG, JPEG, BMP or TIFF file completely, and apply its EXIF orientation.
 
     Raises:
-        ImageUnreadable: truncated, not an image, of another format, larger than `MAX_SIDE` pixels per side, or too costly to
-            decode (`decoding_cost.refuse_costly`).
+        ImageUnreadable: truncated, not an image, of another format, larger than `MAX_SIDE` pixels per side, of 16 bits per colour,
+            or too costly to decode (`decoding_cost.refuse_costly`).
     """
     return upright(_stored_image(data))
 
@@ -88,6 +95,7 @@ def _opened(data: bytes) -> Image.Image:
     if max(image.size) > MAX_SIDE:
         raise ImageUnreadable(f"{image.width}×{image.height} pixels; at most {MAX_SIDE} per side are read")
     refuse_costly(image, data, MAX_PIXEL_SCANS)
+    refuse_deep_colour(image, data)
     return image
 
 
@@ -97,7 +105,15 @@ def _explained(data: bytes) -> Iterator[None]:
         yield
     except UnidentifiedImageError:
         raise ImageUnreadable(f"not a PNG, JPEG, BMP or TIFF image ({len(data):,} bytes)") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, DecodingTooCostly) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        Image.DecompressionBombError,
+        DecodingTooCostly,
+        DepthUnsupported,
+    ) as error:
         raise ImageUnreadable(str(error) or type(error).__name__) from None
 
 
@@ -116,20 +132,36 @@ def _rgb(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def without_tiff(data: bytes) -> bytes:
-    """Return an image file in a format that a published model reads: TIFF, which TensorFlow cannot decode, becomes PNG.
+def without_tiff(data: bytes, grey_range: GreyRange | None = None) -> bytes:
+    """Return an image file in a format that a published model reads.
+
+    TIFF, which TensorFlow cannot decode, becomes PNG, and so does grey of more than 8 bits.
+
+    Args:
+        data: image file.
+        grey_range: how grey values of more than 8 bits become 8 bits, as the model's dataset was ingested.
 
     Raises:
-        ImageUnreadable: see `decode`.
+        ImageUnreadable: see `decode`; also if the image has more than 8 bits and no range is given.
     """
     stored = _stored_image(data)
     image = upright(stored)
+    with _explained(data):
+        values = deep_values(stored, image)
+    if values is not None:
+        if grey_range is None:
+            raise ImageUnreadable(
+                f"{bits_per_channel(stored, data)} bits per pixel, with values from {values.min():,} to {values.max():,}, and this version has no "
+                "grey range on record, because its dataset was ingested from images of 8 bits or before there was one. "
+                f"'predict --grey-range {GreyRange.of_sensor(int(values.max()))}' maps such values to 8 bits: name the range that the patches were made with"
+            )
+        return as_png(grey_range.to_8_bits(values))
     pixels = _rgb(image)
     return as_png(pixels) if image.format == "TIFF" or image is not stored else data
 
 
 def as_png(pixels: np.ndarray) -> bytes:
-    """Encode uint8 pixels (height, width, 3) as PNG."""
+    """Encode uint8 pixels, (height, width) or (height, width, 3), as PNG."""
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, format="PNG")
     return data.getvalue()

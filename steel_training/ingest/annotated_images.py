@@ -45,6 +45,8 @@ def ingest_annotated(
         ClassUndefined: a class is in neither list, or its name suggests that it is not a defect.
         SizesDiffer: the size in an annotation differs from the image's; with `whole`, images differ in size.
         SourceImageTooSmall: a patch is larger than an image.
+        GreyRangeMissing: images have more than 8 bits, and `grey_range` is not given.
+        GreyRangeUnused: images have 8 bits, and it is given.
         DatasetInvalid: several of these.
         OutputExists: `out` is not empty.
     """
@@ -58,6 +60,7 @@ def ingest_annotated(
     }
     cutting = Cutting(
         sources,
+        grey_range=options.get("grey_range"),
         group_regex=options.get("group_regex"),
         groups=options.get("groups"),
         whole=options.get("whole", False),

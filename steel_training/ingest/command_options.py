@@ -14,6 +14,7 @@ from steel_training.errors import UsageError
 from steel_training.ingest.cut_rule import CutRule
 
 if TYPE_CHECKING:
+    from steel_training.data.grey_range import GreyRange
     from steel_training.ingest.tiling import IngestSummary, Progress
 
 _LINE_EVERY_SECONDS = 5.0
@@ -31,6 +32,14 @@ HalfStride = Annotated[
 ]
 CleanMax = Annotated[float, typer.Option(help="a patch is clean up to this share of defect pixels")]
 DefectiveMin = Annotated[float, typer.Option(help="and defective from this share; patches in between are dropped")]
+GreyRangeText = Annotated[
+    str | None,
+    typer.Option(
+        "--grey-range",
+        metavar="LOW:HIGH",
+        help="for images of 12 or 16 bits: the grey values that become 0 and 255, the same in every image, such as 0:4095",
+    ),
+]
 GroupRegex = Annotated[
     str | None,
     typer.Option(metavar="REGEX", help="finds the group in an image's name, such as '^(coil[0-9]+)_'"),
@@ -75,6 +84,19 @@ def values(option: str, text: str) -> frozenset[int]:
         if not (word.isascii() and word.isdigit()):
             raise UsageError(f"{option} has {word!r}; expected numbers from 0, such as 0,255.")
     return frozenset(map(int, entries))
+
+
+def parse_grey_range(text: str | None) -> GreyRange | None:
+    """Read the option `--grey-range`.
+
+    Raises:
+        GreyRangeInvalid: it is not LOW:HIGH.
+    """
+    if text is None:
+        return None
+    from steel_training.data.grey_range import GreyRange  # NumPy and Pillow, which --help does not need
+
+    return GreyRange.parse(text)
 
 
 def refuse_both(group_regex: str | None, groups: str | None) -> None:

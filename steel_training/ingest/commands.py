@@ -16,6 +16,7 @@ from steel_training.ingest.command_options import (
     CleanNames,
     DefectiveMin,
     Edges,
+    GreyRangeText,
     GroupRegex,
     Groups,
     HalfStride,
@@ -27,6 +28,7 @@ from steel_training.ingest.command_options import (
     Stride,
     Unmatched,
     cut_rule,
+    parse_grey_range,
     print_summary,
     refuse_both,
     show_progress,
@@ -122,6 +124,7 @@ def masks(
     stride: Stride = None,
     clean_max: CleanMax = _MASKS_RULE.clean_max,
     defective_min: DefectiveMin = _MASKS_RULE.defective_min,
+    grey_range: GreyRangeText = None,
     group_regex: GroupRegex = None,
     groups: Groups = None,
     edges: Edges = "cover",
@@ -164,6 +167,7 @@ def masks(
             unmatched=unmatched,
             keep_defective=keep_defective,
             seed=seed,
+            grey_range=parse_grey_range(grey_range),
             group_regex=group_regex,
             groups=groups,
             progress=show_progress("ingest", "images"),
@@ -183,6 +187,7 @@ def severstal(
     defective_pixels: Annotated[
         int | None, typer.Option(help="or from this number of defect pixels")
     ] = SEVERSTAL_RULE.defective_pixels,
+    grey_range: GreyRangeText = None,
     group_regex: GroupRegex = None,
     groups: Groups = None,
     edges: Edges = "cover",
@@ -202,6 +207,7 @@ def severstal(
             rule=replace(rule, defective_pixels=defective_pixels),
             missing=missing,
             unmatched=unmatched,
+            grey_range=parse_grey_range(grey_range),
             group_regex=group_regex,
             groups=groups,
             progress=show_progress("ingest", "images"),
@@ -219,6 +225,7 @@ def mvtec(
     stride: Stride = None,
     clean_max: CleanMax = _MASKS_RULE.clean_max,
     defective_min: DefectiveMin = _MASKS_RULE.defective_min,
+    grey_range: GreyRangeText = None,
     group_regex: GroupRegex = None,
     groups: Groups = None,
     edges: Edges = "cover",
@@ -240,6 +247,7 @@ def mvtec(
             clean_names=words(clean_names),
             missing=missing,
             unmatched=unmatched,
+            grey_range=parse_grey_range(grey_range),
             group_regex=group_regex,
             groups=groups,
             progress=show_progress("ingest", "images"),
@@ -251,6 +259,7 @@ def mvtec(
 def folders(
     root: Annotated[str, typer.Argument(metavar="ROOT", help="folder or S3 prefix with a folder per class")],
     out: Out,
+    grey_range: GreyRangeText = None,
     group_regex: GroupRegex = None,
     groups: Groups = None,
     names: Names = "",
@@ -266,6 +275,7 @@ def folders(
             out,
             names=words(names),
             clean_names=words(clean_names),
+            grey_range=parse_grey_range(grey_range),
             group_regex=group_regex,
             groups=groups,
             progress=show_progress("ingest", "images"),
@@ -289,6 +299,7 @@ def find_groups(
     images: Images,
     out: Annotated[str, typer.Argument(metavar="CSV", help="file to write: source_id,group_id for every image")],
     patch: Annotated[int, typer.Option(help="side of the windows that are compared, pixels")] = 64,
+    grey_range: GreyRangeText = None,
 ) -> int:
     """Find images that show the same steel, and write a table for --groups."""
     from steel_training.data.dataset import OutputExists
@@ -299,7 +310,9 @@ def find_groups(
         raise OutputExists(f"{path} exists; nothing was written. Name a new file, or remove the old one first.")
     if not 16 <= patch <= 2048:
         raise UsageError(f"--patch is {patch} pixels; expected 16 to 2048.")
-    table = group_overlapping_images(images, piece=patch, progress=show_progress("ingest", "images"))
+    table = group_overlapping_images(
+        images, piece=patch, grey_range=parse_grey_range(grey_range), progress=show_progress("ingest", "images")
+    )
     table.to_csv(path, index=False)
     sizes = table["group_id"].value_counts()
     alone = int((sizes == 1).sum())

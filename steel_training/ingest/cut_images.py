@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from PIL import Image
 
+from steel_training.data.grey_range import GreyRange
+from steel_training.ingest.grey_levels import GreyTally
 from steel_training.ingest.grouping import grouping
 from steel_training.ingest.problems import Problems
 from steel_training.ingest.source_images import ImageFiles, SourceImage
@@ -25,6 +27,7 @@ class Cutting:
         groups: CSV with the groups.
         whole: use every image as one patch.
         grey: store grey patches of colour images.
+        grey_range: how grey values of more than 8 bits become 8 bits.
         progress: called with images done and in all.
 
     Raises:
@@ -40,9 +43,11 @@ class Cutting:
         groups: str | None = None,
         whole: bool = False,
         grey: bool = False,
+        grey_range: GreyRange | None = None,
         progress: Progress | None = None,
     ) -> None:
         self._sources, self._whole, self._grey, self._progress = sources, whole, grey, progress
+        self._levels = GreyTally(grey_range)
         self._grouping = grouping(sources, regex=group_regex, table=groups)
         self._size: tuple[int, ...] | None = None
 
@@ -54,14 +59,17 @@ class Cutting:
             cutter: takes the patches.
             problems: to add to.
         """
+        cutter.record.grey = self._levels
         for done, (name, mask_of) in enumerate(masks.items(), start=1):
             with problems.collected():
                 self._cut(name, mask_of, cutter)
             if self._progress:
                 self._progress(done, len(masks))
+        self._levels.judge(problems)
 
     def _cut(self, name: str, mask_of: MaskOf | None, cutter: Cutter) -> None:
-        source = self._sources.source_image(name)
+        source = self._sources.source_image(name, self._levels.grey_range)
+        self._levels.add(name, source)
         if source.rotated:
             cutter.record.rotated.append(name)
         pixels = np.asarray(Image.fromarray(source.pixels).convert("L")) if self._grey else source.pixels

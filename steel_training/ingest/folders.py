@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from steel_training.data.dataset import new_dataset
+from steel_training.data.grey_range import GreyRange
 from steel_training.ingest.annotations import AnnotationInvalid
 from steel_training.ingest.cut_images import Cutting, MaskOf
 from steel_training.ingest.cut_rule import CutRule
@@ -46,6 +47,7 @@ def ingest_folders(
     *,
     names: Collection[str] = (),
     clean_names: Collection[str] = (),
+    grey_range: GreyRange | None = None,
     group_regex: str | None = None,
     groups: str | None = None,
     progress: Progress | None = None,
@@ -57,6 +59,7 @@ def ingest_folders(
         out: folder or S3 prefix of the new dataset; must be empty.
         names: folders of defects; where any is named, others are refused.
         clean_names: folders of clean images.
+        grey_range: how grey values of more than 8 bits become 8 bits; without it such an image is an error.
         group_regex: finds the group in an image's name, see `grouping`.
         groups: CSV with the groups.
         progress: called with images done and in all.
@@ -66,6 +69,8 @@ def ingest_folders(
         AnnotationInvalid: images are not in the folder of a class.
         ClassUndefined: a folder is in neither list, or its name suggests that it holds no defects.
         SizesDiffer: images differ in size.
+        GreyRangeMissing: images have more than 8 bits, and `grey_range` is not given.
+        GreyRangeUnused: images have 8 bits, and it is given.
         DatasetInvalid: several of these.
         OutputExists: `out` is not empty.
     """
@@ -89,7 +94,9 @@ def ingest_folders(
         masks[name] = partial(
             _filled, classes.number(kind) if classes.is_defect(kind, f"{kind} ({counts[kind]:,} images)") else 0
         )
-    cutting = Cutting(sources, group_regex=group_regex, groups=groups, whole=True, progress=progress)
+    cutting = Cutting(
+        sources, grey_range=grey_range, group_regex=group_regex, groups=groups, whole=True, progress=progress
+    )
     with new_dataset(out) as writer:
         cutter = Cutter(writer, CutRule(), class_names=classes.named, record=record)
         cutting.run(masks, cutter, problems)

@@ -15,6 +15,7 @@ from steel_training.data.defect_types import names_no_defect
 from steel_training.errors import UsageError
 from steel_training.ingest.annotations_file import image_name
 from steel_training.ingest.csv_tables import read_csv
+from steel_training.ingest.inspected_depth import inspected_depth
 from steel_training.ingest.mask_names import likely_suffix
 from steel_training.ingest.name_matching import match_names
 from steel_training.ingest.problems import first_ten
@@ -88,6 +89,12 @@ def inspect(path: str) -> str:
         )
     images = [key for key in keys if PurePosixPath(key).suffix.lower() in SUFFIXES]
     found = [one for look in _LOOKS for one in look(_Folder(storage, path.rstrip("/"), keys, images))]
+    depth = inspected_depth(storage, _without_masks(images))
+    if depth is not None:
+        lines += ["", str(depth)]
+    if depth is not None and depth.deep == depth.decoded:
+        for one in found:
+            one.arguments += ["--grey-range", str(depth.suggested)]
     for one in found:
         lines += ["", f"{one.format}: {one.what}", *_decisions(one, images), f"    {one.command}"]
     if not found:
@@ -98,6 +105,17 @@ def inspect(path: str) -> str:
     if len(found) > 1:
         lines += ["", f"{len(found)} formats were recognised: choose the one that holds the labels."]
     return "\n".join(lines)
+
+
+def _without_masks(images: list[str]) -> list[str]:
+    stems = [str(PurePosixPath(image).with_suffix("")) for image in images]
+    suffix = likely_suffix(stems, stems)
+    return [
+        image
+        for image, stem in zip(images, stems, strict=True)
+        if not (suffix and stem.endswith(suffix))
+        and not {part.lower() for part in PurePosixPath(image).parent.parts} & _MASK_FOLDERS
+    ]
 
 
 def _decisions(found: Found, images: list[str]) -> list[str]:
@@ -219,8 +237,8 @@ def _coco(content: Mapping[str, Any], folder: _Folder, key: str) -> Found:
         return [one for one in content[name] if isinstance(one, dict)] if isinstance(content[name], list) else []
 
     names = {image_name(str(image.get("file_name", ""))) for image in of("images")}
-    labels = {one.get("id"): str(one.get("name")) for one in of("categories")}
-    classes = Counter(labels.get(one.get("category_id"), "?") for one in of("annotations"))
+    labels = {str(one.get("id")): str(one.get("name")) for one in of("categories")}
+    classes = Counter(labels.get(str(one.get("category_id")), "?") for one in of("annotations"))
     return Found("coco", f"{key}, {len(names):,} images", [folder.path, folder.below(key)], names, classes)
 
 

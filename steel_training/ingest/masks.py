@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from steel_training.data.dataset import new_dataset
+from steel_training.data.grey_range import GreyRange
 from steel_training.errors import UsageError
 from steel_training.ingest.cut_images import Cutting
 from steel_training.ingest.cut_rule import CutRule
@@ -44,6 +45,7 @@ def ingest_masks(
     unmatched: Unmatched = "error",
     keep_defective: float = 1.0,
     seed: int = 0,
+    grey_range: GreyRange | None = None,
     group_regex: str | None = None,
     groups: str | None = None,
     progress: Progress | None = None,
@@ -68,6 +70,7 @@ def ingest_masks(
         unmatched: whether a mask without image is an error, or left out.
         keep_defective: share of the defective patches to keep, for a clean majority.
         seed: of that choice.
+        grey_range: how grey values of more than 8 bits become 8 bits; without it such an image is an error.
         group_regex: finds the group in an image's name, see `grouping`.
         groups: CSV with the groups.
         progress: called with images done and in all.
@@ -79,6 +82,8 @@ def ingest_masks(
         MaskInvalid: a mask is a JPEG or a colour image, has an undefined value, or is inverted.
         SizesDiffer: image and mask differ in size.
         SourceImageTooSmall: a patch is larger than an image.
+        GreyRangeMissing: images have more than 8 bits, and `grey_range` is not given.
+        GreyRangeUnused: images have 8 bits, and it is given.
         DatasetInvalid: several of these.
         OutputExists: `out` is not empty.
     """
@@ -86,7 +91,7 @@ def ingest_masks(
     naming, problems, record = MaskNames(mask_suffix, mask_folder), Problems(), IngestRecord("masks")
     sources, found = _images_and_masks(images, masks, naming)
     pairs = _pairs(sources, found, naming, problems, record, missing=missing, unmatched=unmatched, where=masks)
-    cutting = Cutting(sources, group_regex=group_regex, groups=groups, progress=progress)
+    cutting = Cutting(sources, grey_range=grey_range, group_regex=group_regex, groups=groups, progress=progress)
     with new_dataset(out) as writer:
         cutter = Cutter(
             writer,

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from steel_training.data.dataset import new_dataset
+from steel_training.data.grey_range import GreyRange
 from steel_training.ingest.annotations import AnnotationInvalid
 from steel_training.ingest.cut_images import Cutting, MaskOf
 from steel_training.ingest.cut_rule import CutRule
@@ -32,6 +33,7 @@ def ingest_mvtec(
     clean_names: Collection[str] = (CLEAN,),
     missing: Missing = "error",
     unmatched: Unmatched = "error",
+    grey_range: GreyRange | None = None,
     group_regex: str | None = None,
     groups: str | None = None,
     progress: Progress | None = None,
@@ -46,6 +48,7 @@ def ingest_mvtec(
         clean_names: folders of clean images, which need no mask.
         missing: whether an image of a defect without mask is an error, or left out; it is never clean.
         unmatched: whether a mask without image is an error, or left out.
+        grey_range: how grey values of more than 8 bits become 8 bits; without it such an image is an error.
         group_regex: finds the group in an image's name, see `grouping`.
         groups: CSV with the groups.
         progress: called with images done and in all.
@@ -59,6 +62,8 @@ def ingest_mvtec(
         MaskInvalid: a mask marks nothing, or holds more than 0 and one value.
         SizesDiffer: image and mask differ in size.
         SourceImageTooSmall: a patch is larger than an image.
+        GreyRangeMissing: images have more than 8 bits, and `grey_range` is not given.
+        GreyRangeUnused: images have 8 bits, and it is given.
         DatasetInvalid: several of these.
         OutputExists: `out` is not empty.
     """
@@ -69,7 +74,7 @@ def ingest_mvtec(
     classes = DefectClasses(names, clean_names)
     problems, record = Problems(), IngestRecord("mvtec")
     pairs = _pairs(sources, masks, classes, problems, record, missing=missing, unmatched=unmatched)
-    cutting = Cutting(sources, group_regex=group_regex, groups=groups, progress=progress)
+    cutting = Cutting(sources, grey_range=grey_range, group_regex=group_regex, groups=groups, progress=progress)
     with new_dataset(out) as writer:
         cutter = Cutter(writer, rule or CutRule(), class_names=classes.named, record=record)
         cutting.run(pairs, cutter, problems)

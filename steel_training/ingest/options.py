@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TypedDict
 
+from steel_training.data.grey_range import GreyRange
 from steel_training.ingest.cut_rule import CutRule
 from steel_training.ingest.record import Missing, Unmatched
 from steel_training.ingest.tiling import Progress
@@ -20,6 +21,7 @@ class IngestOptions(TypedDict, total=False):
         clean_names: classes of regions that are not defects.
         missing: whether an image without annotation is an error (the default), clean, or left out.
         unmatched: whether an annotation without image is an error (the default), or left out.
+        grey_range: how grey values of more than 8 bits become 8 bits; without it such an image is an error.
         group_regex: finds the group in an image's name, see `grouping`.
         groups: CSV with the groups.
         progress: called with images done and in all.
@@ -31,6 +33,7 @@ class IngestOptions(TypedDict, total=False):
     clean_names: Collection[str]
     missing: Missing
     unmatched: Unmatched
+    grey_range: GreyRange | None
     group_regex: str | None
     groups: str | None
     progress: Progress | None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from steel_training.data.dataset import Dataset, find_dataset, new_folder, write_manifest
+from steel_training.data.dataset import Dataset, find_dataset, ingest_record_of, new_folder, write_manifest
 from steel_training.errors import UsageError
 from steel_training.ingest.tiling import Progress
 from steel_training.storage import confined, object_of
@@ -68,6 +68,8 @@ def pack(uri: str, out: str, *, patches_a_file: int = PATCHES_PER_FILE, progress
             places |= {path: f"{name}/{path}" for path in some}
             if progress is not None:
                 progress(start + len(some), len(paths))
+        for name in ingest_record_of(dataset):
+            dataset.storage.copy_to(name, folder / name)
         manifest = dataset.manifest.assign(path=[places[confined(str(path))] for path in dataset.manifest["path"]])
         write_manifest(folder / dataset.manifest_name, manifest)
     return Packed(out, len(dataset.manifest), -(-len(paths) // patches_a_file))

@@ -11,10 +11,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from steel_training.data.grey_range import INGEST_RECORD
+from steel_training.ingest.grey_levels import GreyTally
 from steel_training.ingest.problems import first_ten
 from steel_training.storage.json_types import Json
-
-FILE = "ingest.json"
 
 # How to treat an image without annotation, and an annotation without image.
 Missing = Literal["error", "clean", "skip"]
@@ -48,6 +48,7 @@ class IngestRecord:
         left_out: images and annotations that were left out by an option, by reason.
         misnamed: images whose name says the opposite of their annotation: clean ones named NG, defective ones named OK.
         rotated: images whose EXIF orientation was applied.
+        grey: how grey values of more than 8 bits were mapped.
         by_class: defective patches by class.
         by_value: patches in which a mask value (or class number) occurs.
         clean, defective: patches.
@@ -62,6 +63,7 @@ class IngestRecord:
     left_out: dict[str, list[str]] = field(default_factory=dict)
     misnamed: list[str] = field(default_factory=list)
     rotated: list[str] = field(default_factory=list)
+    grey: GreyTally = field(default_factory=GreyTally)
     by_class: Counter[str] = field(default_factory=Counter)
     by_value: Counter[int] = field(default_factory=Counter)
     clean: int = 0
@@ -91,6 +93,7 @@ class IngestRecord:
                 **{basis.value: self.images[basis] for basis in Basis},
                 "turned_by_exif": len(self.rotated),
             },
+            "grey_range": self.grey.as_dict(),
             "clean_because_nothing_names_them": self.unnamed,
             "name_contradicts_annotation": self.misnamed,
             "left_out": self.left_out,
@@ -109,7 +112,7 @@ class IngestRecord:
     def write(self, folder: Path) -> None:
         """Write `ingest.json` into a dataset."""
         text = json.dumps(self.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        (folder / FILE).write_text(text + "\n", encoding="utf-8")
+        (folder / INGEST_RECORD).write_text(text + "\n", encoding="utf-8")
 
     def table(self) -> str:
         """Return the same as text for the terminal, without most lines that are zero."""
@@ -123,6 +126,8 @@ class IngestRecord:
             rows.append(("  name contradicts annotation", len(self.misnamed), first_ten(self.misnamed)))
         if self.rotated:
             rows.append(("  rotated by EXIF orientation", len(self.rotated), first_ten(self.rotated)))
+        if (mapped := self.grey.row()) is not None:
+            rows.append(mapped)
         rows += [(f"left out: {reason}", len(names), first_ten(names)) for reason, names in self.left_out.items()]
         rows += [("patches, clean", self.clean, ""), ("patches, defective", self.defective, _counts(self.by_class))]
         if self.by_value and set(map(str, self.by_value)) != set(self.by_class):

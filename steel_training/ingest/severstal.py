@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from steel_training.data.dataset import new_dataset
+from steel_training.data.grey_range import GreyRange
 from steel_training.errors import UsageError
 from steel_training.ingest.csv_tables import read_csv
 from steel_training.ingest.cut_images import Cutting, MaskOf
@@ -42,6 +43,7 @@ def ingest_severstal(
     rule: CutRule = SEVERSTAL_RULE,
     missing: Missing = "error",
     unmatched: Unmatched = "error",
+    grey_range: GreyRange | None = None,
     group_regex: str | None = None,
     groups: str | None = None,
     progress: Progress | None = None,
@@ -59,6 +61,7 @@ def ingest_severstal(
         rule: how to cut and label.
         missing: whether an image without row is an error, clean, or left out.
         unmatched: whether a row without image is an error, or left out.
+        grey_range: how grey values of more than 8 bits become 8 bits; without it such an image is an error.
         group_regex: finds the group in an image's name, see `grouping`.
         groups: CSV with the groups.
         progress: called with images done and in all.
@@ -71,6 +74,8 @@ def ingest_severstal(
         RowMissing: an image has no row.
         RowUnmatched: a row belongs to no image.
         SourceImageTooSmall: a patch is larger than an image.
+        GreyRangeMissing: images have more than 8 bits, and `grey_range` is not given.
+        GreyRangeUnused: images have 8 bits, and it is given.
         DatasetInvalid: several of these.
         OutputExists: `out` is not empty.
     """
@@ -89,7 +94,9 @@ def ingest_severstal(
         for image, name in taken.items()
     }
     # Kaggle's images are grey, stored as RGB: one channel holds the same in a third of the bytes.
-    cutting = Cutting(sources, group_regex=group_regex, groups=groups, grey=True, progress=progress)
+    cutting = Cutting(
+        sources, grey_range=grey_range, group_regex=group_regex, groups=groups, grey=True, progress=progress
+    )
     with new_dataset(out) as writer:
         cutter = Cutter(writer, rule, record=record)
         cutting.run(masks, cutter, problems)

@@ -12,6 +12,13 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from steel_training.data.decoding_cost import MAX_SCANS, DecodingTooCostly, refuse_costly
+from steel_training.data.grey_range import (
+    DepthUnsupported,
+    GreyRange,
+    bits_per_channel,
+    deep_values,
+    refuse_deep_colour,
+)
 from steel_training.data.images import GREY_AND_RGB, upright
 from steel_training.errors import UsageError
 from steel_training.storage import Storage, open_storage
@@ -28,11 +35,36 @@ class NoSourceImages(UsageError):
 
 
 class SourceImageUnreadable(UsageError):
-    """An image file cannot be decoded, or is neither 8-bit grey nor RGB."""
+    """An image file cannot be decoded, or is neither grey of 8, 12 or 16 bits nor 8-bit RGB."""
+
+
+class GreyRangeMissing(SourceImageUnreadable):
+    """An image has more than 8 bits, and nobody said how its grey values become 8 bits."""
 
 
 class AmbiguousSourceImage(UsageError):
     """Two image files would get the same name in the dataset."""
+
+
+@dataclass(frozen=True)
+class GreyLevels:
+    """Of an image of more than 8 bits: bits per pixel in the file, and its values before they were mapped.
+
+    Attributes:
+        bits: per pixel.
+        lowest: value.
+        highest: value.
+        below: pixels below the grey range, which became 0.
+        above: pixels above it, which became 255.
+        pixels: in all.
+    """
+
+    bits: int
+    lowest: int
+    highest: int
+    below: int
+    above: int
+    pixels: int
 
 
 @dataclass(frozen=True)
@@ -42,10 +74,12 @@ class SourceImage:
     Attributes:
         pixels: uint8, (height, width) for grey or (height, width, 3) for RGB.
         rotated: whether the stored pixels had another orientation.
+        levels: of an image of more than 8 bits, which was mapped to 8; `None` for one that had 8.
     """
 
     pixels: np.ndarray
     rotated: bool = False
+    levels: GreyLevels | None = None
 
 
 @dataclass(frozen=True)
@@ -73,17 +107,36 @@ class ImageFiles:
         """Return the file's suffix in lower case, with the dot."""
         return PurePosixPath(self.keys[name]).suffix.lower()
 
-    def source_image(self, name: str) -> SourceImage:
+    def source_image(self, name: str, grey_range: GreyRange | None = None) -> SourceImage:
         """Read a source image and apply its EXIF orientation.
 
+        Args:
+            name: of the file.
+            grey_range: how grey values of more than 8 bits become 8 bits.
+
         Raises:
+            GreyRangeMissing: it has more than 8 bits, and no range is given.
             SourceImageUnreadable: truncated, not an image, too large or costly to decode, or in another mode.
         """
-        stored = self._stored(name)
+        stored, data = self._stored(name)
         image = upright(stored)
+        try:
+            values = deep_values(stored, image)
+        except DepthUnsupported as error:
+            raise SourceImageUnreadable(f"{self.address(name)} is {error}.") from None
+        if values is not None:
+            bits, lowest, highest = bits_per_channel(stored, data), int(values.min()), int(values.max())
+            if grey_range is None:
+                raise GreyRangeMissing(
+                    f"{self.address(name)} has {bits} bits per pixel, with values from {lowest:,} to {highest:,}; expected 8 bits. Say which "
+                    f"values become 0 and 255, the same in every image: --grey-range {GreyRange.of_sensor(highest)}."
+                )
+            below, above = int((values < grey_range.low).sum()), int((values > grey_range.high).sum())
+            levels = GreyLevels(bits, lowest, highest, below, above, values.size)
+            return SourceImage(grey_range.to_8_bits(values), rotated=image is not stored, levels=levels)
         if image.mode not in GREY_AND_RGB:
             raise SourceImageUnreadable(
-                f"{self.address(name)} has mode {image.mode}; expected 8-bit grey (L) or RGB. Convert it first."
+                f"{self.address(name)} has mode {image.mode}; expected grey of 8, 12 or 16 bits, or 8-bit RGB. Convert it first."
             )
         return SourceImage(np.asarray(image), rotated=image is not stored)
 
@@ -91,11 +144,11 @@ class ImageFiles:
         """Decode a file of any mode and apply its EXIF orientation.
 
         Raises:
-            SourceImageUnreadable: truncated, not an image, too large, or too costly to decode.
+            SourceImageUnreadable: truncated, not an image, too large, too costly to decode, or of 16 bits per colour.
         """
-        return upright(self._stored(name))
+        return upright(self._stored(name)[0])
 
-    def _stored(self, name: str) -> Image.Image:
+    def _stored(self, name: str) -> tuple[Image.Image, bytes]:
         address = self.address(name)
         try:
             data = self.storage.read(self.keys[name])
@@ -105,16 +158,19 @@ class ImageFiles:
                     f"{address} is {image.width}×{image.height} pixels; the longest side may have {MAX_SIDE}."
                 )
             refuse_costly(image, data, MAX_PIXEL_SCANS)
+            refuse_deep_colour(image, data)
             image.load()
         except UnidentifiedImageError:
             raise SourceImageUnreadable(
                 f"{address} is not a PNG, JPEG, BMP or TIFF image; remove or replace it."
             ) from None
+        except DepthUnsupported as error:
+            raise SourceImageUnreadable(f"{address} has {error}.") from None
         except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, DecodingTooCostly) as error:
             raise SourceImageUnreadable(
                 f"{address} cannot be decoded ({error or type(error).__name__}); remove or replace it."
             ) from None
-        return image
+        return image, data
 
 
 def image_files(uri: str, *, what: str = "source image") -> ImageFiles:

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from steel_training.data.dataset import Dataset, OutputExists, find_dataset, fingerprint, write_manifest
+from steel_training.data.dataset import (
+    Dataset,
+    OutputExists,
+    find_dataset,
+    fingerprint,
+    ingest_record_of,
+    write_manifest,
+)
 from steel_training.data.splits import CannotSplit, assign_splits
 from steel_training.data.versions import dated_versions
 from steel_training.errors import UsageError
@@ -122,7 +129,7 @@ def _about(answers: Sequence[Answer], dataset: Dataset) -> list[Answer]:
 def _write(dataset: Dataset, manifest: pd.DataFrame, changed: Sequence[Correction], root: str, name: str) -> None:
     """Write the version, in one step; of two that write the same day, one succeeds."""
     target = open_storage(root)
-    keys = sorted({object_of(confined(str(path))) for path in manifest["path"]})
+    keys = sorted({object_of(confined(str(path))) for path in manifest["path"]} | {*ingest_record_of(dataset)})
     links: dict[str, Path] = {}
     with tempfile.TemporaryDirectory(prefix="steel-training-") as scratch:
         folder = Path(scratch)

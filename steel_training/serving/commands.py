@@ -32,12 +32,22 @@ def predict(
     overlay: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="write each image with a box around its defective patches")
     ] = None,
+    grey_range: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW:HIGH",
+            help="grey values that become 0 and 255, for images of 12 or 16 bits and a version without such a range",
+        ),
+    ] = None,
 ) -> int:
     """Score images with the champion. Images larger than a patch are cut into patches."""
     registry = registry_at(store, name)  # before TensorFlow is loaded, which takes seconds
+    from steel_training.data.grey_range import GreyRange
+
+    stated = None if grey_range is None else GreyRange.parse(grey_range)
     from steel_training.serving.prediction import predict
 
-    rows = predict(registry, images, version=version, overlays=Path(overlay) if overlay else None)
+    rows = predict(registry, images, version=version, overlays=Path(overlay) if overlay else None, grey_range=stated)
     if as_json:
         sys.stdout.writelines(f"{json.dumps(row)}\n" for row in rows)
         return 0

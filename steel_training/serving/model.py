@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from steel_training.bundle.input_record import InputRecord
 from steel_training.bundle.layout import SAVED_MODEL
 from steel_training.data.images import as_png
 from steel_training.serving.lean_import import without
-from steel_training.serving.whole_images import ScoredPatch, cut, patch_size, places
+from steel_training.serving.whole_images import ScoredPatch, cut, places
 
 # Keras imports them where they are installed, for wrappers and plots: a quarter of the CPU time of importing TensorFlow.
 with without("sklearn", "matplotlib"):
@@ -41,11 +42,18 @@ class Answer:
 
 
 class LoadedModel:
-    """The SavedModel of one version. Its files are not needed after loading."""
+    """The SavedModel of one version. Its files are not needed after loading.
+
+    Attributes:
+        version: name of the version.
+        patch: (width, height) of the patches that it was trained on; `None` where they are not of one size.
+        grey_range: how images of more than 8 bits become 8 bits, as for its dataset; `None` where nothing is on record.
+    """
 
     def __init__(self, version: str, folder: Path) -> None:
         self.version = version
-        self.patch = patch_size(folder)
+        takes = InputRecord.read(folder)
+        self.patch, self.grey_range = takes.patch, takes.grey_range
         # Kept because the signature does not keep the variables alive.
         self._module: tf.Module = tf.saved_model.load(str(folder / SAVED_MODEL))
         self._signature: ConcreteFunction = self._module.signatures["serving_default"]

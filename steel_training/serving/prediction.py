@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from steel_training.bundle.input_record import InputRecord
+from steel_training.data.grey_range import GreyRange
 from steel_training.data.images import ImageUnreadable, without_tiff
 from steel_training.errors import UsageError
 from steel_training.registry import Registry
@@ -16,6 +18,10 @@ from steel_training.serving.whole_images import overlay, places
 
 class ImageNotFound(UsageError):
     """A file to be scored does not exist or is not a supported image."""
+
+
+class GreyRangeContradicted(UsageError):
+    """A grey range was typed, and the version has another one on record."""
 
 
 class OverlaysCollide(UsageError):
@@ -39,22 +45,29 @@ class Scored(TypedDict):
 
 
 def predict(
-    registry: Registry, images: Sequence[str], *, version: str | None = None, overlays: Path | None = None
+    registry: Registry,
+    images: Sequence[str],
+    *,
+    version: str | None = None,
+    overlays: Path | None = None,
+    grey_range: GreyRange | None = None,
 ) -> list[Scored]:
     """Score image files with the champion, or with a named version.
 
     Args:
         registry: of the model.
-        images: paths of PNG, JPEG, BMP or TIFF files, 8-bit, grey or RGB,
+        images: paths of PNG, JPEG, BMP or TIFF files, 8-bit grey or RGB, or grey of 12 or 16 bits,
             at most `images.MAX_SIDE` pixels per side.
         version: version to use instead of the champion.
         overlays: folder for a PNG of each image with a box around each of its patches that reach the threshold.
+        grey_range: how images of more than 8 bits become 8 bits, for a version that has no range on record.
 
     Returns:
         One row per image, in order.
 
     Raises:
         ImageNotFound: a file is missing, not an image, too large, or neither 8-bit grey nor RGB, or smaller than a patch; nothing is scored.
+        GreyRangeContradicted: the version has another range on record.
         OverlaysCollide: two images have the same name.
         VersionNotFound: there is no such version, or no champion.
     """
@@ -62,8 +75,15 @@ def predict(
     if overlays is not None and len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
         raise OverlaysCollide(f"Several images are named {', '.join(twice)[:-4]}; score them one folder at a time.")
-    files = [_read(image) for image in images]
+    contents = [_read(image) for image in images]
     with registry.bundle(version) as (found, folder):
+        own = InputRecord.read(folder).grey_range
+        if own is not None and grey_range not in (None, own):
+            raise GreyRangeContradicted(
+                f"--grey-range is {grey_range}, but version {found} was trained on images that were ingested with {own}: the same steel would "
+                "have other grey values. Leave the option out."
+            )
+        files = [_readable(image, data, own or grey_range) for image, data in zip(images, contents, strict=True)]
         model = LoadedModel(found, folder)
     for image, data in zip(images, files, strict=True):
         try:
@@ -94,10 +114,15 @@ def _row(image: str, answer: Answer) -> Scored:
 
 def _read(image: str) -> bytes:
     try:
-        return without_tiff(Path(image).read_bytes())
+        return Path(image).read_bytes()
     except OSError as error:
         raise ImageNotFound(
             f"{image} cannot be read ({error.strerror}). Expected an existing PNG, JPEG, BMP or TIFF file."
         ) from None
+
+
+def _readable(image: str, data: bytes, grey_range: GreyRange | None) -> bytes:
+    try:
+        return without_tiff(data, grey_range)
     except ImageUnreadable as error:
         raise ImageNotFound(f"{image} cannot be scored: {error}.") from None

@@ -13,6 +13,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, TypeVar
 
@@ -231,7 +232,7 @@ def _work(
         raise BadRequest(
             f"The images have {cost:,} pixels × scans together; {pixel_scans:,} are allowed. Send fewer images per request."
         )
-    return asked, model.score(list(_of_each(without_tiff, asked.files)))
+    return asked, model.score(list(_of_each(partial(without_tiff, grey_range=model.grey_range), asked.files)))
 
 
 def _of_each(function: Callable[[bytes], T], files: Sequence[bytes]) -> Iterator[T]:

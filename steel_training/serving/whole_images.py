@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from steel_training.bundle.layout import GOLDEN
 from steel_training.data.images import ImageUnreadable, as_png, open_image
 from steel_training.ingest.cut_rule import CutRule
 
@@ -26,13 +24,6 @@ class ScoredPatch:
     width: int
     height: int
     score: float
-
-
-def patch_size(bundle: Path) -> tuple[int, int] | None:
-    """Return the (width, height) of the patches that a model was trained on, by its golden samples; `None` if they are not of one size."""
-    samples = [path for path in (bundle / GOLDEN).glob("*") if path.suffix != ".json"]
-    sizes = {open_image(path.read_bytes()).size for path in samples}
-    return sizes.pop() if len(sizes) == 1 else None
 
 
 def places(data: bytes, patch: tuple[int, int] | None) -> list[tuple[int, int]]:

@@ -10,7 +10,9 @@ import numpy as np
 
 from steel_training.bundle.export import export
 from steel_training.bundle.golden import choose_golden, write_golden
+from steel_training.bundle.input_record import InputRecord
 from steel_training.bundle.lite import CHECKED_PATCHES, balanced, export_lite
+from steel_training.data.grey_range import from_record
 from steel_training.data.images import read_batches, without_tiff
 from steel_training.data.patches import PatchSet
 from steel_training.data.splits import TEST, VAL
@@ -35,7 +37,6 @@ def export_bundle(
     """
     folder.mkdir()
     size = int(network.input_shape[1])
-    export(network, folder, threshold=threshold, input_size=size, version=run.version)
     splits = patch_sets(run)
     test, val = splits[TEST], splits[VAL]
     chosen = choose_golden(test.labels, scores[TEST], threshold)
@@ -45,6 +46,9 @@ def export_bundle(
         data = without_tiff(original)
         suffix = Path(test.paths[index]).suffix if data is original else ".png"
         samples.append((f"{number:02d}{suffix}", data))
+    takes = InputRecord.of([data for _, data in samples], from_record(run.resolved.grey_range, "the run"))
+    export(network, folder, threshold=threshold, input_size=size, version=run.version)
+    takes.write(folder)
     golden = scorer(_some(test, chosen))
     write_golden(folder, samples, golden)
     checked = balanced(val.labels, CHECKED_PATCHES)

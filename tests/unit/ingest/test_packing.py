@@ -14,6 +14,7 @@ import pytest
 
 from steel_training.cli import main
 from steel_training.data.dataset import OutputExists, find_dataset, fingerprint, new_copy
+from steel_training.data.grey_range import GreyRange, recorded_range
 from steel_training.data.images import read_batches
 from steel_training.data.profile import profile_patches
 from steel_training.errors import UsageError
@@ -53,11 +54,13 @@ def profile_of(uri: str) -> pd.DataFrame:
 def test_the_profile_of_a_packed_dataset_is_that_of_its_files(
     single: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (single / "ingest.json").write_text('{"grey_range": {"low": 5, "high": 4000}}')
     assert main(["pack", str(single), str(tmp_path / "out"), "--patches-a-file", "50"]) == 0
+    assert recorded_range(open_storage(str(tmp_path / "out"))) == GreyRange(5, 4000)
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     before, after = profile_of(str(single)), profile_of(str(tmp_path / "out"))
     assert told == {"dataset": str(tmp_path / "out"), "patches": len(before), "files": -(-len(before) // 50)}
-    assert len(list((tmp_path / "out").iterdir())) == told["files"] + 1, "and the manifest"
+    assert len(list((tmp_path / "out").iterdir())) == told["files"] + 2, "and the manifest, and ingest.json"
     assert (after["path"].str.replace(r"^patches-\d{5}\.zip/", "", regex=True) == before["path"]).all()
     assert (after["modified"] - before["modified"]).abs().max() <= 2.0, "ZIP tells times to two seconds"
     same = [column for column in before if column not in ("path", "modified")]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from steel_training.cli import main
 from steel_training.data.dataset import OutputExists, find_dataset, groups_of
+from steel_training.data.grey_range import GreyRange, recorded_range
 from steel_training.ingest.regrouping import CannotRegroup, _joined, regroup
 from steel_training.ingest.synthetic.sample import make_sample
 from steel_training.storage import StorageError, open_storage
@@ -35,7 +36,11 @@ def test_split_by_column_keeps_other_columns_and_files(
     sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
+    (sample / "ingest.json").write_text('{"grey_range": {"low": 5, "high": 4000}}')
     assert main(["split", str(sample), str(out), "--group-by", "source_id", "--seed", "3"]) == 0
+    assert recorded_range(open_storage(str(out))) == GreyRange(5, 4000), (
+        "a copy has the patches, and how they were made"
+    )
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     before, after = manifest_of(sample), manifest_of(out)
     same = [column for column in before if column not in ("group_id", "split")]

@@ -91,6 +91,13 @@ def manifests_before(dataset: Path) -> tuple[pd.DataFrame, None]:
     return pd.read_csv(dataset / OLD / "manifest.csv").set_index("patch_id"), None
 
 
+def test_record_of_the_ingest_goes_along(dataset: Path, apply: Callable[..., tuple[int, str, dict]]) -> None:
+    (dataset / OLD / "ingest.json").write_text('{"grey_range": {"low": 5, "high": 4000}}')
+    say(dataset, ("p0000", "clean", True))
+    assert apply()[0] == 0
+    assert (dataset / NEW / "ingest.json").read_text() == (dataset / OLD / "ingest.json").read_text()
+
+
 def test_images_are_not_stored_a_second_time(dataset: Path, apply: Callable[..., tuple[int, str, dict]]) -> None:
     say(dataset, ("p0001", "defective", True))
     assert apply()[0] == 0

@@ -15,7 +15,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from steel_training.bundle.input_record import InputRecord
 from steel_training.cli import main
+from steel_training.data.grey_range import GreyRange
 from steel_training.registry import VersionDamaged
 from steel_training.report.summary import conclude
 from steel_training.runs.artifacts import BASELINE, MODEL, SCORES, patch_sets, table_of
@@ -50,6 +52,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
             }
         )
     pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
+    (folder / "ingest.json").write_text(json.dumps({"grey_range": {"low": 5, "high": 4000, "images": 150}}))
     return folder
 
 
@@ -124,6 +127,8 @@ def test_good_model_against_champion_of_other_input_size(prepared: Prepare, tmp_
     scores = pd.read_parquet(tmp_path / "store/runs/good/evaluate/scores.parquet")
     assert {"patch_id", "path", "part", "group", "label", "score", "probability", "source_id"} <= set(scores)
     assert (scores["probability"] < scores["score"]).all(), "training weighed defects more"
+    bundle = tmp_path / "store/runs/good/evaluate/bundle"
+    assert InputRecord.read(bundle) == InputRecord((24, 24), GreyRange(5, 4000)), "as the dataset was ingested"
 
     run.perform("verify_bundle", run.after("evaluate"), lambda _: StageResult("verify_bundle"))
     decided = perform("decide", run)

@@ -18,3 +18,13 @@ def test_a_torn_verdict_fails_no_new_run(data: Path, tmp_path: Path, content: by
     open_storage(store).write("models/steel-defects/decisions/torn.json", content)
     assert main(["resolve_dataset", "--run-id", "new", "--store", str(store), "--dataset", str(data)]) == 0
     assert Run(open_storage(store), "new").result("resolve_dataset").status is Status.DONE
+
+
+def test_a_damaged_record_of_the_ingest_ends_the_run_before_hours_of_work(data: Path, tmp_path: Path, capsys) -> None:
+    (data / "ingest.json").write_text('{"grey_range": {"low": 9, "high": 3}}')
+    command = ["resolve_dataset", "--run-id", "new", "--store", str(tmp_path / "store"), "--dataset", str(data)]
+    assert main(command) == 2
+    assert "The grey range is 9:3" in capsys.readouterr().err
+    (data / "ingest.json").write_text('{"grey_range": {"low": 9, "high": 300}}')
+    assert main(command) == 0
+    assert Run(open_storage(tmp_path / "store"), "new").resolved.grey_range == {"low": 9, "high": 300}

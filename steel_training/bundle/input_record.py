@@ -1,0 +1,57 @@
+"""`input.json` of a bundle: which images the model takes, besides what every model takes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from steel_training.bundle.layout import GOLDEN, INPUT
+from steel_training.data.grey_range import GreyRange, as_record, from_record
+from steel_training.data.images import open_image
+
+
+@dataclass(frozen=True)
+class InputRecord:
+    """What a model was trained on.
+
+    Attributes:
+        patch: (width, height) of its patches in pixels; `None` where they are not of one size, or it is not known.
+        grey_range: with which images of more than 8 bits were ingested; `None` where they had 8 bits, or it is not known.
+    """
+
+    patch: tuple[int, int] | None = None
+    grey_range: GreyRange | None = None
+
+    def write(self, bundle: Path) -> None:
+        """Write `input.json`."""
+        content = {"patch": self.patch, "grey_range": as_record(self.grey_range)}
+        (bundle / INPUT).write_text(json.dumps(content), encoding="utf-8")
+
+    @classmethod
+    def read(cls, bundle: Path) -> InputRecord:
+        """Read `input.json`; of a bundle that has none, the golden samples show the patches.
+
+        Raises:
+            GreyRangeInvalid: its grey range cannot be read.
+        """
+        path = bundle / INPUT
+        if not path.exists():
+            return cls(_size_of([file.read_bytes() for file in _golden(bundle)]))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        patch, grey_range = content["patch"], content.get("grey_range")
+        return cls(None if patch is None else (patch[0], patch[1]), from_record(grey_range, f"{INPUT} of the version"))
+
+    @classmethod
+    def of(cls, samples: list[bytes], grey_range: GreyRange | None) -> InputRecord:
+        """Return the record of a model by some of its patches, as image files."""
+        return cls(_size_of(samples), grey_range)
+
+
+def _golden(bundle: Path) -> list[Path]:
+    return [path for path in (bundle / GOLDEN).glob("*") if path.suffix != ".json"]
+
+
+def _size_of(samples: list[bytes]) -> tuple[int, int] | None:
+    sizes = {open_image(data).size for data in samples}
+    return sizes.pop() if len(sizes) == 1 else None
