@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from steel_training.bundle.decoding import decode
+from steel_training.bundle.input_record import InputRecord
 from steel_training.bundle.layout import KERAS_MODEL, SAVED_MODEL, THRESHOLD
 from steel_training.training.preprocessing import resize
 
@@ -16,8 +17,16 @@ _DECODED_AT_ONCE = 4
 """Images of a batch that are decoded in parallel: the largest allowed takes 75 MB until it is resized."""
 
 
-def export(model: keras.Model, folder: Path, *, threshold: float, input_size: int, version: str) -> None:
-    """Write `saved_model/`, `model.keras` and `threshold.json`.
+def export(
+    model: keras.Model,
+    folder: Path,
+    *,
+    threshold: float,
+    input_size: int,
+    version: str,
+    takes: InputRecord | None = None,
+) -> None:
+    """Write `saved_model/`, `model.keras`, `threshold.json` and `input.json`.
 
     Args:
         model: Keras model, pixels 0-255 (n, input_size, input_size, 3) → score (n, 1).
@@ -25,11 +34,15 @@ def export(model: keras.Model, folder: Path, *, threshold: float, input_size: in
         threshold: operating threshold on the score.
         input_size: side in pixels.
         version: returned by the model with every prediction.
+        takes: what it was trained on. The SavedModel refuses images of another size than the patches; where that is not known, it
+            scales them.
     """
     model.save(folder / KERAS_MODEL)
+    takes = takes or InputRecord()
+    takes.write(folder)
 
     def pixels(data: tf.Tensor) -> tf.Tensor:
-        return resize(decode(data)[None], input_size)[0]
+        return resize(_of_size(decode(data), takes.patch)[None], input_size)[0]
 
     class Detector(tf.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -62,3 +75,30 @@ def export(model: keras.Model, folder: Path, *, threshold: float, input_size: in
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
     (folder / THRESHOLD).write_text(json.dumps({"threshold": threshold, "input_size": input_size}), encoding="utf-8")
+
+
+def _of_size(image: tf.Tensor, patch: tuple[int, int] | None) -> tf.Tensor:
+    """Return a decoded image, (height, width, 3), where it has the size of a patch, (width, height).
+
+    Scaled to the network's input, a whole image would lose its small defects and be called clean.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when the graph runs: it has another size.
+    """
+    if patch is None:
+        return image
+    width, height = patch
+    size = tf.shape(image)
+    message = tf.strings.format(
+        f"the image is {{}}x{{}} pixels (width x height); expected {width}x{height}, the size of the patches that the model was trained on. "
+        "Cut the image into patches of that size, as 'steel-training predict' does, and send those",
+        (size[1], size[0]),
+    )
+
+    def refused() -> tf.Tensor:
+        with tf.control_dependencies([tf.debugging.Assert(False, [message])]):
+            return tf.zeros((height, width, 3), tf.uint8)
+
+    patch_or_error = tf.cond(tf.reduce_all(size[:2] == (height, width)), lambda: image, refused)
+    patch_or_error.set_shape((height, width, 3))
+    return patch_or_error

@@ -30,17 +30,16 @@ class InputRecord:
 
     @classmethod
     def read(cls, bundle: Path) -> InputRecord:
-        """Read `input.json`; of a bundle that has none, the golden samples show the patches.
+        """Read `input.json`; where it does not have the size of a patch, the golden samples show it.
 
         Raises:
             GreyRangeInvalid: its grey range cannot be read.
         """
         path = bundle / INPUT
-        if not path.exists():
-            return cls(_size_of([file.read_bytes() for file in _golden(bundle)]))
-        content = json.loads(path.read_text(encoding="utf-8"))
-        patch, grey_range = content["patch"], content.get("grey_range")
-        return cls(None if patch is None else (patch[0], patch[1]), from_record(grey_range, f"{INPUT} of the version"))
+        content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        grey_range = from_record(content.get("grey_range"), f"{INPUT} of the version")
+        patch = content.get("patch") or _size_of([file.read_bytes() for file in _golden(bundle)])
+        return cls(None if patch is None else (patch[0], patch[1]), grey_range)
 
     @classmethod
     def of(cls, samples: list[bytes], grey_range: GreyRange | None) -> InputRecord:

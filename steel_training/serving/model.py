@@ -97,4 +97,5 @@ class LoadedModel:
 
     def warm_up(self) -> None:
         """Score a black patch, so that no caller waits for TensorFlow's first call."""
-        self._score_patches([as_png(np.zeros((64, 64, 3), np.uint8))])
+        width, height = self.patch or (64, 64)
+        self._score_patches([as_png(np.zeros((height, width, 3), np.uint8))])

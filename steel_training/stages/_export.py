@@ -47,8 +47,7 @@ def export_bundle(
         suffix = Path(test.paths[index]).suffix if data is original else ".png"
         samples.append((f"{number:02d}{suffix}", data))
     takes = InputRecord.of([data for _, data in samples], from_record(run.resolved.grey_range, "the run"))
-    export(network, folder, threshold=threshold, input_size=size, version=run.version)
-    takes.write(folder)
+    export(network, folder, threshold=threshold, input_size=size, version=run.version, takes=takes)
     golden = scorer(_some(test, chosen))
     write_golden(folder, samples, golden)
     checked = balanced(val.labels, CHECKED_PATCHES)

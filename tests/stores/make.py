@@ -62,7 +62,7 @@ def main(finished: str, out: str) -> None:
             if (
                 file.is_file()
                 and file.suffix not in LARGE
-                and file.name not in (MARKER, "threshold.json", "report.html")
+                and file.name not in (MARKER, "threshold.json", "input.json", "report.html")
             ):
                 copy(file, folder / file.name)
         told = json.loads((folder / "gate.json").read_text()) | {"version": name}

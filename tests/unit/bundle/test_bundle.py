@@ -13,6 +13,7 @@ from PIL import Image
 
 from steel_training.bundle.export import export
 from steel_training.bundle.golden import write_golden
+from steel_training.bundle.input_record import InputRecord
 from steel_training.bundle.lite import export_lite
 from steel_training.bundle.verify import ExportDiffers, verify
 from steel_training.data.patches import PatchSet
@@ -88,13 +89,65 @@ def test_clean_process_reproduces_the_scores(measured: dict[str, Any]) -> None:
     assert (measured["golden"], measured["labels_differ"], measured["foreign_modules"]) == (16, 0, [])
     assert measured["max_difference"] <= 1e-4
     assert measured["corrupt_image"] == "refused"
-    assert measured["odd_size_image"] == "scored"
+    assert (measured["odd_size_image"], measured["patch"]) == ("scored", None), (
+        "its golden samples are of several sizes"
+    )
     assert 0 < measured["latency_ms"]["p50"] <= measured["latency_ms"]["p95"]
     assert measured["throughput_per_s"] > 0
     assert measured["memory_mb"] > 100
     lite = measured["lite"]["float"]
     assert (lite["included"], lite["reason"], lite["labels_differ"]) == (True, None, 0)
     assert lite["latency_ms"]["p50"] > 0
+
+
+@pytest.fixture(scope="module")
+def of_patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a network that was trained on patches of 40×30 pixels, with four golden samples."""
+    import keras
+
+    from steel_training.training.scoring import score
+
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Dense(1, activation="sigmoid")(
+        keras.layers.GlobalMaxPooling2D()(keras.layers.Conv2D(4, 5)(pixels))
+    )
+    folder, store = tmp_path_factory.mktemp("bundle"), open_storage(tmp_path_factory.mktemp("patches"))
+    files = {f"{number}.png": encoded(picture(number, (30, 40))) for number in range(4)}
+    for name, data in files.items():
+        store.write(name, data)
+    takes = InputRecord.of(list(files.values()), None)
+    export(keras.Model(pixels, x), folder, threshold=THRESHOLD, input_size=SIZE, version="v1", takes=takes)
+    network = keras.models.load_model(folder / "model.keras", compile=False)
+    write_golden(
+        folder, list(files.items()), score(network, PatchSet(store, tuple(files), np.zeros(len(files), int), "f"))
+    )
+    return folder
+
+
+def test_export_refuses_images_that_are_no_patches_and_says_so(of_patches: Path) -> None:
+    import tensorflow as tf
+
+    serve = tf.saved_model.load(str(of_patches / "saved_model")).signatures["serving_default"]
+    assert 0 <= float(serve(image_bytes=tf.constant([encoded(picture(1, (30, 40)))]))["score"][0]) <= 1
+    for shape, kind in (((40, 30), "PNG"), ((60, 80, 3), "JPEG"), ((29, 40), "BMP"), ((300, 1600), "PNG")):
+        for others in ([], [encoded(picture(1, (30, 40)))]):
+            with pytest.raises(tf.errors.InvalidArgumentError) as told:
+                serve(image_bytes=tf.constant([*others, encoded(picture(2, shape), kind)]))
+            assert f"the image is {shape[1]}x{shape[0]} pixels (width x height); expected 40x30" in str(told.value)
+            assert "Cut the image into patches of that size" in str(told.value)
+
+
+def test_verification_holds_the_export_to_its_patches(of_patches: Path, tmp_path: Path) -> None:
+    import shutil
+
+    found = verify(of_patches)
+    assert (found["odd_size_image"], found["patch"]) == ("refused", [40, 30])
+    copy = tmp_path / "bundle"
+    shutil.copytree(of_patches, copy)
+    InputRecord().write(copy)
+    with pytest.raises(ExportDiffers, match="an image of another size than its patches is refused"):
+        verify(copy)
 
 
 def test_memory_of_the_parent_process_is_not_counted(measured: dict[str, Any]) -> None:

@@ -130,7 +130,8 @@ def test_good_model_against_champion_of_other_input_size(prepared: Prepare, tmp_
     bundle = tmp_path / "store/runs/good/evaluate/bundle"
     assert InputRecord.read(bundle) == InputRecord((24, 24), GreyRange(5, 4000)), "as the dataset was ingested"
 
-    run.perform("verify_bundle", run.after("evaluate"), lambda _: StageResult("verify_bundle"))
+    verified = perform("verify_bundle", run).outputs
+    assert (verified["odd_size_image"], verified["patch"]) == ("refused", [24, 24])
     decided = perform("decide", run)
     assert decided.outputs["publish"], decided.reasons
 
