@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steel_training.bundle.layout import LITE, TOLERANCE
+from steel_training.evaluation.corrected_labels import JUDGED_BY_BOTH, CorrectedLabels
 from steel_training.leakage.probe import StoredProbe
 from steel_training.registry.stored import GateRecord
 
@@ -48,6 +50,7 @@ def model_card(content: CardContent, judged: Mapping[str, Any]) -> str:
         f"(fingerprint `{content['fingerprint'][:16]}`).",
         *_alarms(content),
         _metrics(judged),
+        *_corrected_labels(judged),
         _threshold(judged["threshold"]),
         _verification(content["verification"]),
         _usage(name, size),
@@ -106,6 +109,27 @@ def _metrics(judged: Mapping[str, Any]) -> str:
         + "\n".join(rows)
         + _against_baseline(judged.get("baseline") or {})
     )
+
+
+def _corrected_labels(judged: Mapping[str, Any]) -> list[str]:
+    """The metrics by the labels of the test split before and after their correction; nothing where none was corrected."""
+    outputs = judged.get("corrected_labels")
+    if not outputs:
+        return []
+    found = CorrectedLabels.from_dict(outputs)
+    said = f"## Corrected labels\n\n{found.sentence}"
+    if found.before is None or found.after is None:
+        return [said]
+    one, other = found.before, found.after
+    rows = [
+        f"| {_TITLES[name]} | {_number(one.metrics[name])} | {_number(other.metrics[name])} |"
+        for name in JUDGED_BY_BOTH
+    ]
+    rows += [
+        f"| missed defects | {one.missed} | {other.missed} |",
+        f"| false alarms | {one.false_alarms} | {other.false_alarms} |",
+    ]
+    return [f"{said}\n\n| | labels before | corrected labels |\n|---|---|---|\n" + "\n".join(rows)]
 
 
 def _against_baseline(baseline: Mapping[str, Any]) -> str:
@@ -194,4 +218,4 @@ def _origin(content: CardContent) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+    return "–" if value is None or not math.isfinite(value) else f"{value:.4f}"

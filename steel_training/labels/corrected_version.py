@@ -22,6 +22,7 @@ from steel_training.data.versions import dated_versions
 from steel_training.errors import UsageError
 from steel_training.labels.answers import Answer
 from steel_training.labels.audit import read_labels
+from steel_training.labels.correction_record import write_record
 from steel_training.labels.corrections import Correction, Corrections, corrections
 from steel_training.storage import (
     ConditionFailed,
@@ -32,8 +33,6 @@ from steel_training.storage import (
     object_of,
     open_storage,
 )
-
-RECORD = "corrections.csv"
 
 
 class CannotApply(UsageError):
@@ -139,18 +138,7 @@ def _write(dataset: Dataset, manifest: pd.DataFrame, changed: Sequence[Correctio
             for key in keys:
                 (folder / key).parent.mkdir(parents=True, exist_ok=True)
                 dataset.storage.copy_to(key, folder / key)
-        rows = [
-            {
-                "patch_id": c.patch_id,
-                "was": c.was,
-                "label": c.label,
-                "by": "; ".join(c.by),
-                "at": c.at,
-                "blind": int(c.blind),
-            }
-            for c in changed
-        ]
-        pd.DataFrame(rows).to_csv(folder / RECORD, index=False)
+        write_record(folder, changed)
         write_manifest(folder / dataset.manifest_name, manifest)
         try:
             if isinstance(target, FolderStorage):

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from steel_training.data.splits import TEST
+from steel_training.evaluation.corrected_labels import JUDGED_BY_BOTH, CorrectedLabels
 from steel_training.labels.agreement import NAMES, Agreement, Measured
 from steel_training.labels.suspect_images import FOLDER, Suspect, read_suspects
 from steel_training.report.blocks import Block, Gallery, Picture, Section, Table, Text
+from steel_training.report.formatting import NAMES as METRICS
+from steel_training.report.formatting import number, signed
 
 TITLE = "Labels to look at first"
 _CLASSES = ("clean", "defective")
@@ -59,6 +62,38 @@ def labels(outputs: Mapping[str, Any], pictures: Sequence[Picture]) -> list[Sect
             Gallery(pictures),
         ]
     return [Section("labels", TITLE, blocks)]
+
+
+def corrected(evaluated: Mapping[str, Any]) -> list[Section]:
+    """Metrics by the labels of the test split before and after their correction; nothing where none was corrected.
+
+    Args:
+        evaluated: outputs of the stage `evaluate`; runs before 2026-11-29 do not know.
+    """
+    outputs = evaluated.get("corrected_labels")
+    if not outputs:
+        return []
+    found = CorrectedLabels.from_dict(outputs)
+    title = "The same model by the labels before and after correction"
+    if found.before is None or found.after is None:
+        return [Section("corrected", title, [Text(found.sentence, "warn")])]
+    one, other = found.before, found.after
+    rows = [
+        (
+            METRICS[name],
+            number(one.metrics[name]),
+            number(other.metrics[name]),
+            signed(other.metrics[name] - one.metrics[name]),
+            "none" if (target := evaluated["targets"].get(name)) is None else f"≥ {target:g}",
+        )
+        for name in JUDGED_BY_BOTH
+    ]
+    rows += [
+        ("Missed defects", one.missed, other.missed, f"{other.counts.fn - one.counts.fn:+,}", ""),
+        ("False alarms", one.false_alarms, other.false_alarms, f"{other.counts.fp - one.counts.fp:+,}", ""),
+    ]
+    head = ("", "Labels before", "Corrected labels", "Change", "Target")
+    return [Section("corrected", title, [Text(found.sentence), Table("", head, rows)])]
 
 
 def agreement(found: Sequence[Agreement], problem: str) -> list[Section]:

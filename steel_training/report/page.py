@@ -73,6 +73,7 @@ def sections(record: RunRecord) -> list[Section]:
     if evaluated:
         shown += [
             evaluation_sections.metrics(evaluated),
+            *label_sections.corrected(evaluated),
             *evaluation_sections.mistakes(record.mistakes, evaluated),
             evaluation_sections.confusion(evaluated),
         ]

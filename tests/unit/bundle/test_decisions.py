@@ -8,6 +8,7 @@ import pytest
 from steel_training.bundle.card import model_card
 from steel_training.bundle.golden import choose_golden
 from steel_training.bundle.lite import LiteCheck, balanced, compare
+from steel_training.evaluation.corrected_labels import CorrectedLabels, judge_by_both
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_balanced_choice_is_half_defects_within_its_size() -> None:
     assert len(balanced(labels, 40)) == 40
 
 
-def card(**changed: object) -> str:
+def card(evaluated: dict[str, object] | None = None, **changed: object) -> str:
     metric = {"value": 0.96, "bound": 0.94}
     left_out = {"included": False, "reason": "recall on validation drops by 2.0 points"}
     content = {
@@ -87,6 +88,7 @@ def card(**changed: object) -> str:
         "counts": {"tp": 96, "fn": 4, "fp": 9, "tn": 291}, "patches": 400, "defects": 100, "groups": 40,
         "metrics": {"recall": metric, "auc": {"value": None, "bound": None}}, "targets": {"recall": 0.95, "f2": None},
         "threshold": {"value": 0.31, "val_recall": 0.97, "val_precision": 0.8, "note": "best F2"},
+        **(evaluated or {}),
     }  # fmt: skip
     return model_card(content, judged)
 
@@ -99,3 +101,22 @@ def test_card_has_metrics_speed_and_left_out_files() -> None:
     assert "9.0 ms per image" in text
     assert "To reproduce it" not in text
     assert "steel-training run d" in card(reproduce="steel-training run d")
+
+
+def test_card_has_the_metrics_by_the_labels_before_and_after() -> None:
+    labels, was = np.array([1, 1, 0, 0]), np.array([1, 0, 0, 0])
+    found = judge_by_both(was, labels, np.array([0.9, 0.8, 0.7, 0.1]), 0.5)
+    text = card({"corrected_labels": found.as_dict()})
+    assert text.index("## Metrics") < text.index("## Corrected labels") < text.index("## Threshold")
+    for said in (
+        "Blind review corrected 1 label of the test split: 1 from clean to defective, 0 from defective to clean.",
+        "| precision | 0.3333 | 0.6667 |",
+        "| missed defects | 0 of 1 | 0 of 2 |",
+        "| false alarms | 2 of 3 | 1 of 2 |",
+    ):
+        assert said in text, said
+    unknown = card({"corrected_labels": CorrectedLabels(problem="it was edited.").as_dict()})
+    assert "are not known: it was edited." in unknown
+    assert "labels before |" not in unknown
+    assert "Corrected labels" not in card({"corrected_labels": None})
+    assert "Corrected labels" not in card()

@@ -27,6 +27,7 @@ EVIL = "<script>alert('x')</script>"
 STAGES = ALL_STAGES[: ALL_STAGES.index("decide")]
 HISTORY = {name: [0.5, 0.6] for name in ("loss", "val_loss", "recall", "val_recall", "auc", "val_auc", "val_pr_auc")}
 FIX = f"steel-training split '/data/{EVIL}' /data/out --group-by source_id"
+CORRECTED = "The same model by the labels before and after correction"
 METRIC = {"value": 0.9712, "bound": 0.9523}
 METRICS = dict.fromkeys(("recall", "f2", "precision", "auc", "average_precision", "specificity"), METRIC)
 ALARMS = {"value": 55.0, "bound": 70.1}
@@ -101,6 +102,11 @@ def stages() -> dict[str, dict[str, Any]]:
             "baseline": {"auc": 0.91, "average_precision": 0.8, "recall": 0.93, "precision": 0.61, "f2": 0.84, "difference": DIFFERENCE,
                 "on_validation": {"ours": 0.97, "theirs": 0.915, "value": 0.055, "low": 0.031, "high": 0.082, "confidence": 0.95}},
             "champion": {"version": "20261101-old", "auc": 0.91, "average_precision": 0.8, "recall": 0.95, "precision": 0.61, "f2": 0.84, "difference": DIFFERENCE},
+            "corrected_labels": {
+                "to_defective": 4, "to_clean": 1, "problem": "",
+                "before": {"counts": {"tp": 93, "fn": 4, "fp": 15, "tn": 188}, "metrics": {"recall": 0.9588, "f2": 0.9394, "precision": 0.8611, "auc": None}},
+                "after": {"counts": {"tp": 97, "fn": 3, "fp": 11, "tn": 189}, "metrics": {"recall": 0.97, "f2": 0.9548, "precision": 0.8981, "auc": 0.99}},
+            },
             "patches": 300, "defects": 100, "groups": 20, "version": "20261124-abc",
         },
         "verify_bundle": {
@@ -253,8 +259,9 @@ def test_a_rejected_run_opens_with_what_would_help() -> None:
 
 def test_missed_defects_follow_the_metrics() -> None:
     titles = re.findall(r"<h2>(.*?)</h2>", page(Verdict.PUBLISHED))
-    assert titles[:4] == [
+    assert titles[:5] == [
         "Metrics on the test split",
+        CORRECTED,
         "Missed defects",
         "Worst false alarms",
         "Confusion matrix",
@@ -273,6 +280,40 @@ def test_labels_section_has_estimates_and_pictures() -> None:
     ):
         assert said in section, said
     assert html.count('alt="stretched') == 1
+
+
+def test_metrics_before_and_after_correction_stand_side_by_side() -> None:
+    html = page(Verdict.PUBLISHED)
+    titles = re.findall(r"<h2>(.*?)</h2>", html)
+    assert titles[:2] == ["Metrics on the test split", CORRECTED]
+    section = words(html)[words(html).rindex(CORRECTED) :]
+    for said in (
+        "Blind review corrected 5 labels of the test split: 4 from clean to defective, 1 from defective to clean.",
+        "Labels before Corrected labels Change Target",
+        "Recall 0.9588 0.9700 +0.0112 ≥ 0.95",
+        "AUC undefined 0.9900 undefined none",
+        "Missed defects 4 of 97 3 of 100 -1",
+        "False alarms 15 of 203 11 of 200 -4",
+    ):
+        assert said in section, said
+
+
+def test_a_record_of_corrections_that_cannot_be_used_is_named() -> None:
+    outputs = stages()
+    problem = {"to_defective": 0, "to_clean": 0, "before": None, "after": None, "problem": f"corrections.csv {EVIL}."}
+    outputs["evaluate"]["corrected_labels"] = problem
+    html = page(outputs=outputs)
+    assert "are not known: corrections.csv" in words(html)
+    assert EVIL not in html
+    assert "Labels before" not in html
+
+
+@pytest.mark.parametrize("known", [{"corrected_labels": None}, {}])
+def test_a_run_without_corrected_test_labels_has_no_such_section(known: dict[str, None]) -> None:
+    outputs = stages()
+    del outputs["evaluate"]["corrected_labels"]
+    outputs["evaluate"] |= known
+    assert CORRECTED not in page(outputs=outputs)
 
 
 def test_agreement_is_shown_with_intervals_and_names_escaped() -> None:
@@ -333,6 +374,7 @@ def test_run_of_the_first_version_is_rendered() -> None:
     text = words(page(outputs=as_of_old(stages())))
     assert "0.9523" in text
     assert "Slices" not in text
+    assert CORRECTED not in text
 
 
 def test_errors_and_bounds_are_given_as_numbers() -> None:

@@ -17,9 +17,13 @@ from PIL import Image
 
 from steel_training.bundle.input_record import InputRecord
 from steel_training.cli import main
+from steel_training.data.dataset import find_dataset, fingerprint
 from steel_training.data.grey_range import GreyRange
+from steel_training.evaluation.corrected_labels import JUDGED_BY_BOTH, CorrectedLabels
+from steel_training.labels.answers import Answer, Said, append_answers
 from steel_training.registry import VersionDamaged
 from steel_training.report.summary import conclude
+from steel_training.runs import artifacts
 from steel_training.runs.artifacts import BASELINE, MODEL, SCORES, patch_sets, table_of
 from steel_training.runs.result import StageResult
 from steel_training.runs.run import Run
@@ -113,6 +117,19 @@ def publish(run: Run, champion: Any) -> str:
     return "20261101-champion"
 
 
+VERIFIED = {
+    "golden": 16, "max_difference": 0.0, "corrupt_image": "refused", "odd_size_image": "scored", "lite": {},
+    "latency_ms": {"p50": 9.0, "p95": 11.0}, "throughput_per_s": 150.0, "memory_mb": 900.0,
+}  # fmt: skip
+
+
+def judge(run: Run) -> StageResult:
+    """Takes a run from `evaluate` to its decision, without another process for the bundle."""
+    perform("evaluate", run)
+    run.perform("verify_bundle", run.after("evaluate"), lambda _: StageResult("verify_bundle", outputs=VERIFIED))
+    return perform("decide", run)
+
+
 def test_good_model_against_champion_of_other_input_size(prepared: Prepare, tmp_path: Path) -> None:
     run = prepared("good", **{"data.prevalence": 0.02, "gate.slice_recall": 0.8})
     version = publish(run, network(size=48, middle=120.0))
@@ -173,6 +190,69 @@ def test_champion_is_judged_by_the_labels_of_the_challenger(prepared: Prepare, t
     assert after["precision"] < before["precision"], "five defects that it finds are now called clean"
 
 
+@pytest.fixture
+def corrected(prepared: Prepare, dataset: Path, tmp_path: Path) -> tuple[Run, Run, Path]:
+    """A run that was published, and one before `evaluate` on the version that `labels apply` then made; and the folder of that version.
+
+    Of the test split, three labels were corrected to clean and two to defective; of the training split, one to defective.
+    """
+    versions = tmp_path / "versions"
+    shutil.copytree(dataset, versions / "2026-01-01", copy_function=os.link)
+    first = prepared("before", data=versions)
+    judge(first)
+    perform("publish_model", first)
+    rows = table_of(first, "resolve_dataset", artifacts.PATCHES)
+    of = {(split, label): each["patch_id"].tolist() for (split, label), each in rows.groupby(["part", "label"])}
+    found = find_dataset(str(versions))
+    said = [
+        Answer(found.uri, fingerprint(found), patch, what, "Ada", "2026-02-01T10:00:00+00:00", 1.5, blind)
+        for patches, what, blind in (
+            (of["test", 1][:3], Said.CLEAN, True),
+            (of["test", 0][:2], Said.DEFECTIVE, True),
+            (of["test", 0][2:4], Said.DEFECTIVE, False),  # does not count
+            (of["train", 0][:1], Said.DEFECTIVE, False),
+        )
+        for patch in patches
+    ]
+    append_answers(first.store, "Ada", said)
+    words = ["labels", "apply", str(versions), "--store", first.store.uri, "--date", "2026-02-03"]
+    assert main(words) == 0
+    return first, prepared("after", data=versions), versions / "2026-02-03"
+
+
+def test_metrics_stand_side_by_side_by_the_labels_before_and_after(corrected: tuple[Run, Run, Path]) -> None:
+    first, second, _ = corrected
+    earlier, judged = first.result("evaluate").outputs, judge(second)
+    outputs = second.result("evaluate").outputs
+    found = CorrectedLabels.from_dict(outputs["corrected_labels"])
+    assert (found.to_clean, found.to_defective) == (3, 2)
+    # The network is the same, and so is its threshold: by the labels before, it is what the earlier run measured.
+    assert outputs["threshold"]["value"] == earlier["threshold"]["value"]
+    for by, measured in ((found.before, earlier), (found.after, outputs)):
+        assert by is not None
+        assert by.counts.as_dict() == measured["counts"]
+        assert by.metrics == pytest.approx({name: measured["metrics"][name]["value"] for name in JUDGED_BY_BOTH})
+    assert judged.outputs["figures"]["recall"]["value"] == outputs["metrics"]["recall"]["value"], (
+        "judged by the new ones"
+    )
+
+
+def test_an_edited_record_of_corrections_is_told_and_stops_nothing(corrected: tuple[Run, Run, Path]) -> None:
+    _, second, version = corrected
+    record = version / "corrections.csv"
+    record.write_text(record.read_text().replace(",1,0,Ada", ",0,0,Ada", 1))
+    judge(second)
+    outputs = second.result("evaluate").outputs
+    found = CorrectedLabels.from_dict(outputs["corrected_labels"])
+    assert (found.before, found.after) == (None, None)
+    assert "the same label before and after in 1 of 6 rows" in found.problem
+    assert outputs["counts"]["tp"] > 0
+
+
+def test_a_version_that_nobody_corrected_has_no_labels_before(prepared: Prepare) -> None:
+    assert perform("evaluate", prepared("plain")).outputs["corrected_labels"] is None
+
+
 def test_damaged_champion_is_an_error_and_stays(
     prepared: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,13 +300,6 @@ def test_model_without_threshold_is_rejected(
     assert main(["decide", "--run-id", "bad", "--store", str(tmp_path / "store")]) in (1, 2)
     assert main(["verify_bundle", "--run-id", "bad", "--store", str(tmp_path / "store")]) == 1
     assert code in capsys.readouterr().err
-
-
-def judge(run: Run) -> StageResult:
-    """Takes a run from `evaluate` to its decision, without another process for the bundle."""
-    perform("evaluate", run)
-    run.perform("verify_bundle", run.after("evaluate"), lambda _: StageResult("verify_bundle"))
-    return perform("decide", run)
 
 
 def test_a_rejected_run_ends_with_what_would_help_most(
