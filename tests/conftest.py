@@ -34,6 +34,11 @@ settings.register_profile("check", deadline=None, derandomize=True, suppress_hea
 settings.load_profile("check")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Seeds what tests leave to chance, the first weights of a Keras network among it, alike whatever ran before."""

@@ -20,6 +20,8 @@ from steel_training.runs.result import Status
 from steel_training.runs.run import Run
 from steel_training.storage import open_storage
 
+pytestmark = pytest.mark.long
+
 
 def turn_into_test_part(data: Path, patches: int = 6) -> None:
     """Puts defective patches of the training part, turned, in the place of those of the test part, and says so in no word."""

@@ -16,6 +16,8 @@ from steel_training.runs.run import Run
 from steel_training.storage import open_storage
 from steel_training.verdict import Verdict
 
+pytestmark = pytest.mark.long
+
 
 def test_rejected_model_leaves_report_and_record(
     data: Path,

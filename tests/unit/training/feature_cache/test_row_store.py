@@ -20,6 +20,8 @@ from write_rows import write_rows
 from steel_training.training.feature_cache.arrays import CachedArray
 from steel_training.training.feature_cache.row_store import RowStore
 
+pytestmark = pytest.mark.long
+
 
 def written(row_store: RowStore, numbers: range) -> None:
     maps = np.stack([np.full((2, 3), number, np.float16) for number in numbers])
