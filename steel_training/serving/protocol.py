@@ -13,13 +13,22 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
 from steel_training.errors import UsageError
 from steel_training.serving.model import Answer
 from steel_training.storage.json_types import Json
 
 INPUT = "image_bytes"
-OUTPUTS = {"score": "FP32", "label": "INT32", "threshold": "FP32", "version": "BYTES"}
+# `cut` and `patches` are those of `Answer`; the patches of an image are one element, a JSON list.
+OUTPUTS = {
+    "score": "FP32",
+    "label": "INT32",
+    "threshold": "FP32",
+    "version": "BYTES",
+    "cut": "INT32",
+    "patches": "BYTES",
+}
 LENGTH_HEADER = "Inference-Header-Content-Length"
 MAX_IMAGES = 64
 
@@ -70,7 +79,7 @@ def answer(model: str, asked: Inference, found: Sequence[Answer]) -> tuple[bytes
     """
     tensors, tail = [], b""
     for name, as_binary in asked.outputs.items():
-        values = [getattr(one, name) for one in found]
+        values = [_boxes(one) if name == "patches" else getattr(one, name) for one in found]
         tensor: dict[str, Json] = {"name": name, "datatype": OUTPUTS[name], "shape": [len(found)]}
         if as_binary:
             data = _packed(OUTPUTS[name], values)
@@ -86,6 +95,10 @@ def answer(model: str, asked: Inference, found: Sequence[Answer]) -> tuple[bytes
     if not tail:
         return text, {"Content-Type": "application/json"}
     return text + tail, {"Content-Type": "application/octet-stream", LENGTH_HEADER: str(len(text))}
+
+
+def _boxes(one: Answer) -> str:
+    return json.dumps([asdict(patch) for patch in one.patches])
 
 
 def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from steel_training.serving.model import Answer
 from steel_training.serving.protocol import MAX_IMAGES, OUTPUTS, BadRequest, Inference, answer
+from steel_training.serving.whole_images import ScoredPatch
 
 FILE = base64.b64encode(b"file").decode()
 
@@ -122,9 +123,14 @@ def test_response_has_the_id_and_requested_outputs() -> None:
     assert headers == {"Content-Type": "application/json"}
 
 
+CUT = Answer(0.25, 1, 0.5, "v1", cut=2, patches=(ScoredPatch(40, 0, 40, 40, 0.25),))
+
+
 def test_binary_output_for_all_tensors() -> None:
     asked = {**json.loads(body()), "parameters": {"binary_data_output": True}}
-    content, headers = answer("steel", Inference(json.dumps(asked).encode()), [Answer(0.25, 1, 0.5, "v1")])
+    content, headers = answer("steel", Inference(json.dumps(asked).encode()), [CUT])
     length = int(headers["Inference-Header-Content-Length"])
     assert [tensor["name"] for tensor in json.loads(content[:length])["outputs"]] == list(OUTPUTS)
-    assert content[length:] == struct.pack("<fif", 0.25, 1, 0.5) + b"\x02\x00\x00\x00v1"
+    boxes = b'[{"x": 40, "y": 0, "width": 40, "height": 40, "score": 0.25}]'
+    strings = b"\x02\x00\x00\x00v1", struct.pack("<i", 2), struct.pack("<I", len(boxes)) + boxes
+    assert content[length:] == struct.pack("<fif", 0.25, 1, 0.5) + b"".join(strings)

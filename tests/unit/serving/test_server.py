@@ -82,7 +82,14 @@ def test_server_predicts_limits_and_follows_champion(begun: Begun, picture, bomb
     assert server.ask(f"{MODEL}/ready")[:2] == (200, {"name": "steel-defects", "ready": True})
     about = server.ask(f"{MODEL}/versions/v1")[1]
     assert about["versions"] == ["v1"]
-    assert [tensor["name"] for tensor in about["outputs"]] == ["score", "label", "threshold", "version"]
+    assert [tensor["name"] for tensor in about["outputs"]] == [
+        "score",
+        "label",
+        "threshold",
+        "version",
+        "cut",
+        "patches",
+    ]
 
     # The same figures as predict, as JSON and as binary data.
     status, answer, _ = server.ask(INFER, request(*files, id="7"))
