@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import partial
-from typing import Annotated, Unpack
+from typing import Annotated, Any, Unpack
 
 from pydantic import Field, TypeAdapter
 
@@ -40,6 +40,7 @@ class _Annotation(Form):
     category_id: _Id
     bbox: list[Number] | None = None
     segmentation: list[list[Number]] | _RunLengths | None = None
+    keypoints: Any = None
 
 
 class _Category(Form):
@@ -138,6 +139,8 @@ def _region(annotation: _Annotation, name: str, shape: tuple[int, ...]) -> Regio
         parts = [regions.polygon(name, regions.pairs(numbers), shape) for numbers in outline]
         return regions.joined(parts)
     if annotation.bbox is None or len(annotation.bbox) != 4:
-        raise RegionInvalid("it has neither a segmentation nor a bbox of 4 numbers")
+        raise RegionInvalid(
+            f"it has neither a segmentation nor a bbox of 4 numbers{' (but keypoints)' if annotation.keypoints else ''}; draw its area, or remove it"
+        )
     left, top, width, height = annotation.bbox
     return regions.box(name, (left, top, left + width, top + height), shape)

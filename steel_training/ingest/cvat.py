@@ -21,7 +21,7 @@ from steel_training.ingest.xml_files import parse_xml
 
 # One file holds a whole task.
 _MAX_BYTES = 1 << 30
-_WITHOUT_AREA = frozenset({"polyline", "points", "skeleton", "cuboid", "tag"})
+_WITHOUT_AREA = frozenset({"polyline", "points", "skeleton", "cuboid"})
 
 
 def ingest_cvat(images: str, annotations: str, out: str, **options: Unpack[IngestOptions]) -> IngestSummary:
@@ -77,12 +77,12 @@ def _region(one: Element, shape: tuple[int, ...]) -> Region:
     name = one.get("label", "").strip()
     if not name:
         raise RegionInvalid(f"<{one.tag}> has no label")
+    if one.tag == "tag":
+        raise regions.of_whole_image(name)
     if one.tag in _WITHOUT_AREA:
-        raise RegionInvalid(
-            f"'{name}' is a {one.tag}, which has no area; expected a box, polygon, ellipse or mask. Draw its area, or remove it"
-        )
+        raise regions.without_area(name, one.tag, "a box, polygon, ellipse or mask")
     if one.tag in {"box", "ellipse"} and _number(one.get("rotation", "0")) % 360:
-        raise RegionInvalid(f"'{name}' is a rotated {one.tag}; draw it as a polygon")
+        raise regions.rotated(name, one.tag)
     if one.tag == "box":
         left, top, right, bottom = (_number(one.get(edge)) for edge in ("xtl", "ytl", "xbr", "ybr"))
         return regions.box(name, (left, top, right, bottom), shape)
@@ -98,7 +98,9 @@ def _region(one: Element, shape: tuple[int, ...]) -> Region:
             raise RegionInvalid(f"'{name}' is a mask of {width}×{height} pixels, the image has {shape[1]}×{shape[0]}")
         runs = [int(_number(run)) for run in one.get("rle", "").split(",")]
         return regions.bitmap(name, decode_runs(runs, width * height).reshape(height, width), (left, top), shape)
-    raise RegionInvalid(f"<{one.tag}> is unknown; expected box, polygon, ellipse or mask")
+    raise RegionInvalid(
+        f"<{one.tag}> is unknown; expected a box, polygon, ellipse or mask. Draw it as a polygon, or remove it"
+    )
 
 
 def _number(text: str | None) -> float:

@@ -24,6 +24,9 @@ from steel_training.ingest.source_images import SourceImage, image_files
 from steel_training.ingest.tiling import IngestSummary
 from steel_training.storage import open_storage
 
+# As X-AnyLabeling and newer versions name a rotated box.
+_ROTATED = frozenset({"rotation", "oriented_rectangle"})
+
 
 class _Shape(Form):
     label: str
@@ -75,10 +78,10 @@ def _region(one: _Shape, shape: tuple[int, ...]) -> Region:
     name, points, kind = one.label.strip(), one.points, one.shape_type or "polygon"
     if kind == "polygon":
         return regions.polygon(name, points, shape)
+    if kind in _ROTATED:
+        raise regions.rotated(name, "box")
     if kind not in {"rectangle", "circle", "mask"}:
-        raise RegionInvalid(
-            f"'{name}' is a {kind}, which has no area; expected a polygon, rectangle, circle or mask. Draw its area, or remove it"
-        )
+        raise regions.without_area(name, kind, "a polygon, rectangle, circle or mask")
     if len(points) < 2 or (kind != "rectangle" and len(points) != 2):
         raise RegionInvalid(f"'{name}' is a {kind} of {len(points)} points; expected 2")
     if kind == "circle":

@@ -22,6 +22,8 @@ from steel_training.ingest.run_lengths import decode_brush
 from steel_training.ingest.source_images import SUFFIXES, ImageFiles, SourceImage, composed, image_files
 from steel_training.ingest.tiling import IngestSummary
 
+# Types of results that are not about a part of the image.
+_OF_WHOLE_IMAGES = frozenset({"choices", "taxonomy", "rating", "number", "textarea", "labels"})
 # Uploaded files get a prefix of eight hexadecimal digits.
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 
@@ -41,6 +43,8 @@ class _Value(Form):
     polygonlabels: list[str] | None = None
     ellipselabels: list[str] | None = None
     brushlabels: list[str] | None = None
+    keypointlabels: Any = None
+    choices: Any = None
 
 
 class _Result(Form):
@@ -159,13 +163,20 @@ def _regions(results: Sequence[_Result], where: str, source: SourceImage) -> lis
 def _region(result: _Result, shape: tuple[int, ...]) -> Region:
     value, (height, width) = result.value, shape
     labels = value.rectanglelabels or value.polygonlabels or value.ellipselabels or value.brushlabels or []
+    if not labels and result.type in _OF_WHOLE_IMAGES:
+        raise regions.of_whole_image(_first(value.choices) or result.type, result.type)
+    if not labels and result.type.startswith("keypoint"):
+        raise regions.without_area(
+            _first(value.keypointlabels) or result.type, "keypoint", "a rectangle, polygon, ellipse or brush"
+        )
     if len(labels) != 1:
         raise RegionInvalid(
-            f"it is of type {result.type} and has {len(labels)} labels; expected one, of a rectangle, polygon, ellipse or brush"
+            f"it is of type {result.type} and has {len(labels)} labels; expected one, of a rectangle, polygon, ellipse or brush. Label it in "
+            "Label Studio with one class, or remove it"
         )
     name = labels[0].strip()
     if value.rotation % 360:
-        raise RegionInvalid(f"'{name}' is rotated; draw it as a polygon")
+        raise regions.rotated(name, result.type.removesuffix("labels"))
     if value.brushlabels:
         if value.format != "rle" or value.rle is None:
             raise RegionInvalid(f"'{name}' is a brush mask without run lengths (format 'rle')")
@@ -180,3 +191,7 @@ def _region(result: _Result, shape: tuple[int, ...]) -> Region:
         return regions.ellipse(name, (x, y), radii, shape)
     across, down = (value.width or 0.0) / 100 * width, (value.height or 0.0) / 100 * height
     return regions.box(name, (x, y, x + across, y + down), shape)
+
+
+def _first(found: Any) -> str | None:
+    return str(found[0]) if isinstance(found, list) and found else None

@@ -143,6 +143,30 @@ def pairs(numbers: Sequence[float]) -> list[tuple[float, float]]:
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
+def without_area(name: str, kind: str, expected: str) -> RegionInvalid:
+    """Return the error of a shape that covers no pixels, such as a point or a line.
+
+    Args:
+        name: of its class.
+        kind: of shape.
+        expected: shapes with an area that the format has.
+    """
+    return RegionInvalid(f"'{name}' is a {kind}, which has no area; expected {expected}. Draw its area, or remove it")
+
+
+def rotated(name: str, kind: str) -> RegionInvalid:
+    """Return the error of a rotated box or ellipse, whose rotation each tool counts differently."""
+    return RegionInvalid(f"'{name}' is a rotated {kind}. Draw it as a polygon")
+
+
+def of_whole_image(name: str, kind: str = "tag") -> RegionInvalid:
+    """Return the error of a tag, which says nothing about where in its image the defect is."""
+    return RegionInvalid(
+        f"'{name}' is a tag of the whole image{'' if kind == 'tag' else f' ({kind})'}, which does not say where the defect is. Draw its area; or remove it, and if every "
+        "image is one patch, sort the images into a folder per class ('ingest folders')"
+    )
+
+
 def read_each(
     items: Iterable[Item], read: Callable[[Item], Region | None], noun: str
 ) -> tuple[list[Region], list[str]]:

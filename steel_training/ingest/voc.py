@@ -20,6 +20,7 @@ from steel_training.ingest.annotations import (
 from steel_training.ingest.cut_rule import VOC_RULE
 from steel_training.ingest.defect_classes import ClassUndefined
 from steel_training.ingest.options import IngestOptions
+from steel_training.ingest.problems import first_ten
 from steel_training.ingest.regions import Region
 from steel_training.ingest.source_images import SourceImage, image_files
 from steel_training.ingest.tiling import IngestSummary
@@ -100,7 +101,11 @@ def read_boxes(data: bytes, shape: tuple[int, ...], address: str, *, rotated: bo
     check_size(stated, shape, address, rotated=rotated)
     boxes: list[Box] = []
     outside: list[str] = []
+    rotated_boxes: list[str] = []
     for number, item in enumerate(root.findall("object"), start=1):
+        if item.find("bndbox") is None and item.find("robndbox") is not None:
+            rotated_boxes.append(str(number))
+            continue
         edges = {edge: _whole_number(item.findtext(f"bndbox/{edge}")) for edge in ("xmin", "ymin", "xmax", "ymax")}
         left, top, right, bottom = (edge if edge is not None else math.nan for edge in edges.values())
         if not (0 <= left <= right <= width and 0 <= top <= bottom <= height and right >= 1 and bottom >= 1):
@@ -108,6 +113,11 @@ def read_boxes(data: bytes, shape: tuple[int, ...], address: str, *, rotated: bo
             continue
         label = (item.findtext("name") or "").strip() or "defect"
         boxes.append(Box(label, max(int(left), 1) - 1, max(int(top), 1) - 1, int(right), int(bottom)))
+    if rotated_boxes:
+        raise AnnotationInvalid(
+            f"{address}, object {first_ten(rotated_boxes)}: a rotated box (robndbox), which Pascal VOC does not have. Save upright boxes (bndbox), or "
+            "polygons in another format, such as LabelMe."
+        )
     if outside:
         verb = "is not a box" if len(outside) == 1 else "are not boxes"
         raise AnnotationInvalid(f"{address}, {'; '.join(outside)} {verb} inside the image of {width}×{height} pixels.")

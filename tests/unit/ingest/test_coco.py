@@ -88,7 +88,11 @@ def test_an_entry_without_image_is_refused(plates) -> None:
         ({"annotations": annotation(image_id=9)}, "image_id 9 of annotations is not among the images"),
         ({"images": [*content()["images"], {"id": 7, "file_name": "c.png"}]}, "images of the same id"),
         ({"images": [*content()["images"], {"id": 9, "file_name": "./a.png"}]}, r"a\.png occurs more than once"),
-        ({"annotations": annotation(bbox=[1, 2, 3])}, "neither a segmentation nor a bbox"),
+        ({"annotations": annotation(bbox=[1, 2, 3])}, "neither a segmentation nor a bbox of 4 numbers; draw its area"),
+        (
+            {"annotations": annotation(bbox=None, keypoints=[5, 5, 2])},
+            r"\(but keypoints\); draw its area, or remove it",
+        ),
         ({"annotations": annotation(bbox=[60, 2, 30, 5])}, r"annotation 1: \(90, 7\) is outside the image of 64×48"),
         ({"annotations": annotation(bbox=[1, 2, 0, 5])}, "have no area"),
         ({"annotations": annotation(segmentation=[[1, 2, 3, 4]])}, "2 different points"),

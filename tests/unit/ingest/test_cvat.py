@@ -41,9 +41,10 @@ def test_an_ellipse_covers_its_area(plates) -> None:
 @pytest.mark.parametrize(
     ("shape", "told"),
     [
-        ('<polyline label="pit" points="1,1;5,5"/>', "shape 1: 'pit' is a polyline, which has no area"),
-        ('<tag label="pit"/>', "'pit' is a tag, which has no area"),
-        ('<box label="pit" xtl="1" ytl="1" xbr="5" ybr="5" rotation="30"/>', "rotated box; draw it as a polygon"),
+        ('<polyline label="pit" points="1,1;5,5"/>', "shape 1: 'pit' is a polyline, which has no area.* Draw its area"),
+        ('<points label="pit" points="1,1"/>', "'pit' is a points, which has no area.* Draw its area, or remove it"),
+        ('<tag label="pit"/>', "'pit' is a tag of the whole image, .*'ingest folders'"),
+        ('<box label="pit" xtl="1" ytl="1" xbr="5" ybr="5" rotation="30"/>', "rotated box. Draw it as a polygon"),
         ('<box label="pit" xtl="1" ytl="1" xbr="5"/>', "None is not a number"),
         ('<box xtl="1" ytl="1" xbr="5" ybr="5"/>', "<box> has no label"),
         ('<polygon label="pit" points="1,1;5,5;7"/>', "5 numbers; expected pairs"),

@@ -59,7 +59,11 @@ def test_a_circle_covers_its_area(plates) -> None:
     ("shape", "told"),
     [
         ({"points": [[1, 1], [5, 5]], "shape_type": "line"}, "shape 1: 'pit' is a line, which has no area"),
-        ({"points": [[1, 1]], "shape_type": "point"}, "'pit' is a point, which has no area"),
+        ({"points": [[1, 1]], "shape_type": "point"}, "'pit' is a point, which has no area.* Draw its area"),
+        (
+            {"points": [[1, 1], [5, 1], [5, 5]], "shape_type": "rotation"},
+            "'pit' is a rotated box. Draw it as a polygon",
+        ),
         ({"points": [[1, 1]], "shape_type": "rectangle"}, "a rectangle of 1 points; expected 2"),
         ({"points": [[1, 1], [5, 5]]}, "2 different points"),
         ({"points": [[1, 1], [90, 5], [7, 7]]}, r"\(90, 5\) is outside"),

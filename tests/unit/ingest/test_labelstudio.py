@@ -70,8 +70,7 @@ def test_one_of_several_annotations_must_be_ground_truth(plates) -> None:
             {**RECTANGLE, "rectanglelabels": ["pit", "scratch"]},
             "region 1: it is of type rectanglelabels and has 2 labels",
         ),
-        ({"choices": ["pit"]}, "has 0 labels"),
-        ({**RECTANGLE, "rotation": 10}, "'pit' is rotated"),
+        ({**RECTANGLE, "rotation": 10}, "'pit' is a rotated rectangle. Draw it as a polygon"),
         ({**RECTANGLE, "width": 90}, "is outside the image"),
         ({"format": "rle", "rle": [1, 2], "brushlabels": ["pit"]}, "brush mask ends before"),
         ({"format": "rle", "rle": [0] * 30, "brushlabels": ["pit"]}, "has 0 values; expected 4 for each of the 64×48"),
@@ -82,6 +81,25 @@ def test_one_of_several_annotations_must_be_ground_truth(plates) -> None:
 def test_broken_regions_are_named(plates, value, told) -> None:
     with pytest.raises(AnnotationInvalid, match=told):
         ingest(plates, task("a.png", [result(value)]), B)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "told"),
+    [
+        ("choices", {"choices": ["pit"]}, r"'pit' is a tag of the whole image \(choices\).*'ingest folders'"),
+        ("textarea", {"text": ["a scratch?"]}, "'textarea' is a tag of the whole image"),
+        (
+            "keypointlabels",
+            {"x": 1, "y": 1, "keypointlabels": ["pit"]},
+            "'pit' is a keypoint, which has no area.* Draw",
+        ),
+        ("keypoint", {"x": 1, "y": 1}, "'keypoint' is a keypoint, which has no area"),
+        ("rectangle", {"x": 1, "y": 1, "width": 9, "height": 9}, "has 0 labels.* Label it in Label Studio"),
+    ],
+)
+def test_what_has_no_area_is_named_with_what_to_do(plates, kind, value, told) -> None:
+    with pytest.raises(AnnotationInvalid, match=told):
+        ingest(plates, task("a.png", [result(value, kind)]), B)
 
 
 def test_other_exports_are_refused(plates) -> None:

@@ -144,6 +144,10 @@ FILE = '<!DOCTYPE a [<!ENTITY f SYSTEM "file:///etc/hostname">]><annotation><fol
         (b"\xff\xd8\xff\xe0 not xml", "not well-formed XML"),
         (b"<html/>", "begins with <html>"),
         (b"<annotation><object><name>pit</name></object></annotation>", "object 1: xmin=None"),
+        (
+            b"<annotation><object><robndbox><cx>9</cx></robndbox></object></annotation>",
+            "rotated box .* Save upright boxes",
+        ),
         (annotation(("pit", 10, 10, 5, 20)).encode(), "xmin=10, ymin=10, xmax=5"),
         (annotation(("pit", 10, 10, 900, 20)).encode(), r"xmax=900.* 200×200"),
         (annotation().replace("<object>", "").encode() + b" " * (5 << 20), "at most"),
