@@ -53,7 +53,7 @@ def model_card(content: CardContent, judged: Mapping[str, Any]) -> str:
         *_corrected_labels(judged),
         _threshold(judged["threshold"]),
         _verification(content["verification"]),
-        _usage(name, size),
+        _usage(name, size) + _images(content),
         _limits(),
         _origin(content),
     ]
@@ -189,6 +189,18 @@ TensorFlow Serving: `tensorflow_model_server --rest_api_port=8501 --model_name={
 
 A LiteRT file takes pixels 0-255 as float32 (1, {size}, {size}, 3), resized bilinearly with antialiasing, and gives the score;
 the threshold is in `threshold.json`."""
+
+
+def _images(content: CardContent) -> str:
+    found = ""
+    if patch := content["verification"].get("patch"):
+        found += f"\n\nThe SavedModel takes patches of {patch[0]} × {patch[1]} pixels (width × height), and refuses images of another size."
+    if grey := content.get("grey_range"):
+        found += (
+            f"\n\nThe patches come from images of more than 8 bits. The SavedModel takes 8 bits: map grey {grey['low']} to 0 and {grey['high']} to 255, "
+            "linearly, rounded, and clipped outside, before you send an image. `steel-training predict` and `serve` do so."
+        )
+    return found
 
 
 def _limits() -> str:

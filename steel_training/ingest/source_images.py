@@ -30,6 +30,9 @@ MAX_SIDE = 32_768
 MAX_PIXEL_SCANS = MAX_SCANS * 2**27
 
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
 class NoSourceImages(UsageError):
     """A folder holds no image file."""
 
@@ -161,9 +164,12 @@ class ImageFiles:
             refuse_deep_colour(image, data)
             image.load()
         except UnidentifiedImageError:
-            raise SourceImageUnreadable(
-                f"{address} is not a PNG, JPEG, BMP or TIFF image; remove or replace it."
-            ) from None
+            what = (
+                "is a TIFF file whose kind of pixels or compression is not read; save it as PNG, or as TIFF with 8 or 16 bits of grey"
+                if data[:4] in _TIFF
+                else "is not a PNG, JPEG, BMP or TIFF image; remove or replace it"
+            )
+            raise SourceImageUnreadable(f"{address} {what}.") from None
         except DepthUnsupported as error:
             raise SourceImageUnreadable(f"{address} has {error}.") from None
         except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, DecodingTooCostly) as error:

@@ -102,6 +102,7 @@ class GateRecord(VerdictFacts, total=False):
         machine: that trained.
         reproduce: command that makes the version again.
         parent_champion: version that it was judged against.
+        grey_range: with which images of more than 8 bits were ingested (`low`, `high`).
     """
 
     schema: int
@@ -119,3 +120,4 @@ class GateRecord(VerdictFacts, total=False):
     machine: Mapping[str, str | int] | None
     reproduce: str | None
     parent_champion: str | None
+    grey_range: Mapping[str, int] | None

@@ -71,6 +71,7 @@ def write_lineage(run: Run, folder: Path, decided: StageResult) -> None:
         "machine": trained.machine,
         "reproduce": reproduce(run),
         "parent_champion": Decided.from_dict(decided.outputs).champion,
+        "grey_range": resolved.grey_range,
         "probes": run.outputs("check_baseline", CheckedBaseline.from_dict).probes,
         "verification": dict(run.result("verify_bundle").outputs),
     }

@@ -93,6 +93,21 @@ def card(evaluated: dict[str, object] | None = None, **changed: object) -> str:
     return model_card(content, judged)
 
 
+def test_card_says_which_images_the_model_takes() -> None:
+    assert "refuses images of another size" not in card()
+    verified = {
+        "golden": 16,
+        "max_difference": 0.0,
+        "corrupt_image": "refused",
+        "odd_size_image": "refused",
+        "patch": [64, 32],
+    }
+    rest = {"latency_ms": {"p50": 9.0, "p95": 11.0}, "throughput_per_s": 1.0, "memory_mb": 1.0, "lite": {}}
+    text = card(verification={**verified, **rest}, grey_range={"low": 200, "high": 3000})
+    assert "patches of 64 × 32 pixels (width × height), and refuses images of another size" in text
+    assert "map grey 200 to 0 and 3000 to 255" in text
+
+
 def test_card_has_metrics_speed_and_left_out_files() -> None:
     text = card()
     assert "missed 4 of 100 defects" in text

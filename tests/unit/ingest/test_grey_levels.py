@@ -20,6 +20,7 @@ from steel_training.ingest.inspection import inspect
 from steel_training.ingest.overlap_groups import group_overlapping_images
 from steel_training.ingest.problems import DatasetInvalid
 from steel_training.ingest.source_images import GreyRangeMissing, SourceImageUnreadable
+from tests.unit.data.test_grey_range import tiff
 from tests.unit.ingest.test_broken_annotations import FORMATS
 
 HEIGHT, WIDTH = 48, 64
@@ -125,6 +126,12 @@ def test_masks_of_16_bits_keep_their_numbers(deep, save) -> None:
 def test_signed_and_float_images_are_refused_by_mode(deep, save) -> None:
     save(deep / "images" / "b.tif", steel(1).astype(np.float32))
     with pytest.raises(SourceImageUnreadable, match="has mode F; expected grey of 8, 12 or 16 bits"):
+        ingest(deep, grey_range=RANGE)
+
+
+def test_a_tiff_that_is_not_read_is_called_a_tiff(deep) -> None:
+    (deep / "images" / "b.tif").write_bytes(tiff(steel(1), 12, ">"))
+    with pytest.raises(SourceImageUnreadable, match=r"b\.tif is a TIFF file whose kind of pixels"):
         ingest(deep, grey_range=RANGE)
 
 

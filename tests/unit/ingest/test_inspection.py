@@ -60,6 +60,11 @@ def test_layouts_of_folders_are_found(tmp_path, save, steel) -> None:
     assert text.count("steel-training ingest") == 1
 
 
+def test_ids_of_any_kind_are_looked_at(plates) -> None:
+    (plates / "coco.json").write_text(json.dumps(coco.content(categories=[{"id": [], "name": "pit"}])))
+    assert "coco: coco.json" in inspect(str(plates))
+
+
 def test_what_is_unknown_is_said(plates, tmp_path) -> None:
     assert "No annotation was recognised for 2 images" in inspect(str(plates))
     (plates / "manifest.csv").write_text("patch_id,path\n")
