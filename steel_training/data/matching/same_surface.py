@@ -12,6 +12,7 @@ from steel_training.data.matching.candidates import WIDE, candidates
 from steel_training.data.matching.grain import grain_agreement
 from steel_training.data.matching.keypoints import KEYPOINT
 from steel_training.data.matching.registration import Registration, register
+from steel_training.data.matching.residual import shows_other_steel
 
 Pixels = Callable[[int], np.ndarray]
 """Returns the grey values of the patch in a row of the profile, uint8 (height, width)."""
@@ -113,4 +114,6 @@ def _is_same_surface(
     if not exact and not agree:
         return False
     grain = grain_agreement(first, second, orientation, registration.shift)
-    return exact if grain is None else grain >= _SAME_GRAIN
+    if grain is None:
+        return exact
+    return grain >= _SAME_GRAIN and (exact or not shows_other_steel(first, second, orientation, registration.shift))

@@ -119,6 +119,12 @@ def ruler(y: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.where(y % 64 < 24, np.where(ticks, -500.0, 500.0), 0.0)
 
 
+def texture(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A relief without a plain place, pressed in again at every turn of the roll."""
+    roll = gaussian_filter(np.random.default_rng(6).normal(0, 1, (150, 150)), 1.8, mode="wrap")
+    return 22 * (roll / roll.std())[y % 150, x % 150]
+
+
 def plates(pattern: Callable[[np.ndarray, np.ndarray], np.ndarray], shifted: bool) -> list[np.ndarray]:
     """Draw the steel of six plates with one pattern, at another place on each, or the same."""
     y, x = np.mgrid[:64, :128]
@@ -131,7 +137,7 @@ def plates(pattern: Callable[[np.ndarray, np.ndarray], np.ndarray], shifted: boo
     return images
 
 
-@pytest.mark.parametrize(("pattern", "shifted"), [(ribs, True), (letters, True), (ruler, False)])
+@pytest.mark.parametrize(("pattern", "shifted"), [(ribs, True), (letters, True), (ruler, False), (texture, True)])
 def test_what_repeats_on_every_plate_is_no_leak(pattern, shifted: bool, make_steel) -> None:
     """Honest datasets with a relief, a print or a ruler in every image pass, and copies on such steel are found."""
     whole = plates(pattern, shifted)
