@@ -30,7 +30,7 @@ COPY requirements/orchestrator.txt requirements/
 RUN uv pip install --require-hashes -r requirements/orchestrator.txt
 COPY dags dags
 COPY plugins plugins
-COPY scripts/init.sh scripts/make_buckets.py scripts/
+COPY scripts/heartbeat.py scripts/init.sh scripts/make_buckets.py scripts/
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel uv pip install --no-deps /wheel/*.whl
 USER airflow
 

@@ -148,22 +148,24 @@ class Stack:
         """
         started = time.monotonic()
         process = self.processes.get(name)
-        while not self._has_come_to(name, condition):
+        reached, answer = self._has_come_to(name, condition)
+        while not reached:
             code = process.code if process is not None else None
             if code is not None and process is not None:
                 raise NotReady(f"{name} ended with {code}:\n{process.said()}")
             if time.monotonic() - started > READY_WITHIN_SECONDS:
                 said = process.said() if process is not None else ""
-                raise NotReady(f"{name} has not reached {condition} after {READY_WITHIN_SECONDS} s:\n{said}")
+                raise NotReady(f"{name} is not {condition} after {READY_WITHIN_SECONDS} s: {answer}\n{said}")
             time.sleep(0.5)
+            reached, answer = self._has_come_to(name, condition)
         self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
 
-    def _has_come_to(self, name: str, condition: Condition) -> bool:
+    def _has_come_to(self, name: str, condition: Condition) -> tuple[bool, str]:
         if condition == "service_started":
-            return True
+            return True, ""
         if condition == "service_completed_successfully":
-            return self.processes[name].code == 0
-        return self.healthy(name)[0]
+            return self.processes[name].code == 0, "still running"
+        return self.healthy(name)
 
     def healthy(self, name: str) -> tuple[bool, str]:
         """Runs a service's health check; returns whether it succeeded, and its output."""
