@@ -8,6 +8,7 @@ from typing import Any
 
 from steel_training.bundle.layout import LITE, TOLERANCE
 from steel_training.evaluation.corrected_labels import JUDGED_BY_BOTH, CorrectedLabels
+from steel_training.evaluation.label_difference import LabelDifference
 from steel_training.leakage.probe import StoredProbe
 from steel_training.registry.stored import GateRecord
 
@@ -50,7 +51,7 @@ def model_card(content: CardContent, judged: Mapping[str, Any]) -> str:
         f"(fingerprint `{content['fingerprint'][:16]}`).",
         *_alarms(content),
         _metrics(judged),
-        *_corrected_labels(judged),
+        *_labels(judged),
         _threshold(judged["threshold"]),
         _verification(content["verification"]),
         _usage(name, size) + _images(content),
@@ -111,25 +112,27 @@ def _metrics(judged: Mapping[str, Any]) -> str:
     )
 
 
-def _corrected_labels(judged: Mapping[str, Any]) -> list[str]:
-    """The metrics by the labels of the test split before and after their correction; nothing where none was corrected."""
-    outputs = judged.get("corrected_labels")
-    if not outputs:
-        return []
-    found = CorrectedLabels.from_dict(outputs)
-    said = f"## Corrected labels\n\n{found.sentence}"
+def _labels(judged: Mapping[str, Any]) -> list[str]:
+    """What was corrected in the test split, and how many labels differ from the champion's; nothing where neither is known."""
+    corrected, unlike = judged.get("corrected_labels"), judged.get("labels_unlike_champion")
+    said = _by_both(CorrectedLabels.from_dict(corrected)) if corrected else []
+    if unlike:
+        said.append(LabelDifference.from_dict(unlike).sentence)
+    return ["\n\n".join(["## Labels", *said])] if said else []
+
+
+def _by_both(found: CorrectedLabels) -> list[str]:
+    """The metrics by the labels of the test split before and after their correction."""
     if found.before is None or found.after is None:
-        return [said]
+        return [found.sentence]
     one, other = found.before, found.after
     rows = [
-        f"| {_TITLES[name]} | {_number(one.metrics[name])} | {_number(other.metrics[name])} |"
-        for name in JUDGED_BY_BOTH
+        *((_TITLES[name], _number(one.metrics[name]), _number(other.metrics[name])) for name in JUDGED_BY_BOTH),
+        ("missed defects", one.missed, other.missed),
+        ("false alarms", one.false_alarms, other.false_alarms),
     ]
-    rows += [
-        f"| missed defects | {one.missed} | {other.missed} |",
-        f"| false alarms | {one.false_alarms} | {other.false_alarms} |",
-    ]
-    return [f"{said}\n\n| | labels before | corrected labels |\n|---|---|---|\n" + "\n".join(rows)]
+    lines = ["| | labels before | corrected labels |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    return [found.sentence, "\n".join(lines)]
 
 
 def _against_baseline(baseline: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from steel_training.config import JUDGED
+from steel_training.evaluation.label_difference import LabelDifference
 from steel_training.report import charts
 from steel_training.report.blocks import Block, Details, Figure, Figures, Gallery, Section, Table, Text
 from steel_training.report.formatting import (
@@ -170,6 +171,9 @@ def comparison(evaluated: _Outputs) -> Section:
                 f"{signed(validation['high'])}, paired by group."
             )
         )
+    if unlike := evaluated.get("labels_unlike_champion"):  # runs before 2026-11-29 do not know
+        difference = LabelDifference.from_dict(unlike)
+        blocks.append(Text(difference.sentence, "warn" if difference.problem else ""))
     if not evaluated.get("champion"):
         blocks.append(Text("There is no champion to compare with."))
     return Section("comparison", "Comparison with baseline and champion", blocks)

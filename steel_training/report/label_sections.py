@@ -74,7 +74,7 @@ def corrected(evaluated: Mapping[str, Any]) -> list[Section]:
     if not outputs:
         return []
     found = CorrectedLabels.from_dict(outputs)
-    title = "The same model by the labels before and after correction"
+    title = "Metrics before and after the labels were corrected"
     if found.before is None or found.after is None:
         return [Section("corrected", title, [Text(found.sentence, "warn")])]
     one, other = found.before, found.after
@@ -93,7 +93,22 @@ def corrected(evaluated: Mapping[str, Any]) -> list[Section]:
         ("False alarms", one.false_alarms, other.false_alarms, f"{other.counts.fp - one.counts.fp:+,}", ""),
     ]
     head = ("", "Labels before", "Corrected labels", "Change", "Target")
-    return [Section("corrected", title, [Text(found.sentence), Table("", head, rows)])]
+    blocks: list[Block] = [Text(found.sentence), Table("", head, rows)]
+    if turned := _turned(one.metrics, other.metrics, evaluated["targets"]):
+        blocks.insert(1, Text(f"The value of {turned}.", "warn"))
+    return [Section("corrected", title, blocks)]
+
+
+def _turned(before: Mapping[str, float], after: Mapping[str, float], targets: Mapping[str, float | None]) -> str:
+    """Name the metrics whose value meets its target by one set of labels and not by the other."""
+    said = []
+    for name in JUDGED_BY_BOTH:
+        target = targets.get(name)
+        if target is not None and (met := after[name] >= target) != (before[name] >= target):
+            said.append(
+                f"{METRICS[name]} meets its target by the {'corrected labels' if met else 'labels before'} only"
+            )
+    return ", that of ".join(said)
 
 
 def agreement(found: Sequence[Agreement], problem: str) -> list[Section]:

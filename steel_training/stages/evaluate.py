@@ -29,6 +29,7 @@ from steel_training.runs.artifacts import BASELINE, BUNDLE, MODEL, PATCHES, SCOR
 from steel_training.runs.outputs import Ended
 from steel_training.runs.result import StageResult, Status
 from steel_training.runs.run import Run
+from steel_training.stages._champion_labels import labels_unlike_champion
 from steel_training.stages._corrected_labels import by_labels_before_and_after
 from steel_training.stages._ending import conclude_if_ended
 from steel_training.stages._explanations import write_explanations
@@ -79,6 +80,7 @@ def evaluate(run: Run) -> StageResult:
 
         export_bundle(run, network, folder / BUNDLE, threshold=judged.threshold.value, scores=scores, scorer=scorer)
         write_explanations(run, network, splits[TEST], judged.threshold.value, folder)
+        unlike = labels_unlike_champion(run, champion_version)
         corrected = by_labels_before_and_after(run, *test, judged.threshold.value)
         return StageResult(
             "evaluate",
@@ -87,6 +89,7 @@ def evaluate(run: Run) -> StageResult:
                 "baseline": replace(baseline, on_validation=validation).as_dict(),
                 "champion": _champion_on(run, champion_version, splits[TEST], compared),
                 "corrected_labels": corrected.as_dict() if corrected else None,
+                "labels_unlike_champion": unlike.as_dict() if unlike else None,
                 "patches": len(splits[TEST]),
                 "defects": int(splits[TEST].labels.sum()),
                 "groups": len(set(groups)),

@@ -9,6 +9,7 @@ from steel_training.bundle.card import model_card
 from steel_training.bundle.golden import choose_golden
 from steel_training.bundle.lite import LiteCheck, balanced, compare
 from steel_training.evaluation.corrected_labels import CorrectedLabels, judge_by_both
+from steel_training.evaluation.label_difference import LabelDifference
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_card_has_the_metrics_by_the_labels_before_and_after() -> None:
     labels, was = np.array([1, 1, 0, 0]), np.array([1, 0, 0, 0])
     found = judge_by_both(was, labels, np.array([0.9, 0.8, 0.7, 0.1]), 0.5)
     text = card({"corrected_labels": found.as_dict()})
-    assert text.index("## Metrics") < text.index("## Corrected labels") < text.index("## Threshold")
+    assert text.index("## Metrics") < text.index("## Labels") < text.index("## Threshold")
     for said in (
         "Blind review corrected 1 label of the test split: 1 from clean to defective, 0 from defective to clean.",
         "| precision | 0.3333 | 0.6667 |",
@@ -133,5 +134,13 @@ def test_card_has_the_metrics_by_the_labels_before_and_after() -> None:
     unknown = card({"corrected_labels": CorrectedLabels(problem="it was edited.").as_dict()})
     assert "are not known: it was edited." in unknown
     assert "labels before |" not in unknown
-    assert "Corrected labels" not in card({"corrected_labels": None})
-    assert "Corrected labels" not in card()
+    assert "## Labels" not in card({"corrected_labels": None, "labels_unlike_champion": None})
+    assert "## Labels" not in card()
+
+
+def test_card_says_how_many_labels_differ_from_the_champions() -> None:
+    found = LabelDifference("20261101-old", common=580, to_defective=4, to_clean=8, in_test=5)
+    text = card({"labels_unlike_champion": found.as_dict()})
+    assert text.index("## Metrics") < text.index("## Labels") < text.index("## Threshold")
+    assert found.sentence in text
+    assert "12 of 580 labels differ from those of champion 20261101-old" in text

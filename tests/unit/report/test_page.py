@@ -27,7 +27,7 @@ EVIL = "<script>alert('x')</script>"
 STAGES = ALL_STAGES[: ALL_STAGES.index("decide")]
 HISTORY = {name: [0.5, 0.6] for name in ("loss", "val_loss", "recall", "val_recall", "auc", "val_auc", "val_pr_auc")}
 FIX = f"steel-training split '/data/{EVIL}' /data/out --group-by source_id"
-CORRECTED = "The same model by the labels before and after correction"
+CORRECTED = "Metrics before and after the labels were corrected"
 METRIC = {"value": 0.9712, "bound": 0.9523}
 METRICS = dict.fromkeys(("recall", "f2", "precision", "auc", "average_precision", "specificity"), METRIC)
 ALARMS = {"value": 55.0, "bound": 70.1}
@@ -107,6 +107,7 @@ def stages() -> dict[str, dict[str, Any]]:
                 "before": {"counts": {"tp": 93, "fn": 4, "fp": 15, "tn": 188}, "metrics": {"recall": 0.9588, "f2": 0.9394, "precision": 0.8611, "auc": None}},
                 "after": {"counts": {"tp": 97, "fn": 3, "fp": 11, "tn": 189}, "metrics": {"recall": 0.97, "f2": 0.9548, "precision": 0.8981, "auc": 0.99}},
             },
+            "labels_unlike_champion": {"champion": "20261101-old", "common": 280, "to_defective": 4, "to_clean": 8, "in_test": 5, "problem": ""},
             "patches": 300, "defects": 100, "groups": 20, "version": "20261124-abc",
         },
         "verify_bundle": {
@@ -298,6 +299,22 @@ def test_metrics_before_and_after_correction_stand_side_by_side() -> None:
         assert said in section, said
 
 
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        ({"recall": 0.965, "f2": 0.85}, "The value of Recall meets its target by the corrected labels only."),
+        ({"recall": 0.9, "precision": None}, ""),
+        ({"recall": 0.99}, ""),
+    ],
+)
+def test_a_target_that_is_met_by_one_set_of_labels_only_is_named(targets: dict[str, float | None], said: str) -> None:
+    outputs = stages()
+    outputs["evaluate"]["targets"] = targets
+    text = words(page(outputs=outputs))
+    assert ("labels only" in text) == bool(said)
+    assert said in text
+
+
 def test_a_record_of_corrections_that_cannot_be_used_is_named() -> None:
     outputs = stages()
     problem = {"to_defective": 0, "to_clean": 0, "before": None, "after": None, "problem": f"corrections.csv {EVIL}."}
@@ -314,6 +331,21 @@ def test_a_run_without_corrected_test_labels_has_no_such_section(known: dict[str
     del outputs["evaluate"]["corrected_labels"]
     outputs["evaluate"] |= known
     assert CORRECTED not in page(outputs=outputs)
+
+
+def test_comparison_says_how_many_labels_differ_from_the_champions() -> None:
+    text = words(page())
+    section = text[text.rindex("Comparison with baseline and champion") :]
+    assert "12 of 280 labels differ from those of champion 20261101-old" in section
+    assert "Champion and challenger are judged by the labels of this run." in section
+
+    outputs = stages()
+    unknown = {**outputs["evaluate"]["labels_unlike_champion"], "problem": f"its run {EVIL} is gone."}
+    outputs["evaluate"]["labels_unlike_champion"] = unknown
+    html = page(outputs=outputs)
+    assert "champion 20261101-old is not known: its run" in words(html)
+    assert EVIL not in html
+    assert "labels differ" not in words(page(outputs=as_of_old(stages())))
 
 
 def test_agreement_is_shown_with_intervals_and_names_escaped() -> None:

@@ -12,8 +12,11 @@ import pytest
 from steel_training.cli import main
 from steel_training.registry import MARKER, Registry
 from steel_training.registry.decisions import Decisions
+from steel_training.report import evaluation_sections, label_sections
+from steel_training.report.summary import conclude
 from steel_training.runs.result import STAGES
 from steel_training.runs.run import Run
+from steel_training.stages._champion_labels import labels_unlike_champion
 from steel_training.storage import open_storage
 from steel_training.storage.schema import SCHEMA, WrittenByNewer
 
@@ -74,6 +77,26 @@ def test_a_run_from_before_the_audit_goes_on(store: Path) -> None:
     run = Run(open_storage(store), run_id)
     assert run.find_result("audit_labels") is None
     assert run.find_done("train_head", run.after("check_baseline")) is not None, "it need not train again"
+
+
+def test_a_run_from_before_labels_were_compared_says_nothing_of_them(store: Path) -> None:
+    (run_id,) = (folder.name for folder in (store / "runs").iterdir())
+    run = Run(open_storage(store), run_id)
+    evaluated = run.result("evaluate").outputs
+    assert label_sections.corrected(evaluated) == []
+    assert "labels" not in str(evaluation_sections.comparison(evaluated))
+    assert conclude(run, run.result("publish_model")).advice == ""
+
+
+def test_labels_of_a_champion_that_no_run_in_the_store_made_are_unknown(store: Path) -> None:
+    (run_id,) = (folder.name for folder in (store / "runs").iterdir())
+    run = Run(open_storage(store), run_id)
+    for champion in run.registry.versions():
+        found = labels_unlike_champion(run, champion)
+        assert found is not None
+        assert (found.champion, found.common) == (champion, 0)
+        assert found.problem
+        assert "is not known" in found.sentence
 
 
 @pytest.mark.parametrize("what", ["pointer", "verdict", "gate", "result"])

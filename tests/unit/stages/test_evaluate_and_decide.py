@@ -20,6 +20,7 @@ from steel_training.cli import main
 from steel_training.data.dataset import find_dataset, fingerprint
 from steel_training.data.grey_range import GreyRange
 from steel_training.evaluation.corrected_labels import JUDGED_BY_BOTH, CorrectedLabels
+from steel_training.evaluation.label_difference import LabelDifference
 from steel_training.labels.answers import Answer, Said, append_answers
 from steel_training.registry import VersionDamaged
 from steel_training.report.summary import conclude
@@ -28,6 +29,7 @@ from steel_training.runs.artifacts import BASELINE, MODEL, SCORES, patch_sets, t
 from steel_training.runs.result import StageResult
 from steel_training.runs.run import Run
 from steel_training.stages import perform
+from steel_training.stages._champion_labels import labels_unlike_champion
 from steel_training.storage import open_storage
 from steel_training.training.scoring import score
 from steel_training.verdict import Verdict
@@ -198,7 +200,9 @@ def corrected(prepared: Prepare, dataset: Path, tmp_path: Path) -> tuple[Run, Ru
     """
     versions = tmp_path / "versions"
     shutil.copytree(dataset, versions / "2026-01-01", copy_function=os.link)
-    first = prepared("before", data=versions)
+    # Five turned labels are many among 120 patches, and are not to decide the verdict here.
+    easy = {"gate.recall": 0.7, "gate.f2": 0.7, "gate.precision": 0.7, "gate.auc": 0.7}
+    first = prepared("before", data=versions, **easy)
     judge(first)
     perform("publish_model", first)
     rows = table_of(first, "resolve_dataset", artifacts.PATCHES)
@@ -217,7 +221,7 @@ def corrected(prepared: Prepare, dataset: Path, tmp_path: Path) -> tuple[Run, Ru
     append_answers(first.store, "Ada", said)
     words = ["labels", "apply", str(versions), "--store", first.store.uri, "--date", "2026-02-03"]
     assert main(words) == 0
-    return first, prepared("after", data=versions), versions / "2026-02-03"
+    return first, prepared("after", data=versions, **easy), versions / "2026-02-03"
 
 
 def test_metrics_stand_side_by_side_by_the_labels_before_and_after(corrected: tuple[Run, Run, Path]) -> None:
@@ -247,6 +251,63 @@ def test_an_edited_record_of_corrections_is_told_and_stops_nothing(corrected: tu
     assert (found.before, found.after) == (None, None)
     assert "the same label before and after in 1 of 6 rows" in found.problem
     assert outputs["counts"]["tp"] > 0
+
+
+def unlike(run: Run) -> LabelDifference:
+    """Evaluates a run anew, and returns how many labels it says differ from the champion's."""
+    shutil.rmtree(Path(run.store.uri, run.key("evaluate")), ignore_errors=True)
+    return LabelDifference.from_dict(perform("evaluate", run).outputs["labels_unlike_champion"])
+
+
+def test_labels_that_differ_from_the_champions_are_counted_in_report_and_card(
+    corrected: tuple[Run, Run, Path], tmp_path: Path
+) -> None:
+    first, second, _ = corrected
+    assert first.result("evaluate").outputs["labels_unlike_champion"] is None, "there was no champion"
+    found = unlike(second)
+    assert found == LabelDifference(first.version, PATCHES, to_defective=3, to_clean=3, in_test=5)
+    decided = judge(second)
+    assert decided.outputs["publish"], decided.reasons
+    perform("publish_model", second)
+    card = tmp_path / "store/models/steel-defects/versions" / second.version / "model_card.md"
+    page = second.store.read(second.key("report.html")).decode()
+    for written in (card.read_text(encoding="utf-8"), page):
+        assert f"6 of 600 labels differ from those of champion {first.version}" in written
+        assert "Blind review corrected 5 labels of the test split: 2 from clean to defective, 3 from" in written
+
+
+def test_where_the_labels_of_the_champion_are_not_known_the_report_says_why(corrected: tuple[Run, Run, Path]) -> None:
+    first, second, _ = corrected
+    folder, champion = Path(first.store.uri, first.key()), first.version
+
+    def problem() -> str:
+        found = labels_unlike_champion(second, champion)
+        assert found is not None
+        return found.problem
+
+    profile = folder / "profile_patches" / "profile.parquet"
+    pd.read_parquet(profile).drop(columns="pixel_hash").to_parquet(profile)
+    assert problem() == "the profile of its run before has no pixel_hash."
+    profile.write_bytes(b"half a file")
+    assert "the profile of its run before cannot be read" in problem()
+    profile.unlink()
+    assert problem() == "its run before has no profile any more."
+
+    shutil.rmtree(folder)
+    found = unlike(second)
+    assert (found.champion, found.common) == (champion, 0)
+    assert "Run before has no finished stage 'resolve_dataset'" in found.problem
+
+
+def test_a_champion_whose_run_was_started_again_has_unknown_labels(
+    prepared: Prepare, corrected: tuple[Run, Run, Path]
+) -> None:
+    first, second, version = corrected
+    champion = first.version
+    again = prepared("before", data=version.parent).version
+    assert labels_unlike_champion(second, champion) == LabelDifference(
+        champion, problem=f"its run before was started again since, and is now that of version {again}."
+    )
 
 
 def test_a_version_that_nobody_corrected_has_no_labels_before(prepared: Prepare) -> None:
