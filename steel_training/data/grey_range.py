@@ -76,6 +76,14 @@ class GreyRange:
         """Return the whole range of the sensor (8, 10, 12, 14 or 16 bits) that a highest value fits."""
         return cls(0, next(2**bits - 1 for bits in _SENSOR_BITS if highest < 2**bits))
 
+    @property
+    def advice(self) -> str:
+        """What to say where this range of a sensor is suggested."""
+        return (
+            f"--grey-range {self} is all of {(self.high + 1).bit_length() - 1} bits; name more if your camera delivers more, and a narrower range for more "
+            "contrast, which clips what is outside"
+        )
+
     def to_8_bits(self, values: np.ndarray) -> np.ndarray:
         """Return uint8 values of the same shape.
 

@@ -50,8 +50,7 @@ class GreyTally:
             advice = (
                 _ONE_KIND
                 if self._shallow
-                else "Say which values become 0 and 255, the same in every image: --grey-range "
-                f"{GreyRange.of_sensor(self._highest)} keeps all; a narrower range shows more contrast and clips what is outside."
+                else f"Say which values become 0 and 255, the same in every image: {GreyRange.of_sensor(self._highest).advice}."
             )
             problems.add(
                 GreyRangeMissing(

@@ -43,10 +43,7 @@ class Depth:
         some = f"{self.deep:,} of {self.decoded:,} images that were decoded have {' and '.join(map(str, self.bits))} bits per pixel"
         if self.deep < self.decoded:
             return f"{some}: ingest those of 8 bits apart, since the bits of an image must not give its label away"
-        return (
-            f"{some}, with values from {self.lowest:,} to {self.highest:,}: --grey-range {self.suggested} keeps all that such a sensor has; a "
-            "narrower range shows more contrast and clips what is outside"
-        )
+        return f"{some}, with values from {self.lowest:,} to {self.highest:,}: {self.suggested.advice}"
 
 
 def inspected_depth(storage: Storage, images: Sequence[str]) -> Depth | None:

@@ -132,7 +132,7 @@ class ImageFiles:
             if grey_range is None:
                 raise GreyRangeMissing(
                     f"{self.address(name)} has {bits} bits per pixel, with values from {lowest:,} to {highest:,}; expected 8 bits. Say which "
-                    f"values become 0 and 255, the same in every image: --grey-range {GreyRange.of_sensor(highest)}."
+                    f"values become 0 and 255, the same in every image: {GreyRange.of_sensor(highest).advice}."
                 )
             below, above = int((values < grey_range.low).sum()), int((values > grey_range.high).sum())
             levels = GreyLevels(bits, lowest, highest, below, above, values.size)
