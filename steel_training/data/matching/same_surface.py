@@ -9,10 +9,10 @@ from functools import lru_cache
 import numpy as np
 
 from steel_training.data.matching.candidates import WIDE, candidates
-from steel_training.data.matching.grain import COARSE, grain_agreement
+from steel_training.data.matching.grain import grain_agreement
 from steel_training.data.matching.keypoints import KEYPOINT
 from steel_training.data.matching.registration import Registration, register
-from steel_training.data.matching.residual import residual
+from steel_training.data.matching.residual import shows_other_steel
 
 Pixels = Callable[[int], np.ndarray]
 """Returns the grey values of the patch in a row of the profile, uint8 (height, width)."""
@@ -30,9 +30,6 @@ _MAX_DISPLACED = 0.65
 # Lower bound of the correlation of the grain between structures. Different steel under one relief or print stays below, copies after
 # JPEG at quality 90 are above 0.6 as a rule (docs/leakage.md).
 _SAME_GRAIN = 0.5
-# Where JPEG has left little of the fine grain, and little is left when one patch is fitted to the other. Of 251 such copies in
-# neu_seg_leaky none was below 0.45; different steel under one relief that leaves so little is negative (docs/leakage.md).
-_SAME_COARSE_GRAIN = 0.4
 
 # Each takes a few milliseconds. The best supported come first, so later ones add nothing new.
 MAX_CANDIDATES = 1500
@@ -117,12 +114,6 @@ def _is_same_surface(
     if not exact and not agree:
         return False
     grain = grain_agreement(first, second, orientation, registration.shift)
-    if grain is None or exact:
-        return exact and (grain is None or grain >= _SAME_GRAIN)
-    left = residual(first, second, orientation, registration.shift)
-    if grain >= _SAME_GRAIN:
-        return left is None or not left.is_other_steel
-    if left is None or not left.is_slight:
-        return False
-    coarse_grain = grain_agreement(first, second, orientation, registration.shift, COARSE)
-    return coarse_grain is not None and coarse_grain >= _SAME_COARSE_GRAIN
+    if grain is None:
+        return exact
+    return grain >= _SAME_GRAIN and (exact or not shows_other_steel(first, second, orientation, registration.shift))

@@ -63,17 +63,6 @@ def test_same_steel_in_another_split_is_named(how: str, steel, strips) -> None:
         assert all(leaky.profile.set_index("patch_id")["group"][first] == f"coil{number}" for first, _ in patches)
 
 
-def test_soft_steel_shot_twice_by_a_noisy_camera_is_named(steel) -> None:
-    """Noise has drowned the fine grain, and what is coarser agrees."""
-    random = np.random.default_rng(0)
-    ground = gaussian_filter(random.normal(0, 1, (64, 64)), 2.5)
-    ground *= 6 / ground.std()
-    first, second = (np.rint(120 + ground + random.normal(0, 2, ground.shape)).astype(np.uint8) for _ in range(2))
-    shot_twice = steel.with_patch(first, part="train").with_patch(np.rot90(second), part="test")
-    probes = {probe.code: probe for probe in same_surface(shot_twice.profile, shot_twice.anchors, shot_twice.pixels)}
-    assert [(pair["first"], pair["second"]) for pair in probes["leak.rotation"].evidence["pairs"]] == [("p135", "p136")]
-
-
 def test_same_steel_in_one_split_is_no_leak(steel, strips) -> None:
     beside = steel.with_patch(strips[0][:64, 32:96], part="train")
     assert all(probe.passed for probe in same_surface(beside.profile, beside.anchors, beside.pixels))
