@@ -46,7 +46,8 @@ def test_images_contain_no_sources_or_tests(target: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_images_contain_the_scripts_they_run(target: str) -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))["services"].values()
-    words = [str(s.get("command", "")) for s in services if s.get("build", {}).get("target") == target]
+    built = [service for service in services if service.get("build", {}).get("target") == target]
+    words = [f"{service.get('command', '')} {service.get('healthcheck', {}).get('test', '')}" for service in built]
     used = set(re.findall(r"/opt/steel-training/(scripts/\w+\.\w+)", " ".join(words)))
     if "scripts/init.sh" in used:
         used |= {f"scripts/{name}" for name in re.findall(r"/(\w+\.py)\b", (ROOT / "scripts/init.sh").read_text())}
