@@ -88,7 +88,7 @@ class Standalone:
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(f"{self.address}{path}", data=data, headers=headers, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=30) as answer:
+        with opener.open(request, timeout=180) as answer:
             return json.loads(answer.read())
 
     def stop(self) -> None:
