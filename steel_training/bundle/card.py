@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steel_training.bundle.layout import LITE, TOLERANCE
-from steel_training.evaluation.corrected_labels import JUDGED_BY_BOTH, CorrectedLabels
+from steel_training.config import JUDGED
+from steel_training.evaluation.corrected_labels import CorrectedLabels
 from steel_training.evaluation.label_difference import LabelDifference
 from steel_training.leakage.probe import StoredProbe
 from steel_training.registry.stored import GateRecord
@@ -127,7 +128,7 @@ def _by_both(found: CorrectedLabels) -> list[str]:
         return [found.sentence]
     one, other = found.before, found.after
     rows = [
-        *((_TITLES[name], _number(one.metrics[name]), _number(other.metrics[name])) for name in JUDGED_BY_BOTH),
+        *((_TITLES[name], _number(one.metrics[name]), _number(other.metrics[name])) for name in JUDGED),
         ("missed defects", one.missed, other.missed),
         ("false alarms", one.false_alarms, other.false_alarms),
     ]

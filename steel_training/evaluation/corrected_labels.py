@@ -10,8 +10,6 @@ import numpy as np
 
 from steel_training.evaluation.metrics import Counts, auc, count, finite_or_nan
 
-JUDGED_BY_BOTH = ("recall", "f2", "precision", "auc")
-
 
 @dataclass(frozen=True)
 class ByLabels:

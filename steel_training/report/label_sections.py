@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from steel_training.config import JUDGED
 from steel_training.data.splits import TEST
-from steel_training.evaluation.corrected_labels import JUDGED_BY_BOTH, CorrectedLabels
+from steel_training.evaluation.corrected_labels import CorrectedLabels
 from steel_training.labels.agreement import NAMES, Agreement, Measured
 from steel_training.labels.suspect_images import FOLDER, Suspect, read_suspects
 from steel_training.report.blocks import Block, Gallery, Picture, Section, Table, Text
@@ -86,7 +87,7 @@ def corrected(evaluated: Mapping[str, Any]) -> list[Section]:
             signed(other.metrics[name] - one.metrics[name]),
             "none" if (target := evaluated["targets"].get(name)) is None else f"≥ {target:g}",
         )
-        for name in JUDGED_BY_BOTH
+        for name in JUDGED
     ]
     rows += [
         ("Missed defects", one.missed, other.missed, f"{other.counts.fn - one.counts.fn:+,}", ""),
@@ -102,7 +103,7 @@ def corrected(evaluated: Mapping[str, Any]) -> list[Section]:
 def _turned(before: Mapping[str, float], after: Mapping[str, float], targets: Mapping[str, float | None]) -> str:
     """Name the metrics whose value meets its target by one set of labels and not by the other."""
     said = []
-    for name in JUDGED_BY_BOTH:
+    for name in JUDGED:
         target = targets.get(name)
         if target is not None and (met := after[name] >= target) != (before[name] >= target):
             said.append(

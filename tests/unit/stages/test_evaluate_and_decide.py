@@ -17,9 +17,10 @@ from PIL import Image
 
 from steel_training.bundle.input_record import InputRecord
 from steel_training.cli import main
+from steel_training.config import JUDGED
 from steel_training.data.dataset import find_dataset, fingerprint
 from steel_training.data.grey_range import GreyRange
-from steel_training.evaluation.corrected_labels import JUDGED_BY_BOTH, CorrectedLabels
+from steel_training.evaluation.corrected_labels import CorrectedLabels
 from steel_training.evaluation.label_difference import LabelDifference
 from steel_training.labels.answers import Answer, Said, append_answers
 from steel_training.registry import VersionDamaged
@@ -235,7 +236,7 @@ def test_metrics_stand_side_by_side_by_the_labels_before_and_after(corrected: tu
     for by, measured in ((found.before, earlier), (found.after, outputs)):
         assert by is not None
         assert by.counts.as_dict() == measured["counts"]
-        assert by.metrics == pytest.approx({name: measured["metrics"][name]["value"] for name in JUDGED_BY_BOTH})
+        assert by.metrics == pytest.approx({name: measured["metrics"][name]["value"] for name in JUDGED})
     assert judged.outputs["figures"]["recall"]["value"] == outputs["metrics"]["recall"]["value"], (
         "judged by the new ones"
     )
