@@ -8,6 +8,8 @@ Of the same steel only noise is left, from camera or JPEG: as strong in fine str
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
@@ -26,24 +28,56 @@ _COARSER = 1.8
 _SATURATED, _FEWEST_KNOWN = (0, 255), 0.5
 
 
-def shows_other_steel(first: np.ndarray, second: np.ndarray, orientation: int, shift: tuple[int, int]) -> bool:
-    """Return whether each of two aligned patches shows steel that the other does not.
+@dataclass(frozen=True)
+class Residual:
+    """What is left of each of two aligned patches after the other's grey values are fitted to its own.
 
-    Each, since a noisy copy does not explain the whole of its original, but the original explains all of the copy but the noise.
+    Attributes:
+        coarse: at the scale of grain, grey values of white noise that would leave as much; of either patch.
+        fine: at the scale of noise, likewise.
+    """
+
+    coarse: tuple[float, float]
+    fine: tuple[float, float]
+
+    @property
+    def is_slight(self) -> bool:
+        """Whether no more is left than JPEG leaves."""
+        return max(self.coarse) <= _STEEL
+
+    @property
+    def is_other_steel(self) -> bool:
+        """Whether each patch shows steel that the other does not.
+
+        Each, since a noisy copy does not explain the whole of its original, but the original explains all of the copy but the noise.
+        """
+        return all(
+            grain > _STEEL and grain > _COARSER * noise for grain, noise in zip(self.coarse, self.fine, strict=True)
+        )
+
+
+def residual(first: np.ndarray, second: np.ndarray, orientation: int, shift: tuple[int, int]) -> Residual | None:
+    """Measure what is left of two aligned patches.
 
     Args:
         first: uint8 grey, (height, width).
         second: uint8 grey, (height, width).
         orientation: that aligns the first patch with the second.
         shift: position of its corner, oriented, on the second: (y, x), pixels.
+
+    Returns:
+        `None` if less than half of the overlap is known, the rest being saturated.
     """
     ours, theirs = oriented(first, orientation), second
     here, there = overlap(ours.shape, theirs.shape, shift)
     a, b = ours[here], theirs[there]
     known = ~(np.isin(a, _SATURATED) | np.isin(b, _SATURATED))
-    if known.mean() < _FEWEST_KNOWN:
-        return False
-    return _is_steel(_left_over(a, b, known)) and _is_steel(_left_over(b, a, known))
+    if not known.size or known.mean() < _FEWEST_KNOWN:
+        return None
+    (one, other), (one_noise, other_noise) = zip(
+        *(_at_two_scales(_left_over(*each, known)) for each in ((a, b), (b, a))), strict=True
+    )
+    return Residual((one, other), (one_noise, other_noise))
 
 
 def _left_over(source: np.ndarray, target: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -59,13 +93,13 @@ def _left_over(source: np.ndarray, target: np.ndarray, known: np.ndarray) -> np.
     return np.where(known, target - powers @ curve, 0.0)
 
 
-def _is_steel(left: np.ndarray) -> bool:
+def _at_two_scales(left: np.ndarray) -> tuple[float, float]:
+    """Return the standard deviations at the scales of grain and of noise, in those of white noise."""
     coarse = gaussian_filter(left, _FINE) - gaussian_filter(left, _COARSE)
     # Streaks along the strip are common to different pieces of one coil, and may differ between exposures.
     coarse = coarse - coarse.mean(axis=0) - coarse.mean(axis=1, keepdims=True) + coarse.mean()
     fine = left - gaussian_filter(left, _NOISE)
-    grain, noise = float(coarse.std()) / _OF_WHITE_COARSE, float(fine.std()) / _OF_WHITE_FINE
-    return grain > _STEEL and grain > _COARSER * noise
+    return float(coarse.std()) / _OF_WHITE_COARSE, float(fine.std()) / _OF_WHITE_FINE
 
 
 def _left_of_white_noise(fine: float, coarse: float) -> float:

@@ -24,6 +24,11 @@ def _number(matrix: np.ndarray) -> int:
     return next(orientation for orientation in range(8) if np.array_equal(MATRICES[orientation], matrix))
 
 
+def swaps_axes(orientation: int) -> bool:
+    """Return whether it turns rows into columns: a rotation by 90° or 270°, or a mirroring along a diagonal."""
+    return bool(orientation & 4)
+
+
 FROM_TO: np.ndarray = np.array([[_number(MATRICES[b].T @ MATRICES[a]) for b in range(8)] for a in range(8)])
 """int (8, 8): the orientation that maps a patch of canonical orientation `a` (row) onto one of `b` (column)."""
 

@@ -63,6 +63,17 @@ def test_same_steel_in_another_split_is_named(how: str, steel, strips) -> None:
         assert all(leaky.profile.set_index("patch_id")["group"][first] == f"coil{number}" for first, _ in patches)
 
 
+def test_soft_steel_turned_by_a_right_angle_is_named(steel) -> None:
+    """Noise has drowned the fine grain; what is coarser agrees, and nothing that repeats honestly is turned so."""
+    random = np.random.default_rng(0)
+    ground = gaussian_filter(random.normal(0, 1, (64, 64)), 2.5)
+    ground *= 6 / ground.std()
+    first, second = (np.rint(120 + ground + random.normal(0, 2, ground.shape)).astype(np.uint8) for _ in range(2))
+    shot_twice = steel.with_patch(first, part="train").with_patch(np.rot90(second), part="test")
+    probes = {probe.code: probe for probe in same_surface(shot_twice.profile, shot_twice.anchors, shot_twice.pixels)}
+    assert [(pair["first"], pair["second"]) for pair in probes["leak.rotation"].evidence["pairs"]] == [("p135", "p136")]
+
+
 def test_same_steel_in_one_split_is_no_leak(steel, strips) -> None:
     beside = steel.with_patch(strips[0][:64, 32:96], part="train")
     assert all(probe.passed for probe in same_surface(beside.profile, beside.anchors, beside.pixels))
@@ -152,6 +163,19 @@ def test_what_repeats_on_every_plate_is_no_leak(pattern, shifted: bool, make_ste
         probes = {probe.code: probe for probe in same_surface(leaky.profile, leaky.anchors, leaky.pixels)}
         assert not probes[code].passed
         assert {pair["second"] for pair in probes[code].evidence["pairs"]} == {f"p{len(images)}"}
+
+
+def test_machine_that_stands_still_is_no_leak(make_steel) -> None:
+    """Rollers and a chain are photographed at the same place every time, by a camera with noise of its own."""
+    y, x = np.mgrid[:64, :64]
+    chain = 30 + 90 * (np.hypot((x / 14) % 1 - 0.5, (y - 32) / 14) < 0.35)
+    rollers = 60 + 50 * np.cos(2 * np.pi * x / 60) ** 3
+    machine = gaussian_filter(np.where(np.abs(y - 32) < 14, chain, rollers), 0.8)
+    random = np.random.default_rng(3)
+    images = [np.rint(machine + random.normal(0, 2, machine.shape)).astype(np.uint8) for _ in range(12)]
+    shots = make_steel(images, [f"photograph{number}" for number in range(12)])
+    assert [probe.passed for probe in same_surface(shots.profile, shots.anchors, shots.pixels)] == [True] * 3
+    assert len(set(same_surface_groups(shots.anchors, np.arange(12), shots.pixels))) == 12
 
 
 def test_streaks_of_one_coil_do_not_match(make_steel) -> None:

@@ -8,10 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from steel_training.data.matching.residual import shows_other_steel
+from steel_training.data.matching.residual import residual
 from steel_training.data.matching.symmetries import MATRICES, oriented
 
 SAME_PLACE = (0, 0)
+
+
+def shows_other_steel(first: np.ndarray, second: np.ndarray, orientation: int, shift: tuple[int, int]) -> bool:
+    left = residual(first, second, orientation, shift)
+    return left is not None and left.is_other_steel
 
 
 def steel(seed: int, contrast: float = 12.0) -> np.ndarray:
@@ -34,7 +39,18 @@ def test_other_steel_under_the_same_texture_is_told() -> None:
 
 def test_same_steel_leaves_nothing() -> None:
     image = rounded(embossed(steel(1)))
-    assert not shows_other_steel(image, image, 0, SAME_PLACE)
+    left = residual(image, image, 0, SAME_PLACE)
+    assert left is not None
+    assert left.is_slight
+    assert not left.is_other_steel
+
+
+def test_noise_is_not_slight_and_no_other_steel() -> None:
+    image = embossed(steel(1))
+    left = residual(rounded(image), rounded(image + np.random.default_rng(9).normal(0, 6, image.shape)), 0, SAME_PLACE)
+    assert left is not None
+    assert not left.is_slight
+    assert not left.is_other_steel
 
 
 @given(
