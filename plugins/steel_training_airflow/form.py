@@ -61,7 +61,7 @@ def params() -> dict[str, Param]:
             type=["string", "null"],
             format="date",
             title="Version date",
-            description="Use the newest version up to this date. "
+            description=f"Use the newest version up to this day, which is a day in the site's time zone ({TIMEZONE}). "
             "Empty: scheduled and backfilled runs use their own date, other runs the newest version.",
             section=SECTIONS["data"],
         ),

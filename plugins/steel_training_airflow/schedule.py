@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pendulum
+from airflow import settings
 from airflow.timetables.base import TimeRestriction
 from airflow.timetables.trigger import CronTriggerTimetable
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 class SiteSchedule(CronTriggerTimetable):
     """Runs at the times of a cron expression; a backfill from one date to another has the runs of all days between, both included.
 
-    Airflow reads `--from-date 2026-03-01` as midnight in UTC, its form as midnight in the time zone of the page. Taken as instants, they would
-    leave out the first or the last day. A limit that is midnight in UTC or in the schedule's zone is read as that day in the schedule's
-    zone; any other is an instant.
+    Airflow reads `--from-date 2026-03-01` as midnight in its own default time zone, which is mostly UTC, and its form as midnight in the time
+    zone of the page. Taken as instants, they would leave out the first or the last day. A limit that is midnight in UTC, in Airflow's default zone or
+    in the schedule's is read as that day in the schedule's zone; any other is an instant.
     """
 
     def next_dagrun_info(
@@ -40,7 +41,7 @@ class SiteSchedule(CronTriggerTimetable):
 
     def _midnight(self, limit: DateTime) -> DateTime | None:
         """Return the beginning of the day that a limit names; `None` where it names an instant."""
-        for zone in ("UTC", self._timezone):
+        for zone in ("UTC", settings.TIMEZONE, self._timezone):
             local = limit.in_timezone(zone)
             if local == local.start_of("day"):
                 return pendulum.datetime(local.year, local.month, local.day, tz=self._timezone)

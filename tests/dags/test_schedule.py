@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
+from airflow import settings
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule
 from airflow.serialization.serialized_objects import DagSerialization
 from steel_training_airflow.schedule import SiteSchedule
@@ -41,6 +42,14 @@ def test_bare_dates_are_days_of_the_site(zone, cron) -> None:
 @pytest.mark.parametrize("zone", ZONES)
 def test_midnights_of_the_site_are_days_too(zone) -> None:
     first, last = (pendulum.datetime(2026, 3, day, tz=zone).in_timezone("UTC") for day in (1, 5))
+    assert days(scheduled(zone), zone, first, last) == [f"2026-03-0{day}" for day in range(1, 6)]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("default", ["Asia/Shanghai", "America/New_York"])
+def test_bare_dates_are_days_of_the_site_where_airflow_has_a_default_zone(zone, default, monkeypatch) -> None:
+    monkeypatch.setattr(settings, "TIMEZONE", pendulum.timezone(default))
+    first, last = (pendulum.datetime(2026, 3, day, tz=default).in_timezone("UTC") for day in (1, 5))
     assert days(scheduled(zone), zone, first, last) == [f"2026-03-0{day}" for day in range(1, 6)]
 
 

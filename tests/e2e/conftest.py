@@ -153,9 +153,19 @@ def start_mill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 
 
 @pytest.fixture(scope="module")
-def mill_at_rest(tmp_path_factory: pytest.TempPathFactory) -> Mill:
-    """A mill whose Airflow is prepared and not started: for commands that need no scheduler."""
-    return Mill(tmp_path_factory.mktemp("mill"), {})
+def rest_mill(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Mill]:
+    """Prepares a mill's Airflow with further variables in its environment, and does not start it: for commands that need no scheduler."""
+
+    def prepare(**environment: str) -> Mill:
+        return Mill(tmp_path_factory.mktemp("mill"), environment)
+
+    return prepare
+
+
+@pytest.fixture(scope="module")
+def mill_at_rest(rest_mill: Callable[..., Mill]) -> Mill:
+    """A mill whose Airflow is prepared and not started."""
+    return rest_mill()
 
 
 @pytest.fixture(scope="module")
