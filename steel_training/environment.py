@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
 from pydantic.config import JsonDict
@@ -108,6 +108,13 @@ class Environment(BaseSettings):
     )
     store_url: str = _variable("", "URL where the store is served to browsers.", on="workers", shown="the models page")
     python: str = _variable("", "Python interpreter that runs the stages.", on="workers", shown="the worker's own")
+    isolation: Literal["preferred", "required"] = _variable(
+        "preferred",
+        "Whether a stage may start where the kernel cannot keep it from reading the environment and memory of Airflow's processes: `preferred` "
+        "starts it with a warning, `required` fails the task.",
+        on="workers",
+        expected="preferred or required",
+    )
     scratch: Path | None = _variable(
         None,
         "Folder for caches.",

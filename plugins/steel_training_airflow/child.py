@@ -3,17 +3,22 @@
 Independent of Airflow. Three endings are covered: the command exits (processes that it left running are ended too), the
 caller stops it (`terminate`, also from a signal handler), and the caller is killed (a guard process notices its pipe
 close and ends the group, so that no training holds the GPU while its retry starts).
+
+The command can read neither environment nor memory of the caller, nor of any other process outside its group (`isolated.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
 GRACE_SECONDS = 3.0  # Airflow itself waits 5 s between SIGTERM and SIGKILL
@@ -24,17 +29,35 @@ LINGER_SECONDS = 2.0
 _GUARD = 'read -r _ && exit 0; kill -TERM "-$1"; sleep 3; kill -KILL "-$1"'
 
 
+_ISOLATED = Path(__file__).with_name("isolated.py")
+
+
+class NotIsolated(Exception):
+    """The command was not started: it could read the environment and memory of the processes that started it."""
+
+
 class ChildProcess:
     """One command, run once.
 
     Args:
         command: program and arguments.
         env: the whole environment of the command.
+        isolation_required: do not start the command where the kernel cannot shut it out of the processes around it.
+        warn: called where the kernel cannot, and the command is started all the same.
     """
 
-    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        *,
+        isolation_required: bool = False,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.command = list(command)
         self.env = dict(env)
+        self.isolation_required = isolation_required
+        self.warn = warn
         self.terminated = False
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -46,20 +69,40 @@ class ChildProcess:
 
         Returns:
             The exit code (negative: the signal that ended it) and the last line of standard output.
+
+        Raises:
+            OSError: the command cannot be started.
+            NotIsolated: isolation is required, and the kernel offers none.
         """
-        process = subprocess.Popen(
-            self.command,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            process_group=0,
-        )
+        reports, report_to = os.pipe()
+        with open(reports, encoding="utf-8") as report:
+            try:
+                process = subprocess.Popen(
+                    self._isolated(report_to),
+                    env=self.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    process_group=0,
+                    pass_fds=(report_to,),
+                )
+            finally:
+                os.close(report_to)
+            return self._follow(process, report, on_line)
+
+    def _isolated(self, report_to: int) -> list[str]:
+        wanted = "required" if self.isolation_required else "preferred"
+        return [sys.executable, "-I", "-S", str(_ISOLATED), str(report_to), wanted, *self.command]
+
+    def _follow(
+        self, process: subprocess.Popen[bytes], report: IO[str], on_line: Callable[[str], None]
+    ) -> tuple[int, str]:
         self._process = process
         try:
             with _guarded(process.pid):
                 if self.terminated:
                     self._end_group()
+                self._judge(report.read())  # until the command runs, or has failed to start
                 last = _pump(process, on_line)
                 code = process.wait()
                 self._end_group()
@@ -70,6 +113,24 @@ class ChildProcess:
             self._process = None
             _close(process)
         return code, last
+
+    def _judge(self, report: str) -> None:
+        """Read what the isolating program has to say.
+
+        It says nothing where it was ended before.
+        """
+        facts = {name: value for line in report.splitlines() for name, value in json.loads(line).items()}
+        if facts.get("by", "ended before") is None:
+            problem = (
+                "The stage can read the environment and memory of Airflow's processes, and the secrets in them: the kernel offers no means "
+                f"to shut it out ({facts['refused']}). Run workers on Linux 5.19 or later with Landlock (`landlock` in its parameter "
+                "lsm=, allowed by the container's seccomp profile: Docker 23 or later), or allow user namespaces"
+            )
+            if self.isolation_required:
+                raise NotIsolated(f"{problem}; or set STEEL_TRAINING_ISOLATION to preferred.")
+            self.warn(f"{problem}. STEEL_TRAINING_ISOLATION=required makes this an error.")
+        if "errno" in facts:
+            raise OSError(facts["errno"], os.strerror(facts["errno"]), self.command[0])
 
     def terminate(self) -> None:
         """End the process group of the command: SIGTERM, then SIGKILL. May be called from a signal handler."""

@@ -30,7 +30,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from steel_training.environment import Environment
 from steel_training.runs.result import Status, folder_of
 from steel_training.verdict import EXIT_BLOCKED_BY_BASELINE, EXIT_BLOCKED_BY_DATA, EXIT_REJECTED
-from steel_training_airflow.child import ChildProcess
+from steel_training_airflow.child import ChildProcess, NotIsolated
 from steel_training_airflow.links import ALL, links_of
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ PASSED_ON = frozenset(
         *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     }
 )
+NOT_PASSED_ON = frozenset({"STEEL_TRAINING_NOTIFY"})
+"""May contain passwords, and only Airflow notifies."""
 PASSED_ON_PREFIXES = ("LC_", "AWS_", "STEEL_TRAINING_", "TF_", "CUDA_", "NVIDIA_", "NCCL_")
 
 
@@ -123,13 +125,20 @@ class StageOperator(BaseOperator):
             tail.append(line)
             self.log.info("%s", line)
 
-        self._child = child = ChildProcess(command, stage_environment(os.environ))
+        self._child = child = ChildProcess(
+            command,
+            stage_environment(os.environ),
+            isolation_required=Environment.read().isolation == "required",
+            warn=self.log.warning,
+        )
         try:
             code, last = child.run(on_line)
         except OSError as error:
             raise AirflowFailException(
                 f"{command[0]} cannot be started: {error.strerror}. Set STEEL_TRAINING_PYTHON to a Python interpreter."
             ) from error
+        except NotIsolated as error:
+            raise AirflowFailException(str(error)) from error
         finally:
             self._child = None
         if child.terminated:
@@ -195,7 +204,9 @@ class DecideOperator(StageOperator, BranchMixIn):
 def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables that a stage gets."""
     passed = {
-        name: value for name, value in environment.items() if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
+        name: value
+        for name, value in environment.items()
+        if (name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)) and name not in NOT_PASSED_ON
     }
     return {**passed, "PYTHONUNBUFFERED": "1"}
 
