@@ -252,6 +252,6 @@ def test_task_warns_or_fails_as_the_site_has_set(
 def test_addresses_of_notifications_are_not_passed_on() -> None:
     """They may contain passwords, and no stage notifies."""
     passed = stage_environment(
-        {"STEEL_TRAINING_NOTIFY": "mailto://mill:planted-secret@mail", "STEEL_TRAINING_STORE": "/s"}
+        {"STEEL_TRAINING_NOTIFY": "mailto://mill@mail?pass=planted", "STEEL_TRAINING_STORE": "/s"}
     )
     assert passed.keys() == {"STEEL_TRAINING_STORE", "PYTHONUNBUFFERED"}
