@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steel_training.bundle.layout import GOLDEN, INPUT
+from steel_training.data import image_cut
 from steel_training.data.grey_range import GreyRange, as_record, from_record
+from steel_training.data.image_cut import ImageCut
 from steel_training.data.images import open_image
 
 
@@ -18,14 +20,20 @@ class InputRecord:
     Attributes:
         patch: (width, height) of its patches in pixels; `None` where they are not of one size, or it is not known.
         grey_range: with which images of more than 8 bits were ingested; `None` where they had 8 bits, or it is not known.
+        cut: how its images were cut into patches; `None` where its patches are images, or it is not known.
     """
 
     patch: tuple[int, int] | None = None
     grey_range: GreyRange | None = None
+    cut: ImageCut | None = None
 
     def write(self, bundle: Path) -> None:
         """Write `input.json`."""
-        content = {"patch": self.patch, "grey_range": as_record(self.grey_range)}
+        content = {
+            "patch": self.patch,
+            "grey_range": as_record(self.grey_range),
+            "cut": self.cut.as_record() if self.cut else None,
+        }
         (bundle / INPUT).write_text(json.dumps(content), encoding="utf-8")
 
     @classmethod
@@ -34,17 +42,20 @@ class InputRecord:
 
         Raises:
             GreyRangeInvalid: its grey range cannot be read.
+            IngestRecordInvalid: its cut cannot be read.
         """
         path = bundle / INPUT
         content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         grey_range = from_record(content.get("grey_range"), f"{INPUT} of the version")
         patch = content.get("patch") or _size_of([file.read_bytes() for file in _golden(bundle)])
-        return cls(None if patch is None else (patch[0], patch[1]), grey_range)
+        cut = image_cut.from_record(content.get("cut"), f"{INPUT} of the version")
+        return cls(None if patch is None else (patch[0], patch[1]), grey_range, cut)
 
     @classmethod
-    def of(cls, samples: list[bytes], grey_range: GreyRange | None) -> InputRecord:
-        """Return the record of a model by some of its patches, as image files."""
-        return cls(_size_of(samples), grey_range)
+    def of(cls, samples: list[bytes], grey_range: GreyRange | None, cut: ImageCut | None = None) -> InputRecord:
+        """Return the record of a model by some of its patches, as image files; a cut into patches of another size is not that of the model."""
+        patch = _size_of(samples)
+        return cls(patch, grey_range, cut if cut and patch == (cut.patch, cut.patch) else None)
 
 
 def _golden(bundle: Path) -> list[Path]:

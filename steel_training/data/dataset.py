@@ -18,7 +18,7 @@ import pandas as pd
 from PIL import Image
 
 from steel_training.data.columns import CONTRACT_COLUMNS, REQUIRED_COLUMNS, TEXT_COLUMNS
-from steel_training.data.grey_range import INGEST_RECORD
+from steel_training.data.ingest_record import INGEST_RECORD
 from steel_training.data.tables import read_table
 from steel_training.data.versions import MANIFESTS, is_date, manifest_name
 from steel_training.errors import UsageError

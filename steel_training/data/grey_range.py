@@ -6,7 +6,6 @@ steel look different from image to image, and a defect in a dark image look like
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from steel_training.data.ingest_record import INGEST_RECORD, read_ingest_record
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.storage import Storage
-
-INGEST_RECORD = "ingest.json"
-"""Beside the manifest: what `ingest` did, the grey range among it."""
 
 DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L"})
 _HIGHEST = 65_535
@@ -170,16 +167,10 @@ def recorded_range(dataset: Storage) -> GreyRange | None:
     """Return the grey range that a dataset was ingested with; `None` where there was none, or nothing is on record.
 
     Raises:
-        GreyRangeInvalid: the record cannot be read.
+        IngestRecordInvalid: the record cannot be read.
+        GreyRangeInvalid: its range is none.
     """
-    if not dataset.exists(INGEST_RECORD):
-        return None
-    where = dataset.location(INGEST_RECORD)
-    try:
-        record = json.loads(dataset.read(INGEST_RECORD))
-    except (ValueError, RecursionError) as error:
-        raise GreyRangeInvalid(f"{where} is not valid JSON ({error}). Restore the file, or remove it.") from None
-    return from_record(record.get("grey_range") if isinstance(record, dict) else None, where)
+    return from_record(read_ingest_record(dataset).get("grey_range"), dataset.location(INGEST_RECORD))
 
 
 def _tag(image: Image.Image, number: int, default: Any) -> Any:

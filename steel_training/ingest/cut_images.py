@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from steel_training.data.grey_range import GreyRange
+from steel_training.data.image_cut import ImageCut
 from steel_training.ingest.grey_levels import GreyTally
 from steel_training.ingest.grouping import grouping
 from steel_training.ingest.problems import Problems
@@ -60,6 +61,9 @@ class Cutting:
             problems: to add to.
         """
         cutter.record.grey = self._levels
+        rule = cutter.rule
+        if not self._whole:
+            cutter.record.cut = ImageCut(rule.patch, rule.stride, rule.cover_edges, rule.min_contrast, self._grey)
         for done, (name, mask_of) in enumerate(masks.items(), start=1):
             with problems.collected():
                 self._cut(name, mask_of, cutter)

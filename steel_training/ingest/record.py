@@ -11,7 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from steel_training.data.grey_range import INGEST_RECORD
+from steel_training.data.image_cut import ImageCut
+from steel_training.data.ingest_record import INGEST_RECORD
 from steel_training.ingest.grey_levels import GreyTally
 from steel_training.ingest.problems import first_ten
 from steel_training.storage.json_types import Json
@@ -48,6 +49,7 @@ class IngestRecord:
         left_out: images and annotations that were left out by an option, by reason.
         misnamed: images whose name says the opposite of their annotation: clean ones named NG, defective ones named OK.
         rotated: images whose EXIF orientation was applied.
+        cut: how images were cut; `None` where they are patches themselves.
         grey: how grey values of more than 8 bits were mapped.
         by_class: defective patches by class.
         by_value: patches in which a mask value (or class number) occurs.
@@ -63,6 +65,7 @@ class IngestRecord:
     left_out: dict[str, list[str]] = field(default_factory=dict)
     misnamed: list[str] = field(default_factory=list)
     rotated: list[str] = field(default_factory=list)
+    cut: ImageCut | None = None
     grey: GreyTally = field(default_factory=GreyTally)
     by_class: Counter[str] = field(default_factory=Counter)
     by_value: Counter[int] = field(default_factory=Counter)
@@ -93,6 +96,7 @@ class IngestRecord:
                 **{basis.value: self.images[basis] for basis in Basis},
                 "turned_by_exif": len(self.rotated),
             },
+            "cut": self.cut.as_record() if self.cut else None,
             "grey_range": self.grey.as_dict(),
             "clean_because_nothing_names_them": self.unnamed,
             "name_contradicts_annotation": self.misnamed,

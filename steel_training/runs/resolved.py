@@ -28,6 +28,7 @@ class ResolvedDataset(BaseModel):
         previous: the verdict that still stands, where nothing has changed since.
         champion: version that served when the run began.
         grey_range: with which images of more than 8 bits were ingested; None where they had 8, or nothing is on record.
+        cut: how images were cut into its patches (`ImageCut`); None where nothing is on record.
         packages: versions of the packages that can change a result.
     """
 
@@ -46,6 +47,7 @@ class ResolvedDataset(BaseModel):
     previous: Mapping[str, Any] | None
     champion: str | None = None  # not in stores from before drift was measured against it
     grey_range: Mapping[str, int] | None = None  # not in stores from before 12 and 16 bits
+    cut: Mapping[str, Any] | None = None  # not in stores from before predict cut as ingest does
     packages: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Json]:

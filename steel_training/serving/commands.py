@@ -58,6 +58,7 @@ def predict(
         sys.stdout.write(f"{row['image']:<{width}}  {row['score']:.4f}  {'DEFECTIVE' if row['label'] else 'clean'}")
         if "cut" in row:
             sys.stdout.write(f"  {len(row['patches'])} of {row['cut']} patches")
+            sys.stdout.write(f", {row['blank']} blank" if row["blank"] else "")
         sys.stdout.write("\n")
         for patch in row.get("patches", ()):
             sys.stdout.write(

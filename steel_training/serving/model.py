@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from steel_training.bundle.input_record import InputRecord
 from steel_training.bundle.layout import SAVED_MODEL
 from steel_training.data.images import as_png
 from steel_training.serving.lean_import import without
-from steel_training.serving.whole_images import ScoredPatch, cut, places
+from steel_training.serving.whole_images import ScoredPatch, as_stored, cut, places, with_steel
 
 # Keras imports them where they are installed, for wrappers and plots: a quarter of the CPU time of importing TensorFlow.
 with without("sklearn", "matplotlib"):
@@ -30,6 +31,7 @@ class Answer:
 
     Attributes:
         cut: number of patches that the image was cut into; 0 where it is one patch.
+        blank: those among them that were not scored, as without contrast they show no steel.
         patches: those whose score reaches the threshold.
     """
 
@@ -38,6 +40,7 @@ class Answer:
     threshold: float
     version: str
     cut: int = 0
+    blank: int = 0
     patches: tuple[ScoredPatch, ...] = ()
 
 
@@ -48,12 +51,13 @@ class LoadedModel:
         version: name of the version.
         patch: (width, height) of the patches that it was trained on; `None` where they are not of one size.
         grey_range: how images of more than 8 bits become 8 bits, as for its dataset; `None` where nothing is on record.
+        cut: how the images of its dataset were cut; `None` where nothing is on record.
     """
 
     def __init__(self, version: str, folder: Path) -> None:
         self.version = version
         takes = InputRecord.read(folder)
-        self.patch, self.grey_range = takes.patch, takes.grey_range
+        self.patch, self.grey_range, self.cut = takes.patch, takes.grey_range, takes.cut
         # Kept because the signature does not keep the variables alive.
         self._module: tf.Module = tf.saved_model.load(str(folder / SAVED_MODEL))
         self._signature: ConcreteFunction = self._module.signatures["serving_default"]
@@ -64,7 +68,8 @@ class LoadedModel:
         Raises:
             ImageUnreadable: an image is smaller than a patch.
         """
-        corners = [places(data, self.patch) for data in files]
+        corners = [self.places(data) for data in files]
+        files = [as_stored(data, self.cut) for data in files]
         answers: list[Answer] = []
         start = 0
         while start < len(files):
@@ -77,7 +82,16 @@ class LoadedModel:
             start = end
         return answers
 
-    def _score_cut(self, data: bytes, corners: list[tuple[int, int]], patch: tuple[int, int]) -> Answer:
+    def places(self, data: bytes) -> list[tuple[int, int]]:
+        """Return the left and top edges of the patches of an image; none for an image of one patch.
+
+        Raises:
+            ImageUnreadable: the image is smaller than a patch.
+        """
+        return places(data, self.patch, self.cut)
+
+    def _score_cut(self, data: bytes, every: list[tuple[int, int]], patch: tuple[int, int]) -> Answer:
+        corners = with_steel(data, every, patch, self.cut)
         found = self._score_patches(cut(data, corners, patch))
         highest = max(found, key=lambda answer: answer.score)
         patches = tuple(
@@ -85,12 +99,13 @@ class LoadedModel:
             for (x, y), answer in zip(corners, found, strict=True)
             if answer.label
         )
-        return replace(highest, cut=len(found), patches=patches)
+        return replace(highest, cut=len(every), blank=len(every) - len(corners), patches=patches)
 
-    def _score_patches(self, files: Sequence[bytes]) -> list[Answer]:
+    def _score_patches(self, files: Iterable[bytes]) -> list[Answer]:
         answers: list[Answer] = []
-        for start in range(0, len(files), BATCH):
-            found = self._signature(image_bytes=tf.constant(files[start : start + BATCH]))
+        waiting = iter(files)
+        while batch := list(islice(waiting, BATCH)):
+            found = self._signature(image_bytes=tf.constant(batch))
             columns = zip(*(found[name].numpy() for name in ("score", "label", "threshold")), strict=True)
             answers += [Answer(float(s), int(label), float(t), self.version) for s, label, t in columns]
         return answers

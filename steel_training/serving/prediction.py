@@ -13,7 +13,7 @@ from steel_training.data.images import ImageUnreadable, without_tiff
 from steel_training.errors import UsageError
 from steel_training.registry import Registry
 from steel_training.serving.model import Answer, LoadedModel
-from steel_training.serving.whole_images import overlay, places
+from steel_training.serving.whole_images import overlay
 
 
 class ImageNotFound(UsageError):
@@ -31,8 +31,8 @@ class OverlaysCollide(UsageError):
 class Scored(TypedDict):
     """One image of `predict`: score, label (0 clean, 1 defective), operating threshold, model version.
 
-    An image larger than a patch also has the number of patches that it was cut into (`cut`), and those that reach the threshold
-    (`patches`: x, y, width, height, score); its score is the highest.
+    An image larger than a patch also has the number of patches that it was cut into (`cut`), how many of them are blank and were not
+    scored (`blank`), and those that reach the threshold (`patches`: x, y, width, height, score); its score is the highest.
     """
 
     image: str
@@ -41,6 +41,7 @@ class Scored(TypedDict):
     threshold: float
     version: str
     cut: NotRequired[int]
+    blank: NotRequired[int]
     patches: NotRequired[list[dict[str, float]]]
 
 
@@ -87,7 +88,7 @@ def predict(
         model = LoadedModel(found, folder)
     for image, data in zip(images, files, strict=True):
         try:
-            places(data, model.patch)
+            model.places(data)
         except ImageUnreadable as error:
             raise ImageNotFound(f"{image} cannot be scored: {error}.") from None
     answers = model.score(files)
@@ -108,6 +109,7 @@ def _row(image: str, answer: Answer) -> Scored:
     }
     if answer.cut:
         row["cut"] = answer.cut
+        row["blank"] = answer.blank
         row["patches"] = [{**asdict(patch), "score": round(patch.score, 6)} for patch in answer.patches]
     return row
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from steel_training.data.image_cut import ImageCut
 from steel_training.data.images import ImageUnreadable, as_png, open_image
 from steel_training.ingest.cut_rule import CutRule
 
@@ -26,12 +27,13 @@ class ScoredPatch:
     score: float
 
 
-def places(data: bytes, patch: tuple[int, int] | None) -> list[tuple[int, int]]:
-    """Return the left and top edges of an image's patches, side by side, the last ones flush with the edge; none for an image of one patch.
+def places(data: bytes, patch: tuple[int, int] | None, as_cut: ImageCut | None = None) -> list[tuple[int, int]]:
+    """Return the left and top edges of an image's patches; none for an image of one patch.
 
     Args:
         data: image file.
         patch: (width, height); `None` takes any image as one patch.
+        as_cut: how the dataset was cut; without it patches are side by side, the last ones flush with the edge.
 
     Raises:
         ImageUnreadable: the image is smaller than a patch.
@@ -44,16 +46,44 @@ def places(data: bytes, patch: tuple[int, int] | None) -> list[tuple[int, int]]:
         raise ImageUnreadable(
             f"{width}×{height} pixels; the model was trained on patches of {patch[0]}×{patch[1]}, and scores images of that size or larger"
         )
+    cover = as_cut is None or as_cut.cover_edges
     columns, rows = (
-        CutRule(patch=side, stride=side).starts(length) for side, length in zip(patch, (width, height), strict=True)
+        CutRule(patch=side, stride=as_cut.stride if as_cut else side, cover_edges=cover).starts(length)
+        for side, length in zip(patch, (width, height), strict=True)
     )
     return [(x, y) for y in rows for x in columns]
 
 
-def cut(data: bytes, corners: Sequence[tuple[int, int]], patch: tuple[int, int]) -> list[bytes]:
-    """Return patches of an image as PNG files."""
-    pixels = np.asarray(open_image(data).convert("RGB"))
-    return [as_png(pixels[y : y + patch[1], x : x + patch[0]]) for x, y in corners]
+def as_stored(data: bytes, as_cut: ImageCut | None) -> bytes:
+    """Return an image file with the colours of the dataset: grey, where its patches of colour images were stored as grey."""
+    if as_cut is None or not as_cut.grey or (image := open_image(data)).mode == "L":
+        return data
+    return as_png(np.asarray(image.convert("L")))
+
+
+def with_steel(
+    data: bytes, corners: Sequence[tuple[int, int]], patch: tuple[int, int], as_cut: ImageCut | None
+) -> list[tuple[int, int]]:
+    """Return the places whose patches ingest would not have left out as blank; all places where every patch is blank.
+
+    A model never saw a blank patch, and its score of one means nothing.
+    """
+    if as_cut is None or not as_cut.min_contrast:
+        return list(corners)
+    pieces = zip(corners, _pieces(data, corners, patch), strict=True)
+    found = [corner for corner, piece in pieces if piece.std() >= as_cut.min_contrast]
+    return found or list(corners)
+
+
+def cut(data: bytes, corners: Iterable[tuple[int, int]], patch: tuple[int, int]) -> Iterator[bytes]:
+    """Yield patches of an image as PNG files."""
+    return map(as_png, _pieces(data, corners, patch))
+
+
+def _pieces(data: bytes, corners: Iterable[tuple[int, int]], patch: tuple[int, int]) -> Iterator[np.ndarray]:
+    pixels = np.asarray(open_image(data))
+    for x, y in corners:
+        yield pixels[y : y + patch[1], x : x + patch[0]]
 
 
 def overlay(data: bytes, patches: Sequence[ScoredPatch]) -> bytes:

@@ -12,6 +12,7 @@ from steel_training.bundle.export import export
 from steel_training.bundle.golden import choose_golden, write_golden
 from steel_training.bundle.input_record import InputRecord
 from steel_training.bundle.lite import CHECKED_PATCHES, balanced, export_lite
+from steel_training.data import image_cut
 from steel_training.data.grey_range import from_record
 from steel_training.data.images import read_batches, without_tiff
 from steel_training.data.patches import PatchSet
@@ -46,7 +47,11 @@ def export_bundle(
         data = without_tiff(original)
         suffix = Path(test.paths[index]).suffix if data is original else ".png"
         samples.append((f"{number:02d}{suffix}", data))
-    takes = InputRecord.of([data for _, data in samples], from_record(run.resolved.grey_range, "the run"))
+    takes = InputRecord.of(
+        [data for _, data in samples],
+        from_record(run.resolved.grey_range, "the run"),
+        image_cut.from_record(run.resolved.cut, "the run"),
+    )
     export(network, folder, threshold=threshold, input_size=size, version=run.version, takes=takes)
     golden = scorer(_some(test, chosen))
     write_golden(folder, samples, golden)

@@ -14,6 +14,7 @@ from steel_training.config import Config
 from steel_training.data.columns import slice_columns
 from steel_training.data.dataset import find_dataset, fingerprint, groups_of
 from steel_training.data.grey_range import as_record, recorded_range
+from steel_training.data.image_cut import recorded_cut
 from steel_training.data.splits import SPLITS, CannotSplit, assign_splits
 from steel_training.registry import Registry
 from steel_training.registry.stored import Decision
@@ -49,7 +50,7 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
     check_weights(request.config.model.weights, request.config.model.backbone)
     dataset = find_dataset(request.dataset, as_of=request.as_of)
     slice_columns(dataset.manifest, request.config.slices.columns)  # report a misspelt one now, not after hours
-    grey_range = as_record(recorded_range(dataset.storage))
+    grey_range, image_cut = as_record(recorded_range(dataset.storage)), recorded_cut(dataset.storage)
     content, code = fingerprint(dataset), provenance.code_revision()
     identity: dict[str, Json] = {
         "dataset": dataset.uri,
@@ -88,6 +89,7 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
             # Fixed here: a continued run is compared with the champion that it began with.
             champion=Registry(run.store, config.model.name).champion()[0],
             grey_range=grey_range,
+            cut=image_cut.as_record() if image_cut else None,
             packages=provenance.package_versions(),
         )
         return StageResult(

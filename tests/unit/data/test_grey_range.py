@@ -170,9 +170,9 @@ def test_range_of_a_dataset_is_on_record(tmp_path, record, found) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{", '{"grey_range": 5}', '{"grey_range": {"low": 9, "high": 3}}', '{"grey_range": {"low": "0"}}', "[" * 9999],
+    ['{"grey_range": 5}', '{"grey_range": {"low": 9, "high": 3}}', '{"grey_range": {"low": "0"}}'],
 )
-def test_damaged_record_is_named(tmp_path, text) -> None:
+def test_damaged_range_is_named(tmp_path, text) -> None:
     (tmp_path / "ingest.json").write_text(text, encoding="utf-8")
     with pytest.raises(GreyRangeInvalid):
         recorded_range(open_storage(str(tmp_path)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 from PIL import Image
 
 from steel_training.cli import main
+from steel_training.data.image_cut import ImageCut
 from steel_training.data.images import ImageUnreadable, as_png
 from steel_training.registry import Registry
+from steel_training.serving.model import LoadedModel
 from steel_training.serving.prediction import ImageNotFound, OverlaysCollide, predict
 from steel_training.serving.whole_images import places
 from steel_training.storage import open_storage
@@ -64,6 +67,44 @@ def test_a_whole_image_has_the_score_of_its_worst_patch(patched, tmp_path, capsy
     assert f"{len(expected)} of 6 patches" in capsys.readouterr().out
     assert main([*words, "--json", "--overlay", str(tmp_path / "again")]) == 0
     assert json.loads(capsys.readouterr().out) == row
+
+
+def test_patches_overlap_and_the_edge_is_left_as_in_the_dataset() -> None:
+    file = io.BytesIO()
+    Image.new("L", (105, 70)).save(file, "PNG")
+    overlapping = ImageCut(40, 30)
+    assert places(file.getvalue(), (40, 40), overlapping) == [(x, y) for y in (0, 30) for x in (0, 30, 60, 65)]
+    assert places(file.getvalue(), (40, 40), replace(overlapping, cover_edges=False)) == [
+        (x, y) for y in (0, 30) for x in (0, 30, 60)
+    ]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_blank_patches_are_not_scored_unless_there_are_no_others(exported, mode) -> None:
+    model = LoadedModel("v1", exported["v1"])
+    model.patch, model.cut = (40, 40), ImageCut(40, 40, min_contrast=1.0)
+    pixels = np.zeros((40, 120), np.uint8)
+    black = as_png(np.asarray(Image.fromarray(pixels).convert(mode)))
+    pixels[:, 50:70] = np.random.default_rng(3).integers(0, 256, (40, 20), dtype=np.uint8)
+    partly = as_png(np.asarray(Image.fromarray(pixels).convert(mode)))
+    alone = as_png(pixels[:, 40:80])
+    on_black, on_partly, on_alone, on_patch = model.score([black, partly, alone, as_png(np.zeros((40, 40), np.uint8))])
+    assert (on_partly.cut, on_partly.blank, on_partly.score) == (3, 2, pytest.approx(on_alone.score, abs=1e-6))
+    assert (on_black.cut, on_black.blank, on_black.score) == (3, 0, pytest.approx(on_patch.score, abs=1e-6))
+
+
+def test_colour_becomes_grey_where_it_did_in_the_dataset(exported) -> None:
+    model = LoadedModel("v1", exported["v1"])
+    colour = np.random.default_rng(3).integers(0, 256, (40, 80, 3), dtype=np.uint8)
+    grey = np.asarray(Image.fromarray(colour).convert("L"))
+    files = [as_png(colour), as_png(grey), as_png(colour[:, :40]), as_png(grey[:, :40])]
+    model.patch, model.cut = (40, 40), ImageCut(40, 40)
+    as_they_are = [answer.score for answer in model.score(files)]
+    assert as_they_are[0] != pytest.approx(as_they_are[1], abs=1e-5)
+    assert as_they_are[2] != pytest.approx(as_they_are[3], abs=1e-5)
+    model.cut = ImageCut(40, 40, grey=True)
+    as_stored = [answer.score for answer in model.score(files)]
+    assert as_stored == pytest.approx([as_they_are[1]] * 2 + [as_they_are[3]] * 2, abs=1e-6)
 
 
 def test_an_image_smaller_than_a_patch_is_refused(patched, tmp_path) -> None:
