@@ -1,6 +1,8 @@
 """File names in a bundle, and the tolerances of its verification."""
 
-SAVED_MODEL, KERAS_MODEL = "saved_model", "model.keras"
+from steel_training.model_files import KERAS_MODEL as KERAS_MODEL
+from steel_training.model_files import SAVED_MODEL as SAVED_MODEL
+
 THRESHOLD, INPUT, GATE, GOLDEN, CARD = "threshold.json", "input.json", "gate.json", "golden", "model_card.md"
 LITE = {"float": "model.tflite", "int8": "model_int8.tflite"}
 LITE_RECORD = "lite.json"

@@ -11,6 +11,7 @@ from typing import Any
 
 from steel_training.bundle.layout import LITE_RECORD, LITE_TOLERANCE, THRESHOLD, TOLERANCE
 from steel_training.errors import SteelTrainingError
+from steel_training.model_files import require_safe
 
 _NO_LITE = {"included": False, "reason": "not exported", "bytes": None, "recall_drop": None}
 
@@ -30,7 +31,9 @@ def verify(folder: Path) -> dict[str, Any]:
     Raises:
         ExportDiffers: the model cannot be loaded, its scores, labels or threshold differ from the recorded ones, it scores
             a file that is not an image, or an image of another size than its patches.
+        UnsafeModelFile: a model's file holds what this program's exports do not hold; it was not loaded.
     """
+    require_safe(folder)
     # -I: no PYTHONPATH and no current folder, so that only installed packages can be imported.
     script = Path(__file__).with_name("replay.py")
     try:

@@ -11,10 +11,12 @@ from steel_training.registry.errors import (
     VersionBeingPublished,
     VersionDamaged,
     VersionNotFound,
+    VersionUnsafe,
 )
-from steel_training.registry.model_registry import MARKER, Registry, names
+from steel_training.registry.model_registry import Registry, names
 from steel_training.registry.pointer import Pointer
 from steel_training.registry.record import Unreadable, Verdicts
+from steel_training.registry.version_files import MARKER
 
 __all__ = [
     "MARKER",
@@ -29,5 +31,6 @@ __all__ = [
     "VersionBeingPublished",
     "VersionDamaged",
     "VersionNotFound",
+    "VersionUnsafe",
     "names",
 ]

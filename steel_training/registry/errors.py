@@ -17,6 +17,10 @@ class VersionDamaged(SteelTrainingError):
     """A file of a version differs from what was published."""
 
 
+class VersionUnsafe(VersionDamaged):
+    """A model's file of a version holds what this program's exports do not hold; it was not loaded."""
+
+
 class VersionBeingPublished(SteelTrainingError):
     """Another run is publishing the same version with other content."""
 

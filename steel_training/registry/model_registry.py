@@ -6,14 +6,13 @@ import hashlib
 import json
 import logging
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from steel_training.errors import UsageError
+from steel_training.model_files import require_safe
 from steel_training.registry.errors import (
     ChampionMoved,
     ModelNameRefused,
@@ -26,6 +25,7 @@ from steel_training.registry.gate_record import type_error
 from steel_training.registry.pointer import REMEMBERED, Pointer, surplus
 from steel_training.registry.record import RecordRefused, Unreadable, Verdicts, by_time, checked
 from steel_training.registry.stored import Decision, GateRecord, VerdictFacts
+from steel_training.registry.version_files import MARKER, VersionFiles
 from steel_training.storage import (
     ConditionFailed,
     Entry,
@@ -33,17 +33,14 @@ from steel_training.storage import (
     OutcomeUnknown,
     Storage,
     StorageError,
-    confined,
     schema,
 )
 from steel_training.verdict import OVERTAKEN, Reason, Verdict
 
 log = logging.getLogger(__name__)
 
-MARKER = "checksums.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # as in the setting model.name
 _POINTER = "champion.json"
-_THREADS = 8
 
 
 def names(store: Storage) -> list[str]:
@@ -113,8 +110,10 @@ class Registry:
 
         Raises:
             VersionDamaged: the version exists with other content, or its checksums cannot be read.
+            UnsafeModelFile: a model's file holds what this program's exports do not hold; nothing was stored.
             VersionBeingPublished: another run is publishing it with other content.
         """
+        require_safe(bundle)
         sums = {
             path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(bundle.rglob("*"))
@@ -132,7 +131,7 @@ class Registry:
                     ) from error
             else:
                 return
-        if self._checksums(version) != sums:
+        if self._files(version).checksums() != sums:
             raise VersionDamaged(f"Version {version} is published already with other content; versions never change.")
 
     def promote(self, version: str, *, expected: str | object | None = ...) -> str | None:
@@ -243,8 +242,8 @@ class Registry:
             VersionDamaged: it differs from what was published, or cannot be shown.
             WrittenByNewer: a later version of this program wrote it.
         """
-        sums = self._checksums(version)
-        data = self._read(version, "gate.json", sums.get("gate.json", ""))
+        files = self._files(version)
+        data = files.read("gate.json", files.checksums().get("gate.json", ""))
         try:
             found: GateRecord = json.loads(data)
         except ValueError as error:
@@ -257,31 +256,21 @@ class Registry:
 
     @contextmanager
     def bundle(self, version: str | None = None) -> Iterator[tuple[str, Path]]:
-        """Yield a version's files (the champion's by default) as a local copy, verified against their checksums.
+        """Yield a version's files (the champion's by default) as a local copy, verified against their checksums and safe to load.
 
         A copy, so that a version that is pruned meanwhile stays complete for this reader.
 
         Raises:
             VersionNotFound: there is no such version, or no champion.
             VersionDamaged: a file is missing or changed.
+            VersionUnsafe: a model's file holds what this program's exports do not hold.
         """
         wanted = self.champion()[0] if version is None else version
         if wanted is None:
             raise VersionNotFound(
                 f"{self.name} has no champion in {self.store.uri} yet. Publish one: steel-training run DATASET --store {self.store.uri}"
             )
-        sums = self._checksums(wanted)
-        with tempfile.TemporaryDirectory(prefix="steel-training-version-") as scratch:
-            folder = Path(scratch)
-
-            def fetch(name: str) -> None:
-                target = folder / confined(name)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(self._read(wanted, name, sums[name]))
-
-            with ThreadPoolExecutor(_THREADS) as pool:
-                list(pool.map(fetch, sums))
-            (folder / MARKER).write_text(json.dumps(sums, indent=2), encoding="utf-8")
+        with self._files(wanted).copied() as folder:
             yield wanted, folder
 
     def verify(self, version: str) -> list[str]:
@@ -290,20 +279,7 @@ class Registry:
         Raises:
             VersionNotFound: there is no such version.
         """
-        sums = self._checksums(version)
-
-        def problem(name: str) -> str | None:
-            try:
-                self._read(version, name, sums[name])
-            except VersionDamaged as error:
-                return str(error)
-            return None
-
-        with ThreadPoolExecutor(_THREADS) as pool:
-            found = [text for text in pool.map(problem, sums) if text is not None]
-        top = self._key("versions", version)
-        names = {entry.key.removeprefix(f"{top}/") for entry in self.store.entries(top)}
-        return found + [f"{name} of version {version} was not published." for name in sorted(names - {MARKER, *sums})]
+        return self._files(version).problems()
 
     def record(self, run_id: str, verdict: Verdict, reasons: Sequence[Reason], facts: VerdictFacts) -> None:
         """Write a verdict beside the versions, one file per run; a repeated run replaces its own.
@@ -371,11 +347,14 @@ class Registry:
 
     def holds(self, version: str) -> bool:
         """Return whether a version exists and is complete."""
-        return self.store.exists(self.key_of(version, MARKER))
+        return self._files(version).complete()
 
     def key_of(self, version: str, name: str) -> str:
         """Return the store's key of a version's file."""
         return self._key("versions", version, name)
+
+    def _files(self, version: str) -> VersionFiles:
+        return VersionFiles(self.store, self.name, version)
 
     def _published_by(self, key: str) -> set[str]:
         """Return the versions that a record names, and those that it replaced; empty where it cannot be read."""
@@ -398,36 +377,6 @@ class Registry:
         judged_at = known.get("judged_at") if isinstance(known, dict) else None
         day = f"{version[:4]}-{version[4:6]}-{version[6:8]}" if version[:8].isdigit() else ""
         return str(judged_at or day)
-
-    def _checksums(self, version: str) -> dict[str, str]:
-        try:
-            data = self.store.read(self._key("versions", version, MARKER))
-        except ObjectNotFound:
-            raise VersionNotFound(
-                f"The registry holds no version {version} of {self.name}. List them: "
-                f"steel-training models list --store {self.store.uri}"
-            ) from None
-        try:
-            sums = json.loads(data)
-        except ValueError:
-            sums = None
-        if not isinstance(sums, dict):
-            raise VersionDamaged(f"{MARKER} of version {version} cannot be read; promote another version.")
-        return sums
-
-    def _read(self, version: str, name: str, digest: str) -> bytes:
-        """Return one file of a version, verified."""
-        try:
-            data = self.store.read(self._key("versions", version, name))
-        except ObjectNotFound:
-            if not self.holds(version):
-                raise VersionNotFound(f"Version {version} of {self.name} was removed while it was read.") from None
-            raise VersionDamaged(f"{name} of version {version} is missing; promote another version.") from None
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise VersionDamaged(
-                f"{name} of version {version} differs from what was published; promote another version."
-            )
-        return data
 
     def _must_serve(self, version: str, pointer: Pointer | None) -> None:
         problems = self.verify(version)

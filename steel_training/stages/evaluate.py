@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import pandas as pd
 
 from steel_training.bundle.layout import KERAS_MODEL, THRESHOLD
@@ -34,6 +33,7 @@ from steel_training.stages._corrected_labels import by_labels_before_and_after
 from steel_training.stages._ending import conclude_if_ended
 from steel_training.stages._explanations import write_explanations
 from steel_training.stages._export import export_bundle
+from steel_training.training.saved_network import load_network
 from steel_training.training.scoring import Scorer, score
 from steel_training.verdict import Reason, Verdict
 
@@ -48,7 +48,7 @@ def evaluate(run: Run) -> StageResult:
     def work(folder: Path) -> StageResult:
         config, splits = run.config, patch_sets(run)
         with run.folder("fine_tune") as tuned:
-            network = keras.models.load_model(tuned / MODEL, compile=False, safe_mode=True)
+            network = load_network(tuned / MODEL)
         scorer = Scorer(network)
         scores = {split: scorer(splits[split]) for split in (VAL, TEST)}
         val, test = (splits[VAL].labels, scores[VAL]), (splits[TEST].labels, scores[TEST])
@@ -66,7 +66,7 @@ def evaluate(run: Run) -> StageResult:
         except NoOperatingThreshold as error:
             return _refusal(run, error.code, str(error), champion_version)
         with run.folder("check_baseline") as checked:
-            small_scorer = Scorer(keras.models.load_model(checked / BASELINE, compile=False, safe_mode=True))
+            small_scorer = Scorer(load_network(checked / BASELINE))
         small_scores = small_scorer(splits[VAL])
         small_threshold = operating_threshold(config, splits[VAL].labels, small_scores).value
         validation = compare_on_validation(config, val[0], groups_in(run, VAL), val[1], small_scores)
@@ -129,6 +129,6 @@ def _champion_on(
     if version is None:
         return None
     with run.registry.bundle(version) as (_, folder):
-        network = keras.models.load_model(folder / KERAS_MODEL, compile=False, safe_mode=True)
+        network = load_network(folder / KERAS_MODEL)
         threshold = json.loads((folder / THRESHOLD).read_text(encoding="utf-8"))["threshold"]
     return {"version": version, **compared(ScoredModel(score(network, test), threshold)).as_dict()}

@@ -30,6 +30,7 @@ from steel_training.training.memory import keep_freed_memory
 from steel_training.training.monitoring.epoch_bar import epoch_bar
 from steel_training.training.pretrained_weights import load_weights
 from steel_training.training.resumption import Resumption
+from steel_training.training.saved_network import load_network
 from steel_training.training.strategy import choose_strategy
 from steel_training.training.unfinished import Unfinished
 from steel_training.training.weights_source import LoadedWeights
@@ -119,9 +120,9 @@ class TransferLearningModel:
 
     @classmethod
     def load(cls, path: Path, config: ModelConfig, weights: LoadedWeights) -> TransferLearningModel:
-        """Load a saved network; nothing in the file can run code (`safe_mode`)."""
+        """Load a saved network; nothing in the file can run code."""
         with choose_strategy().scope():
-            network = keras.models.load_model(path, compile=False, safe_mode=True)
+            network = load_network(path)
         return cls(network, SPECS[config.backbone], weights)
 
     @property

@@ -190,7 +190,7 @@ def test_export_that_cannot_be_loaded_is_not_verified(exported: Path, tmp_path: 
 
     copy = tmp_path / "bundle"
     shutil.copytree(exported, copy)
-    (copy / "saved_model" / "saved_model.pb").write_bytes(b"torn")
+    (copy / "saved_model" / "variables" / "variables.index").write_bytes(b"torn")
     with pytest.raises(ExportDiffers, match="cannot be used in a clean process"):
         verify(copy)
 
