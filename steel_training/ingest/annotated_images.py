@@ -69,6 +69,8 @@ def ingest_annotated(
     with new_dataset(out) as writer:
         cutter = Cutter(writer, options.get("rule") or CutRule(), class_names=classes.named, record=record)
         cutting.run(masks, cutter, problems)
+        if annotations.judge:
+            annotations.judge(problems)
         classes.judge(problems, f"in {{}} {annotations.noun[1]}")
         problems.settle()
         record.by_value.clear()  # internal numbers, not values of a mask

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from steel_training.errors import UsageError
+from steel_training.ingest.problems import Problems
 from steel_training.ingest.regions import Region
 from steel_training.ingest.source_images import SourceImage
 from steel_training.ingest.tiling import SizesDiffer
@@ -49,12 +50,14 @@ class Annotations:
         noun: what an annotation of one image is, in the singular and in the plural.
         where: address, for messages.
         by_name: image as the annotation names it (path without suffix, with slashes, composed Unicode) → annotation.
+        judge: adds problems that only show when all have been read.
     """
 
     format: str
     noun: tuple[str, str]
     where: str
     by_name: Mapping[str, Annotation]
+    judge: Callable[[Problems], None] | None = None
 
 
 def check_size(stated: tuple[int | None, ...], shape: tuple[int, ...], address: str, *, rotated: bool) -> None:

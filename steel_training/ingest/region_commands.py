@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -45,6 +45,12 @@ Classes = Annotated[
     str,
     typer.Option(metavar="FILE|NAMES", help="data.yaml, a text file with a name on each line, or 0=scratch,1=pit"),
 ]
+Task = Annotated[
+    Literal["auto", "segment", "pose"],
+    typer.Option(
+        help="lines of more than five numbers: polygons (segment) or boxes with key points (pose), of which the box is taken"
+    ),
+]
 
 # Boxes are larger than their defects; polygons and masks are not.
 _FORMATS = {
@@ -68,6 +74,7 @@ def yolo(
     annotations: AnnotationsPath,
     out: Out,
     classes: Classes,
+    task: Task = "auto",
     patch: Patch = VOC_RULE.patch,
     stride: Stride = None,
     clean_max: CleanMax = VOC_RULE.clean_max,
@@ -82,7 +89,7 @@ def yolo(
     names: Names = "",
     clean_names: CleanNames = "",
 ) -> int:
-    """YOLO: a text file per image with boxes or polygons; an empty file is a clean image."""
+    """YOLO: a text file per image with boxes, polygons, or boxes with key points; an empty file is a clean image."""
     from steel_training.ingest import ingest_yolo
 
     refuse_both(group_regex, groups)
@@ -91,6 +98,7 @@ def yolo(
         annotations,
         out,
         classes=classes,
+        task=task,
         rule=cut_rule(VOC_RULE, patch, stride, clean_max, defective_min, edges),
         whole=whole,
         names=words(names),

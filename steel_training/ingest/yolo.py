@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Unpack
+from typing import Annotated, Literal, Unpack
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
-from steel_training.ingest import regions
 from steel_training.ingest.annotated_images import ingest_annotated
 from steel_training.ingest.annotation_files import annotation_files
 from steel_training.ingest.annotations import AnnotationInvalid, Annotations
@@ -19,9 +17,10 @@ from steel_training.ingest.defect_classes import ClassUndefined
 from steel_training.ingest.json_files import Form
 from steel_training.ingest.options import IngestOptions
 from steel_training.ingest.problems import first_ten
-from steel_training.ingest.regions import Region, RegionInvalid, read_each
+from steel_training.ingest.regions import Region, read_each
 from steel_training.ingest.source_images import SourceImage, image_files
 from steel_training.ingest.tiling import IngestSummary
+from steel_training.ingest.yolo_lines import Task, YoloLines
 from steel_training.storage import ObjectNotFound, open_storage
 
 # Files beside the labels that are none: labelImg and label tools write the names of classes there.
@@ -31,15 +30,27 @@ _CLASS = Annotated[str, Field(min_length=1)]
 
 class _DataFile(Form):
     names: dict[int, _CLASS] | list[_CLASS]
+    kpt_shape: tuple[Annotated[int, Field(gt=0)], Literal[2, 3]] | None = None
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Names of classes by number; and (number, numbers each) of the key points of a line, where a data file has a `kpt_shape`."""
+
+    names: dict[int, str]
+    key_points: tuple[int, int] | None = None
 
 
 _DATA_FILE = TypeAdapter(_DataFile)
 
 
-def ingest_yolo(images: str, labels: str, out: str, *, classes: str, **options: Unpack[IngestOptions]) -> IngestSummary:
+def ingest_yolo(
+    images: str, labels: str, out: str, *, classes: str, task: Task = "auto", **options: Unpack[IngestOptions]
+) -> IngestSummary:
     """Cut source images with YOLO labels into a dataset, or use whole images as patches.
 
-    A line is a box (class, centre x, centre y, width, height) or a polygon (class, x, y, x, y, …), in shares of the image's sides.
+    A line is a box (class, centre x, centre y, width, height), a polygon (class, x, y, x, y, …), or a box with key points, of which the box is
+    read; in shares of the image's sides.
     An empty file says that the image is clean; `missing` decides about an image without a file.
 
     Args:
@@ -47,6 +58,8 @@ def ingest_yolo(images: str, labels: str, out: str, *, classes: str, **options: 
         labels: folder or S3 prefix of text files.
         out: folder or S3 prefix of the new dataset; must be empty.
         classes: `data.yaml` (its key `names`), a text file with a name on each line, or `0=scratch,1=pit`.
+        task: what lines of more than five numbers are: polygons (`segment`) or boxes with key points (`pose`); `auto` goes by
+            `kpt_shape` in `data.yaml`, else takes polygons, and refuses where every line could be either.
         options: see `IngestOptions`; a patch is defective from a quarter of its area, as a box is larger than its defect.
 
     Raises:
@@ -55,16 +68,16 @@ def ingest_yolo(images: str, labels: str, out: str, *, classes: str, **options: 
         AnnotationInvalid: a text file is broken, or has a region outside its image.
         UsageError: see `ingest_annotated`.
     """
-    names = read_class_names(classes)
-    found = annotation_files(open_storage(labels), ".txt", partial(_regions, names, classes), other_files=_OTHER_FILES)
+    known = read_classes(classes)
+    lines = YoloLines(known.names, classes, known.key_points, task)
+    found = annotation_files(open_storage(labels), ".txt", partial(_regions, lines), other_files=_OTHER_FILES)
     options.setdefault("rule", VOC_RULE)
-    return ingest_annotated(
-        image_files(images), Annotations("yolo", ("label file", "label files"), labels, found), out, **options
-    )
+    annotations = Annotations("yolo", ("label file", "label files"), labels, found, judge=lines.judge)
+    return ingest_annotated(image_files(images), annotations, out, **options)
 
 
-def read_class_names(classes: str) -> dict[int, str]:
-    """Read the names of classes by number; see `ingest_yolo`.
+def read_classes(classes: str) -> Classes:
+    """Read the names of classes; see `ingest_yolo`.
 
     Raises:
         ClassUndefined: no such file, or it does not hold names.
@@ -76,7 +89,7 @@ def read_class_names(classes: str) -> dict[int, str]:
             if not (number.isascii() and number.isdigit() and len(number) < 7 and name):
                 raise ClassUndefined(f"--classes has {entry!r}; expected number=name from 0, such as 0=scratch,1=pit.")
             names[int(number)] = name
-        return names
+        return Classes(names)
     folder, slash, name = classes.rpartition("/")
     try:
         text = open_storage(folder or slash or ".").read(name).decode("utf-8-sig")
@@ -87,54 +100,25 @@ def read_class_names(classes: str) -> dict[int, str]:
     except UnicodeDecodeError as error:
         raise ClassUndefined(f"{classes} is not UTF-8: {error}. Save it as UTF-8.") from None
     if not classes.lower().endswith((".yaml", ".yml")):
-        return dict(enumerate(line.strip() for line in text.strip().splitlines()))
+        return Classes(dict(enumerate(line.strip() for line in text.strip().splitlines())))
     try:
-        listed = _DATA_FILE.validate_python(yaml.safe_load(text)).names
+        read = _DATA_FILE.validate_python(yaml.safe_load(text))
     except (yaml.YAMLError, ValidationError, ValueError, RecursionError) as error:
         raise ClassUndefined(
-            f"{classes} has no readable 'names', a list or numbers with names: {str(error).splitlines()[0]}"
+            f"{classes} has no readable 'names', a list or numbers with names (or a 'kpt_shape' that is not number and 2 or 3): "
+            f"{str(error).splitlines()[0]}"
         ) from None
-    return dict(enumerate(listed)) if isinstance(listed, list) else dict(listed)
+    listed = read.names
+    return Classes(dict(enumerate(listed)) if isinstance(listed, list) else dict(listed), read.kpt_shape)
 
 
-def _regions(names: Mapping[int, str], classes: str, data: bytes, source: SourceImage, address: str) -> list[Region]:
+def _regions(lines: YoloLines, data: bytes, source: SourceImage, address: str) -> list[Region]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise AnnotationInvalid(f"{address} is not text in UTF-8; expected lines of numbers.") from None
     shape = source.pixels.shape[:2]
-    read, invalid = read_each(text.splitlines(), lambda line: _region(line, names, classes, shape), "line")
+    read, invalid = read_each(text.splitlines(), lambda line: lines.region(line, shape), "line")
     if invalid:
         raise AnnotationInvalid(f"{address}: {first_ten(invalid)}. Correct the lines.")
     return read
-
-
-def _region(line: str, names: Mapping[int, str], classes: str, shape: tuple[int, ...]) -> Region | None:
-    words = line.split()
-    if not words:
-        return None
-    try:
-        numbers = [float(word) for word in words]
-    except ValueError:
-        raise RegionInvalid(f"{line[:40]!r} holds more than numbers") from None
-    if not all(map(math.isfinite, numbers)) or not numbers[0].is_integer():
-        raise RegionInvalid(f"{line[:40]!r} does not begin with the number of a class, or holds no finite numbers")
-    name = names.get(int(numbers[0]))
-    if name is None:
-        raise RegionInvalid(f"class {words[0]} is not in {classes}, which names {first_ten(sorted(names)) or 'none'}")
-    if any(not -0.01 <= number <= 1.01 for number in numbers[1:]):
-        raise RegionInvalid(
-            f"{line[:40]!r} holds numbers outside 0 to 1; expected shares of the image's sides, not pixels"
-        )
-    height, width = shape
-    if len(numbers) == 5:
-        x, y, across, down = numbers[1:]
-        edges = ((x - across / 2) * width, (y - down / 2) * height, (x + across / 2) * width, (y + down / 2) * height)
-        return regions.box(name, edges, shape)
-    if len(numbers) == 6:
-        raise RegionInvalid(
-            "it has 6 numbers: the last seems to be a confidence, and the file a prediction, not an annotation"
-        )
-    if len(numbers) < 7 or len(numbers) % 2 == 0:
-        raise RegionInvalid(f"it has {len(numbers)} numbers; a box has 5, a polygon 7 or more, an odd number")
-    return regions.polygon(name, [(x * width, y * height) for x, y in regions.pairs(numbers[1:])], shape)

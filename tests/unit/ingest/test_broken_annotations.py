@@ -114,6 +114,11 @@ FORMATS: dict[str, tuple[str, bytes, Reader]] = {
         b"0 0.375 0.6666667 0.25 0.3333333\n0 0.1 0.1 0.5 0.1 0.5 0.5\n",
         of_folder(ingest.ingest_yolo, classes="0=pit"),
     ),
+    "yolo_pose": (
+        "a.txt",
+        b"0 0.375 0.6666667 0.25 0.3333333 0.4 0.7 2\n0 0.5 0.5 0.2 0.2 0.5 0.5 1 0 0 0\n",
+        of_folder(ingest.ingest_yolo, classes="0=pit", task="pose"),
+    ),
     "yolo_classes": ("data.yaml", b"path: .\nnc: 2\nnames:\n  0: pit\n  1: scratch\n", as_classes),
     "severstal": (
         "train.csv",
