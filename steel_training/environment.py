@@ -115,6 +115,17 @@ class Environment(BaseSettings):
         on="workers",
         expected="preferred or required",
     )
+    signing_key: Path | None = _variable(
+        None,
+        "File of the private key (Ed25519, PEM) with which `publish_model` signs versions; passed on to no other stage.",
+        on="workers that publish",
+    )
+    trusted_keys: Words = _variable(
+        (),
+        "Files of the public keys, separated by spaces, one of which must have signed a version before it is loaded or promoted.",
+        on="workers, API server, wherever versions are served",
+        shown="versions need no signature",
+    )
     scratch: Path | None = _variable(
         None,
         "Folder for caches.",

@@ -53,6 +53,8 @@ PASSED_ON = frozenset(
 )
 NOT_PASSED_ON = frozenset({"STEEL_TRAINING_NOTIFY"})
 """May contain passwords, and only Airflow notifies."""
+ONLY_FOR = {"STEEL_TRAINING_SIGNING_KEY": "publish_model"}
+"""The one stage that gets a variable."""
 PASSED_ON_PREFIXES = ("LC_", "AWS_", "STEEL_TRAINING_", "TF_", "CUDA_", "NVIDIA_", "NCCL_")
 
 
@@ -127,7 +129,7 @@ class StageOperator(BaseOperator):
 
         self._child = child = ChildProcess(
             command,
-            stage_environment(os.environ),
+            stage_environment(os.environ, self.stage),
             isolation_required=Environment.read().isolation == "required",
             warn=self.log.warning,
         )
@@ -201,12 +203,14 @@ class DecideOperator(StageOperator, BranchMixIn):
         self.do_branch(context, accepted if publish else self.refused)
 
 
-def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
+def stage_environment(environment: Mapping[str, str], stage: str) -> dict[str, str]:
     """Return the environment variables that a stage gets."""
     passed = {
         name: value
         for name, value in environment.items()
-        if (name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)) and name not in NOT_PASSED_ON
+        if (name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES))
+        and name not in NOT_PASSED_ON
+        and ONLY_FOR.get(name, stage) == stage
     }
     return {**passed, "PYTHONUNBUFFERED": "1"}
 

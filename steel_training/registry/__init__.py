@@ -12,6 +12,7 @@ from steel_training.registry.errors import (
     VersionDamaged,
     VersionNotFound,
     VersionUnsafe,
+    VersionUntrusted,
 )
 from steel_training.registry.model_registry import Registry, names
 from steel_training.registry.pointer import Pointer
@@ -32,5 +33,6 @@ __all__ = [
     "VersionDamaged",
     "VersionNotFound",
     "VersionUnsafe",
+    "VersionUntrusted",
     "names",
 ]

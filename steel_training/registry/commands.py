@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from steel_training.config import Config
+from steel_training.environment import variable
 from steel_training.registry.errors import PointerDamaged
 from steel_training.registry.model_registry import Registry
 from steel_training.registry.text import comparison, listing, summary
@@ -136,6 +138,38 @@ def verify(
             _print(f"    {problem}")
     _print(f"{len(wanted)} versions checked, {damaged} damaged")
     return 1 if damaged else 0
+
+
+@models.command("new-key")
+def new_key(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="for the two files; not in the store")],
+) -> int:
+    """Make a key pair: the private key signs versions, the public key says that they are trusted."""
+    from steel_training.registry.signatures import write_key_pair
+
+    private, public, name = write_key_pair(folder)
+    _print(f"key {name}")
+    _print(f"{variable('signing_key')}={private}   (secret: where publish_model runs, and nowhere else)")
+    _print(f"{variable('trusted_keys')}={public}   (wherever versions are loaded or promoted)")
+    return 0
+
+
+@models.command()
+def sign(
+    store: Store,
+    versions: Annotated[
+        list[str] | None, typer.Argument(metavar="[VERSION]...", help="all where none is named")
+    ] = None,
+    name: Name = DEFAULT_NAME,
+    vouch: Annotated[
+        bool, typer.Option("--vouch", help="sign also what no trusted key has signed: you say where it comes from")
+    ] = False,
+) -> int:
+    """Sign published versions with the site's key, such as those from before it had one, or before a key is replaced."""
+    registry = registry_at(store, name)
+    for each in versions or registry.versions():
+        _print(f"{each}  signed by key {registry.sign(each, vouch=vouch)}")
+    return 0
 
 
 def _print(text: str) -> None:

@@ -21,6 +21,10 @@ class VersionUnsafe(VersionDamaged):
     """A model's file of a version holds what this program's exports do not hold; it was not loaded."""
 
 
+class VersionUntrusted(VersionDamaged):
+    """A version is unsigned, or signed by nobody whom the site trusts; it was not loaded."""
+
+
 class VersionBeingPublished(SteelTrainingError):
     """Another run is publishing the same version with other content."""
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from steel_training.environment import Environment
 from steel_training.errors import UsageError
 from steel_training.model_files import require_safe
 from steel_training.registry.errors import (
@@ -25,7 +26,7 @@ from steel_training.registry.gate_record import type_error
 from steel_training.registry.pointer import REMEMBERED, Pointer, surplus
 from steel_training.registry.record import RecordRefused, Unreadable, Verdicts, by_time, checked
 from steel_training.registry.stored import Decision, GateRecord, VerdictFacts
-from steel_training.registry.version_files import MARKER, VersionFiles
+from steel_training.registry.version_files import MARKER, SIGNATURE, VersionFiles
 from steel_training.storage import (
     ConditionFailed,
     Entry,
@@ -112,15 +113,18 @@ class Registry:
             VersionDamaged: the version exists with other content, or its checksums cannot be read.
             UnsafeModelFile: a model's file holds what this program's exports do not hold; nothing was stored.
             VersionBeingPublished: another run is publishing it with other content.
+            KeyUnusable: a configured key is not one, or nobody would accept the version; nothing was stored.
         """
         require_safe(bundle)
         sums = {
             path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(bundle.rglob("*"))
-            if path.is_file() and path.name != MARKER
+            if path.is_file() and path.name != MARKER and path != bundle / SIGNATURE
         }
         if not self.holds(version):
-            (bundle / MARKER).write_text(json.dumps(sums, indent=2), encoding="utf-8")
+            checksums = json.dumps(sums, indent=2).encode()
+            (bundle / MARKER).write_bytes(checksums)
+            self._sign(bundle, version, checksums)
             try:
                 self.store.put_folder(bundle, self._key("versions", version), last=MARKER, if_absent=True)
             except ConditionFailed as error:
@@ -264,6 +268,7 @@ class Registry:
             VersionNotFound: there is no such version, or no champion.
             VersionDamaged: a file is missing or changed.
             VersionUnsafe: a model's file holds what this program's exports do not hold.
+            VersionUntrusted: the site trusts keys, and none of them has signed it.
         """
         wanted = self.champion()[0] if version is None else version
         if wanted is None:
@@ -280,6 +285,20 @@ class Registry:
             VersionNotFound: there is no such version.
         """
         return self._files(version).problems()
+
+    def sign(self, version: str, *, vouch: bool = False) -> str:
+        """Sign a published version with the site's key; return the fingerprint of the key.
+
+        Args:
+            version: to be signed.
+            vouch: sign it also where no trusted key has signed it.
+
+        Raises:
+            VersionNotFound: there is no such version.
+            VersionDamaged: it differs from what was published, or must not be loaded, or no trusted key has signed it.
+            KeyUnusable: no key is configured, or it is not one.
+        """
+        return self._files(version).sign(vouch=vouch)
 
     def record(self, run_id: str, verdict: Verdict, reasons: Sequence[Reason], facts: VerdictFacts) -> None:
         """Write a verdict beside the versions, one file per run; a repeated run replaces its own.
@@ -355,6 +374,18 @@ class Registry:
 
     def _files(self, version: str) -> VersionFiles:
         return VersionFiles(self.store, self.name, version)
+
+    def _sign(self, bundle: Path, version: str, checksums: bytes) -> None:
+        environment = Environment.read()
+        signature = None
+        if environment.signing_key or environment.trusted_keys:
+            # Here, because most sites have no keys and all import this at start-up.
+            from steel_training.registry.signatures import signature_of_new
+
+            signature = signature_of_new(self.name, version, checksums)
+        (bundle / SIGNATURE).unlink(missing_ok=True)
+        if signature is not None:
+            (bundle / SIGNATURE).write_bytes(signature)
 
     def _published_by(self, key: str) -> set[str]:
         """Return the versions that a record names, and those that it replaced; empty where it cannot be read."""

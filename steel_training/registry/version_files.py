@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from steel_training.environment import Environment
 from steel_training.model_files import ADVICE, objection
-from steel_training.registry.errors import VersionDamaged, VersionNotFound, VersionUnsafe
+from steel_training.registry.errors import VersionDamaged, VersionNotFound, VersionUnsafe, VersionUntrusted
 from steel_training.storage import ObjectNotFound, Storage, confined
 
-MARKER = "checksums.json"
+MARKER, SIGNATURE = "checksums.json", "signature.json"
 _THREADS = 8
 
 
@@ -40,13 +41,63 @@ class VersionFiles:
             VersionNotFound: there is no such version.
             VersionDamaged: they cannot be read.
         """
+        return self._parsed(self._marker())
+
+    def trusted_checksums(self) -> dict[str, str]:
+        """Return the digest of every file that was published, by one whom the site trusts, where it has said whom it trusts.
+
+        Raises:
+            VersionNotFound: there is no such version.
+            VersionDamaged: they cannot be read.
+            VersionUntrusted: no trusted key has signed them for this version.
+            KeyUnusable: a trusted key cannot be read.
+        """
+        data = self._marker()
+        if Environment.read().trusted_keys:
+            # Here, because most sites have no keys and all import this at start-up.
+            from steel_training.registry.signatures import require_trusted, trusted_keys
+
+            require_trusted(trusted_keys(), self.name, self.version, data, self._signature())
+        return self._parsed(data)
+
+    def sign(self, *, vouch: bool) -> str:
+        """Sign the version with the site's key, beside the signatures by other keys; return the fingerprint of the key.
+
+        Args:
+            vouch: sign it also where no trusted key has signed it.
+
+        Raises:
+            VersionNotFound: there is no such version.
+            VersionDamaged: it differs from what was published.
+            VersionUntrusted: no trusted key has signed it.
+            KeyUnusable: no key is configured, or it is not one.
+        """
+        from steel_training.registry.signatures import fingerprint, signed, the_signing_key
+
+        key = the_signing_key()
+        found = self.problems(trusted=not vouch)
+        if found:
+            raise VersionDamaged(f"Version {self.version} is not signed: {' '.join(found)}")
+        data = signed(key, self.name, self.version, self._marker(), self._signature())
+        self.store.write(self._key(SIGNATURE), data)
+        return fingerprint(key.public_key())
+
+    def _marker(self) -> bytes:
         try:
-            data = self.store.read(self._key(MARKER))
+            return self.store.read(self._key(MARKER))
         except ObjectNotFound:
             raise VersionNotFound(
                 f"The registry holds no version {self.version} of {self.name}. List them: "
                 f"steel-training models list --store {self.store.uri}"
             ) from None
+
+    def _signature(self) -> bytes | None:
+        try:
+            return self.store.read(self._key(SIGNATURE))
+        except ObjectNotFound:
+            return None
+
+    def _parsed(self, data: bytes) -> dict[str, str]:
         try:
             sums = json.loads(data)
         except ValueError:
@@ -85,8 +136,9 @@ class VersionFiles:
             VersionNotFound: there is no such version.
             VersionDamaged: a file is missing or changed.
             VersionUnsafe: a model's file must not be loaded.
+            VersionUntrusted: no trusted key has signed it.
         """
-        sums = self.checksums()
+        sums = self.trusted_checksums()
         with tempfile.TemporaryDirectory(prefix="steel-training-version-") as scratch:
             folder = Path(scratch)
 
@@ -100,13 +152,20 @@ class VersionFiles:
             (folder / MARKER).write_text(json.dumps(sums, indent=2), encoding="utf-8")
             yield folder
 
-    def problems(self) -> list[str]:
+    def problems(self, *, trusted: bool = True) -> list[str]:
         """Check every file, and that there are no others; return the problems.
+
+        Args:
+            trusted: check the signature too, where the site has said whom it trusts.
 
         Raises:
             VersionNotFound: there is no such version.
         """
-        sums = self.checksums()
+        distrust = []
+        try:
+            sums = self.trusted_checksums() if trusted else self.checksums()
+        except VersionUntrusted as error:
+            sums, distrust = self.checksums(), [str(error)]
 
         def problem(name: str) -> str | None:
             try:
@@ -116,8 +175,8 @@ class VersionFiles:
             return None
 
         with ThreadPoolExecutor(_THREADS) as pool:
-            found = [text for text in pool.map(problem, sums) if text is not None]
+            found = distrust + [text for text in pool.map(problem, sums) if text is not None]
         top = self._key()
         names = {entry.key.removeprefix(f"{top}/") for entry in self.store.entries(top)}
-        unknown = sorted(names - {MARKER, *sums})
+        unknown = sorted(names - {MARKER, SIGNATURE, *sums})
         return found + [f"{name} of version {self.version} was not published." for name in unknown]

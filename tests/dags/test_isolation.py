@@ -22,6 +22,8 @@ from steel_training_airflow import isolated
 from steel_training_airflow.child import ChildProcess, NotIsolated
 from steel_training_airflow.operators import StageOperator, stage_environment
 
+from steel_training.runs.result import STAGES
+
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = str(ROOT / "plugins")
 ENV = {"PATH": os.defpath}
@@ -155,7 +157,7 @@ print(os.wait()[1], open("/proc/self/environ").read() != "")
 
 def test_real_stages_work_in_isolation(tmp_path: Path) -> None:
     """Read a dataset, profile it in processes of their own, write the store."""
-    env = {**stage_environment(os.environ), "PYTHONPATH": str(ROOT), "PATH": os.defpath}
+    env = {**stage_environment(os.environ, "train_head"), "PYTHONPATH": str(ROOT), "PATH": os.defpath}
     store = ["--run-id", "isolated", "--store", str(tmp_path / "store")]
     data = str(tmp_path / "data" / "2026-11-25")
     for command in (["sample", data], ["resolve_dataset", *store, "--dataset", data], ["profile_patches", *store]):
@@ -252,6 +254,16 @@ def test_task_warns_or_fails_as_the_site_has_set(
 def test_addresses_of_notifications_are_not_passed_on() -> None:
     """They may contain passwords, and no stage notifies."""
     passed = stage_environment(
-        {"STEEL_TRAINING_NOTIFY": "mailto://mill@mail?pass=planted", "STEEL_TRAINING_STORE": "/s"}
+        {"STEEL_TRAINING_NOTIFY": "mailto://mill@mail?pass=planted", "STEEL_TRAINING_STORE": "/s"}, "train_head"
     )
     assert passed.keys() == {"STEEL_TRAINING_STORE", "PYTHONUNBUFFERED"}
+
+
+def test_only_publishing_is_told_of_the_signing_key() -> None:
+    site = {
+        "STEEL_TRAINING_SIGNING_KEY": "/keys/signing-key.pem",
+        "STEEL_TRAINING_TRUSTED_KEYS": "/keys/trusted-key.pem",
+    }
+    told = {stage for stage in STAGES if "STEEL_TRAINING_SIGNING_KEY" in stage_environment(site, stage)}
+    assert told == {"publish_model"}
+    assert "STEEL_TRAINING_TRUSTED_KEYS" in stage_environment(site, "evaluate")

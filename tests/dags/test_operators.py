@@ -183,8 +183,8 @@ def test_stage_gets_no_airflow_secret(
 
 def test_environment_keeps_network_and_gpu_settings() -> None:
     needed = {"https_proxy": "p", "SSL_CERT_FILE": "c", "LD_LIBRARY_PATH": "l", "TF_CONFIG": "{}", "LANG": "C.UTF-8"}
-    assert needed.items() <= stage_environment({**needed, "PIP_INDEX_URL": "x"}).items()
-    assert "PIP_INDEX_URL" not in stage_environment({"PIP_INDEX_URL": "x"})
+    assert needed.items() <= stage_environment({**needed, "PIP_INDEX_URL": "x"}, "train_head").items()
+    assert "PIP_INDEX_URL" not in stage_environment({"PIP_INDEX_URL": "x"}, "train_head")
 
 
 @pytest.mark.parametrize("exit_code", [0, 1])

@@ -38,7 +38,11 @@ def test_versions_of_an_earlier_release_are_accepted() -> None:
 
 @pytest.mark.parametrize(
     ("backbone", "size", "flips", "patch"),
-    [("EfficientNetB0", 64, True, (64, 64)), ("ResNet50", 50, False, None), ("EfficientNetB0", 224, False, (37, 300))],
+    [
+        ("EfficientNetB0", 64, False, (64, 64)),
+        pytest.param("EfficientNetB0", 33, True, (37, 300), marks=pytest.mark.slow),
+        pytest.param("ResNet50", 50, True, None, marks=pytest.mark.slow),
+    ],
 )
 def test_real_networks_are_accepted(
     tmp_path: Path, backbone: Any, size: int, flips: bool, patch: tuple[int, int] | None
