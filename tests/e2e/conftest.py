@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -62,11 +63,11 @@ class Mill:
         if hasattr(self, "airflow"):
             self.airflow.stop()
 
-    def add_version(self, day: str, seed: int) -> Path:
+    def add_version(self, day: str, seed: int, coils: int = 12) -> Path:
         """Draws a version; it is there whole or not at all."""
         version = self.dataset / day
         command = [sys.executable, "-m", "steel_training", "sample", str(version), "--seed", str(seed)]
-        command += ["--coils", "12", "--photographs-per-coil", "2"]
+        command += ["--coils", str(coils), "--photographs-per-coil", "2"]
         subprocess.run(command, check=True, capture_output=True)
         return version
 
@@ -179,3 +180,10 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=chromium, args=quiet)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder for pictures: with `STEEL_TRAINING_SCREENSHOTS=docs` those of the documentation are taken anew."""
+    chosen = os.environ.get("STEEL_TRAINING_SCREENSHOTS")
+    return Path(chosen).absolute() if chosen else tmp_path_factory.mktemp("shots")

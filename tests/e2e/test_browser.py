@@ -5,7 +5,6 @@ With `STEEL_TRAINING_SCREENSHOTS=docs` the pictures of the documentation are tak
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,6 @@ def mill(start_mill: Callable[..., Any]) -> Any:
     started.add_version("2026-01-10", seed=21)
     started.switch_on("steel_training")
     return started
-
-
-@pytest.fixture(scope="module")
-def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    chosen = os.environ.get("STEEL_TRAINING_SCREENSHOTS")
-    return Path(chosen).absolute() if chosen else tmp_path_factory.mktemp("shots")
 
 
 def log_in(browser: Browser, mill: Any, user: str) -> Page:
