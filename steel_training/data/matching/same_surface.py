@@ -122,10 +122,12 @@ def _is_same_surface(
     left = residual(first, second, orientation, registration.shift)
     if grain is None or (left is not None and left.is_other_steel):
         return False
-    if grain >= _SAME_GRAIN:
-        return True
-    # A machine that stands still, and what a mill rolls or prints, keeps its direction: only a copy is turned by a right angle.
-    if not swaps_axes(orientation) or left is None or not left.is_slight:
+    fine_agrees = grain >= _SAME_GRAIN
+    if left is None or (fine_agrees and left.is_slight):
+        return fine_agrees
+    # The coarser grain has to agree too where much is left over: two halves of a symmetric machine may have the same fine grain at their few
+    # plain places. And it is enough for patches turned by a right angle: a machine that stands still, and what a mill rolls or prints, is not.
+    if not fine_agrees and not (left.is_slight and swaps_axes(orientation)):
         return False
-    coarse_grain = grain_agreement(first, second, orientation, registration.shift, COARSE)
-    return coarse_grain is not None and coarse_grain >= _SAME_COARSE_GRAIN
+    coarse = grain_agreement(first, second, orientation, registration.shift, COARSE)
+    return coarse is not None and coarse >= _SAME_COARSE_GRAIN
