@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from steel_training.data.columns import CONTRACT_COLUMNS, REQUIRED_COLUMNS, TEXT_COLUMNS
 from steel_training.data.ingest_record import INGEST_RECORD
 from steel_training.data.tables import read_table
+from steel_training.data.unfinished_dataset import Unfinished, unfinished
 from steel_training.data.versions import MANIFESTS, is_date, manifest_name
 from steel_training.errors import UsageError
 from steel_training.storage import PathEscapes, Storage, StorageError, confined, object_of, open_dataset, open_storage
@@ -205,8 +205,13 @@ def _read_manifest(storage: Storage, name: str) -> pd.DataFrame:
 class DatasetWriter:
     """Collects the patches of a new dataset; `new_dataset` publishes them in one step at the end."""
 
-    folder: Path
+    work: Unfinished
     rows: list[dict[str, str | int]] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """Where the dataset is put together."""
+        return self.work.folder
 
     def add(
         self,
@@ -231,7 +236,7 @@ class DatasetWriter:
         path = confined(f"{subfolder}/{patch_id}.png")
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(target, format="PNG", compress_level=1)
+        self.work.write(pixels, target)
         self.rows.append(
             {"patch_id": patch_id, "path": path, "label": int(label), "source_id": source_id, **(metadata or {})}
         )
@@ -294,9 +299,9 @@ def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
         manifest.to_csv(path, index=False)
 
 
-def _empty(out: str) -> Storage:
+def _empty(out: str, *, but_for_an_upload: bool = False) -> Storage:
     storage = open_storage(out)
-    if next(iter(storage.entries()), None) is not None:
+    if next(iter(storage.entries()), None) is not None and not (but_for_an_upload and not manifest_name(storage)):
         raise OutputExists(f"{out} is not empty; nothing was written. Name a new folder, or remove the old one first.")
     return storage
 
@@ -305,15 +310,21 @@ def _empty(out: str) -> Storage:
 def new_dataset(out: str) -> Iterator[DatasetWriter]:
     """Write a new dataset at a folder or S3 prefix, atomically: all of it, or nothing on failure.
 
+    If the process is killed and the same is done again, patches of the same pixels are not encoded again (`unfinished_dataset`), and what was
+    uploaded is not uploaded again.
+
     Raises:
         OutputExists: `out` is not empty.
         UsageError: no patch was added.
     """
-    with new_folder(out, last="manifest.csv") as folder:
-        writer = DatasetWriter(folder)
+    with unfinished(out) as work:
+        storage = _empty(out, but_for_an_upload=work.was_uploading)
+        writer = DatasetWriter(work)
         yield writer
         if not writer.rows:
             raise UsageError(
                 "No patch came out of the ingest; nothing was written. Check the inputs and the patch size."
             )
-        write_manifest(folder / "manifest.csv", pd.DataFrame(writer.rows))
+        write_manifest(work.folder / "manifest.csv", pd.DataFrame(writer.rows))
+        work.begin_upload()
+        storage.put_folder(work.folder, "", last="manifest.csv")

@@ -262,10 +262,13 @@ class S3Storage(Storage):
         else:
             # Without its last file the folder counts as incomplete while the others change.
             self._delete(_join(prefix, last))
+        there, wanted = set(), set(names)
         for entry in list(self.entries(prefix)):
             name = entry.key.removeprefix(f"{confined(prefix)}/")
-            if name not in names or (if_absent and not self._holds(entry, local / name)):
+            if name not in wanted or (if_absent and not self._holds(entry, local / name)):
                 self._delete(entry.key)
+            elif not if_absent and entry.etag.strip('"') == _md5(local / name):
+                there.add(name)
 
         def upload(name: str) -> None:
             if (local / name).stat().st_size > SINGLE_REQUEST:
@@ -276,7 +279,7 @@ class S3Storage(Storage):
                 self._send(_join(prefix, name), (local / name).read_bytes())
 
         with ThreadPoolExecutor(PARALLEL_TRANSFERS) as pool:
-            list(pool.map(upload, [name for name in names if name != last]))
+            list(pool.map(upload, [name for name in names if name not in {last, *there}]))
         if if_absent:
             self._must_still_hold(claim, prefix)
         upload(last)
