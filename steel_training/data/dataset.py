@@ -20,13 +20,14 @@ from steel_training.data.columns import CONTRACT_COLUMNS, REQUIRED_COLUMNS, TEXT
 from steel_training.data.ingest_record import INGEST_RECORD
 from steel_training.data.tables import read_table
 from steel_training.data.unfinished_dataset import Unfinished, unfinished
-from steel_training.data.versions import MANIFESTS, is_date, manifest_name
+from steel_training.data.versions import MANIFESTS, is_date, like_a_date, manifest_name, without_manifest
 from steel_training.errors import UsageError
 from steel_training.storage import PathEscapes, Storage, StorageError, confined, object_of, open_dataset, open_storage
 
 CLEAN, DEFECTIVE = 0, 1
 
 _READ_AT_ONCE = 16
+_LISTED = 10
 
 
 class DatasetNotFound(UsageError):
@@ -47,12 +48,17 @@ class OutputExists(UsageError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """One version of a dataset: its storage, and its manifest as read (not yet validated)."""
+    """One version of a dataset: its storage, and its manifest as read (not yet validated).
+
+    Attributes:
+        passed_over: folders beside the version that seem to be newer versions, or versions at all, with the reason why they are none.
+    """
 
     storage: Storage
     version: str | None
     manifest: pd.DataFrame
     manifest_name: str
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def uri(self) -> str:
@@ -78,22 +84,33 @@ def find_dataset(uri: str, *, as_of: date | None = None) -> Dataset:
         folder = storage.uri.rstrip("/").rpartition("/")[2]
         return Dataset(storage, folder if is_date(folder) else None, _only_manifest(storage, name), name)
 
-    versions = [folder for folder in storage.folders() if is_date(folder)]
+    folders = storage.folders()
+    versions = [folder for folder in folders if is_date(folder)]
+    passed_over = dict.fromkeys(filter(like_a_date, folders), "not a date of the form YYYY-MM-DD")
     eligible = [version for version in versions if as_of is None or version <= as_of.isoformat()]
     for version in reversed(eligible):
         dated = open_dataset(storage.location(version))
         name = manifest_name(dated)
         if name is not None:
-            return Dataset(dated, version, _only_manifest(dated, name), name)
+            return Dataset(dated, version, _only_manifest(dated, name), name, passed_over)
+        passed_over[version] = without_manifest(dated)
+    left = f" Passed over: {listed(passed_over)}." if passed_over else ""
     if versions and not eligible:
         raise DatasetNotFound(
             f"{uri} has no version as of {as_of}: the earliest is {versions[0]}. "
-            "Name a later date, or add a version folder of that date."
+            f"Name a later date, or add a version folder of that date.{left}"
         )
     raise DatasetNotFound(
         f"There is no dataset at {uri}: found neither manifest.csv nor manifest.parquet, nor a folder YYYY-MM-DD that holds one. "
-        "Make one with 'steel-training ingest …', or try 'steel-training sample OUT'."
+        f"Make one with 'steel-training ingest …', or try 'steel-training sample OUT'.{left}"
     )
+
+
+def listed(passed_over: Mapping[str, str]) -> str:
+    """Return folders that were passed over as text, newest first: ten of them, and how many more there are."""
+    names = sorted(passed_over, reverse=True)
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return ", ".join(f"{name} ({passed_over[name]})" for name in names[:_LISTED]) + more
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -16,6 +16,10 @@ from steel_training.storage import ObjectNotFound, Storage, open_storage
 MANIFESTS = ("manifest.parquet", "manifest.csv")
 
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
+# 2026-3-1, 20260301, 2026_03_01-relabelled, 01.03.2026, 2026-02-30
+_LIKE_A_DATE = re.compile(
+    r"(?<!\d)(?:(?:19|20)\d\d(?:\d{4}|([-_. ])\d{1,2}\1\d{1,2})|\d{1,2}([-_. ])\d{1,2}\2(?:19|20)\d\d)(?!\d)"
+)
 _ASKED_AT_ONCE = 16
 
 
@@ -27,6 +31,16 @@ def is_date(name: str) -> bool:
         date.fromisoformat(name)
         return True
     return False
+
+
+def like_a_date(name: str) -> bool:
+    """Return whether a folder name seems to be meant as a date, and is none of a dated version."""
+    return not is_date(name) and _LIKE_A_DATE.search(name) is not None
+
+
+def without_manifest(version: Storage) -> str:
+    """Return why a dated version without a manifest is none, as text."""
+    return "no manifest yet" if next(iter(version.entries()), None) else "empty"
 
 
 def manifest_name(version: Storage) -> str | None:

@@ -17,6 +17,7 @@ class ResolvedDataset(BaseModel):
     Attributes:
         dataset: URI of the dataset version.
         version: its date, `YYYY-MM-DD`; None for a dataset without versions.
+        passed_over: folders beside it that seem to be versions, with the reason why they are none.
         fingerprint: SHA-256 of its files and labels.
         config: of the run.
         code: revision of the code (`provenance.code_revision`).
@@ -47,6 +48,7 @@ class ResolvedDataset(BaseModel):
     previous: Mapping[str, Any] | None
     champion: str | None = None  # not in stores from before drift was measured against it
     grey_range: Mapping[str, int] | None = None  # not in stores from before 12 and 16 bits
+    passed_over: Mapping[str, str] = {}  # not in stores from before 2026-11-30
     cut: Mapping[str, Any] | None = None  # not in stores from before predict cut as ingest does
     packages: Mapping[str, str]
 

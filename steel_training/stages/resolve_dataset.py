@@ -12,7 +12,7 @@ import pandas as pd
 
 from steel_training.config import Config
 from steel_training.data.columns import slice_columns
-from steel_training.data.dataset import find_dataset, fingerprint, groups_of
+from steel_training.data.dataset import Dataset, find_dataset, fingerprint, groups_of, listed
 from steel_training.data.grey_range import as_record, recorded_range
 from steel_training.data.image_cut import recorded_cut
 from steel_training.data.splits import SPLITS, CannotSplit, assign_splits
@@ -49,6 +49,7 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
         require_below_roots("model.weights", request.config.model.weights)
     check_weights(request.config.model.weights, request.config.model.backbone)
     dataset = find_dataset(request.dataset, as_of=request.as_of)
+    _tell(dataset, request.as_of)
     slice_columns(dataset.manifest, request.config.slices.columns)  # report a misspelt one now, not after hours
     grey_range, image_cut = as_record(recorded_range(dataset.storage)), recorded_cut(dataset.storage)
     content, code = fingerprint(dataset), provenance.code_revision()
@@ -77,6 +78,7 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
         resolved = ResolvedDataset(
             dataset=dataset.uri,
             version=dataset.version,
+            passed_over=dataset.passed_over,
             fingerprint=content,
             config=config,
             code=code,
@@ -100,6 +102,14 @@ def resolve_dataset(run: Run, request: Request) -> StageResult:
         )
 
     return run.perform("resolve_dataset", identity, work)
+
+
+def _tell(dataset: Dataset, as_of: date | None) -> None:
+    """Log which version is taken, and what beside it may have been meant."""
+    if dataset.version is not None:
+        log.info("dataset version %s%s: %s", dataset.version, f", as of {as_of}" if as_of else "", dataset.uri)
+    if dataset.passed_over:
+        log.warning("passed over: %s", listed(dataset.passed_over))
 
 
 def _same_as_last(run: Run, config: Config, identity: Mapping[str, Json]) -> Decision | None:

@@ -23,6 +23,7 @@ from steel_training.data.dataset import (
     groups_of,
     new_dataset,
 )
+from steel_training.data.versions import like_a_date
 from steel_training.errors import UsageError
 from steel_training.storage import PathEscapes, open_storage
 
@@ -49,6 +50,55 @@ def test_earliest_version_is_named_if_none_matches(versions: Path) -> None:
         find_dataset(str(versions), as_of=date(2026, 2, 1))
     with pytest.raises(DatasetNotFound, match="found neither manifest"):
         find_dataset(str(versions / "nowhere"))
+
+
+def test_what_is_passed_over_is_named_with_the_reason(tmp_path: Path, make_dataset: Callable[..., Path], s3) -> None:
+    for name in (
+        "2026-02-28",
+        "2026-03-01",
+        "2026-03-02",
+        "2026-3-4",
+        "20260305",
+        "notes",
+        "coil-2026031",
+        "2026-02-30",
+    ):
+        make_dataset(tmp_path / name, patches=4)
+    (tmp_path / "2026-02-28" / "manifest.csv").unlink()
+    (tmp_path / "2026-03-02" / "manifest.csv").unlink()
+    no_date = "not a date of the form YYYY-MM-DD"
+    expected = {"2026-3-4": no_date, "20260305": no_date, "2026-02-30": no_date, "2026-03-02": "no manifest yet"}
+    open_storage(s3).put_folder(tmp_path, "mill", last="notes/manifest.csv")
+    for uri in (str(tmp_path), f"{s3}/mill"):
+        found = find_dataset(uri)
+        assert (found.version, found.passed_over) == ("2026-03-01", expected)
+    (tmp_path / "2026-03-03").mkdir()
+    assert find_dataset(str(tmp_path)).passed_over == {**expected, "2026-03-03": "empty"}
+    with pytest.raises(DatasetNotFound, match=r"Passed over: 20260305 \(not a date .*2026-02-28 \(no manifest yet\)"):
+        find_dataset(str(tmp_path), as_of=date(2026, 2, 28))
+    assert find_dataset(str(tmp_path / "2026-03-01")).passed_over == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        *(
+            (name, True)
+            for name in (
+                "2026-3-1",
+                "2026_03_01",
+                "2026.03.01",
+                "01-03-2026",
+                "2026-13-01",
+                "2026-03-01b",
+                "v2026-03-01",
+            )
+        ),
+        *((name, False) for name in ("2026-03-01", "patches", "coil7", "123456789012", "v1-2-3", "2026")),
+    ],
+)
+def test_names_that_are_meant_as_dates_are_recognised(name, like) -> None:
+    assert like_a_date(name) is like
 
 
 def test_ids_stay_text_in_csv_and_parquet(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:

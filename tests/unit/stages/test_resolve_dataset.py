@@ -28,3 +28,18 @@ def test_a_damaged_record_of_the_ingest_ends_the_run_before_hours_of_work(data: 
     (data / "ingest.json").write_text('{"grey_range": {"low": 9, "high": 300}}')
     assert main(command) == 0
     assert Run(open_storage(tmp_path / "store"), "new").resolved.grey_range == {"low": 9, "high": 300}
+
+
+def test_version_and_what_was_passed_over_are_told(make_dataset, tmp_path: Path, caplog) -> None:
+    for name in ("2026-03-01", "2026-03-02", "2026-3-3"):
+        make_dataset(tmp_path / "mill" / name)
+    (tmp_path / "mill" / "2026-03-02" / "manifest.csv").unlink()
+    caplog.set_level("INFO")
+    words = ["--run-id", "new", "--store", str(tmp_path / "store"), "--dataset", str(tmp_path / "mill")]
+    assert main(["resolve_dataset", *words, "--date", "2026-03-05"]) == 0
+    resolved = Run(open_storage(tmp_path / "store"), "new").resolved
+    reasons = {"2026-3-3": "not a date of the form YYYY-MM-DD", "2026-03-02": "no manifest yet"}
+    assert (resolved.version, resolved.passed_over) == ("2026-03-01", reasons)
+    assert f"dataset version 2026-03-01, as of 2026-03-05: {tmp_path}/mill/2026-03-01" in caplog.text
+    told = "passed over: 2026-3-3 (not a date of the form YYYY-MM-DD), 2026-03-02 (no manifest yet)"
+    assert told in caplog.text
