@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from steel_training.data.patches import pixel_digest
+from steel_training.storage.folder import link_or_copy
 from steel_training.storage.scratch import remove_unused, scratch_folder, sole_writer
 
 _UPLOADING = "uploading"
@@ -47,7 +48,7 @@ class Unfinished:
             self.kept.with_name(_UPLOADING).touch()
 
     def write(self, pixels: np.ndarray, target: Path) -> None:
-        """Write a patch as PNG, or link the file of an earlier attempt with the same pixels."""
+        """Write a patch as PNG, or link the file with the same pixels."""
         if self.kept is None:
             _encode(pixels, target)
             return
@@ -59,7 +60,7 @@ class Unfinished:
             _encode(pixels, partial)
             partial.rename(kept)
         target.unlink(missing_ok=True)
-        os.link(kept, target)
+        link_or_copy(kept, target)
 
 
 @contextlib.contextmanager

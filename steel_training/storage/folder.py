@@ -140,7 +140,7 @@ class FolderStorage(Storage):
                 shutil.copytree(local, staging, copy_function=_copy_for_good)
                 for key, source in links.items():
                     (staging / key).parent.mkdir(parents=True, exist_ok=True)
-                    _link_or_copy(source, staging / key)
+                    link_or_copy(source, staging / key)
                 # A scratch folder is private to its owner, and so is its copy; stored files are readable by others.
                 staging.chmod(0o755)
                 for folder, _, _ in os.walk(staging, topdown=False):
@@ -202,7 +202,8 @@ def _copy_for_good(source: str, target: str) -> str:
     return target
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
+    """Link a file, or copy it where the file system cannot link, or not once more."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -48,6 +49,19 @@ def content(out: str) -> dict[str, bytes]:
 
 def kept() -> list[Path]:
     return [path for path in Path(os.environ["STEEL_TRAINING_SCRATCH"], "ingest").glob("*/kept/*/*") if path.is_file()]
+
+
+@pytest.mark.parametrize("refused", [errno.EMLINK, errno.EPERM])
+def test_where_no_link_can_be_made_patches_are_copied(words, tmp_path, monkeypatch, refused: int) -> None:
+    """A file has 65,000 links at most, which a dataset with more patches of one grey value needs; some file systems have none."""
+    assert main(words(str(tmp_path / "linked"))) == 0
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(refused, os.strerror(refused))
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert main(words(str(tmp_path / "copied"))) == 0
+    assert content(str(tmp_path / "copied")) == content(str(tmp_path / "linked"))
 
 
 def test_encoded_patches_are_found_again_after_a_kill(words, tmp_path) -> None:

@@ -171,7 +171,7 @@ def test_a_crash_while_writing_leaves_no_version(
         target.hardlink_to(source)
 
     with monkeypatch.context() as broken:
-        broken.setattr(folder, "_link_or_copy", crash)
+        broken.setattr(folder, "link_or_copy", crash)
         assert apply()[0] == 1
     assert [path.name for path in dataset.iterdir() if not path.name.startswith(".")] == [OLD]
     assert apply()[0] == 0, "and again"
