@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from airflow_home import DAG_ID, AirflowHome
+from nights import NO_NIGHT
 from own_ports import own_port
 from playwright.sync_api import Browser, sync_playwright
 from standalone import Standalone
@@ -45,6 +46,7 @@ class Mill:
             "STEEL_TRAINING_CONFIG": str(folder / "mill.yaml"),
             "STEEL_TRAINING_SCRATCH": str(folder / "scratch"),
             "STEEL_TRAINING_WATCH_SECONDS": "2",
+            **NO_NIGHT,
             **environment,
         }
         self.environment = {**self.home.environment(), **self._own}

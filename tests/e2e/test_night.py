@@ -6,11 +6,12 @@ The steps build on one another, as they would over two days in a mill, and stand
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from nights import two_nights
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -20,8 +21,7 @@ ZONE = "Asia/Kolkata"
 @pytest.fixture(scope="module")
 def mill(start_mill: Callable[..., Any]) -> Any:
     """Its night falls twice, two minutes after its Airflow has been started: the second has nothing new to learn."""
-    night = datetime.now(ZoneInfo(ZONE)) + timedelta(minutes=3)
-    again = night + timedelta(minutes=1)
+    night, again = two_nights(datetime.now(UTC), ZoneInfo(ZONE))
     started = start_mill(
         STEEL_TRAINING_TIMEZONE=ZONE,
         STEEL_TRAINING_CRON=f"{night.minute},{again.minute} {night.hour} * * *",

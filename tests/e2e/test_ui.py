@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nights import NO_NIGHT
 
 
 class Ui:
@@ -46,7 +47,7 @@ class Ui:
 def ui(checkout: Path) -> Iterator[Ui]:
     process = subprocess.Popen(
         [sys.executable, str(checkout / "scripts" / "ui.py")],
-        env={**os.environ, "PYTHONPATH": str(checkout)}, stdout=subprocess.PIPE, text=True, cwd=checkout,
+        env={**os.environ, **NO_NIGHT, "PYTHONPATH": str(checkout)}, stdout=subprocess.PIPE, text=True, cwd=checkout,
     )  # fmt: skip
     said = ""
     assert process.stdout is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from airflow_api import AirflowApi
 from composed.stack import Stack, missing
+from nights import NO_NIGHT
 
 from steel_training.ingest.synthetic.sample import make_sample
 
@@ -26,7 +27,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     impatient = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60"}
     # Nobody edits a DAG meanwhile: reading them again every 30 s took a tenth of all CPU time.
     once = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"}
-    stack = Stack(tmp_path_factory.mktemp("stack"))
+    stack = Stack(tmp_path_factory.mktemp("stack"), NO_NIGHT)
     with stack.running(**{"scheduler": impatient, "dag-processor": once}) as started:
         yield started
 
