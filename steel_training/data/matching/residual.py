@@ -8,6 +8,7 @@ Of the same steel only noise is left, from camera or JPEG: as strong in fine str
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +20,16 @@ from steel_training.data.matching.symmetries import oriented
 # Pixels. Grain of steel is coarser than the noise of cameras, and finer than lighting.
 _FINE, _COARSE = 1.4, 2.8
 _NOISE = 0.7
-# Grey values of white noise that would leave as much. Of copies after JPEG at quality 90 none left more than 3.0, of pairs of
-# different steel under one embossed texture none less than 4.4.
-_STEEL = 3.5
-# Times the noise. White noise, however strong, leaves 1.0; different steel left at least 2.1.
-_COARSER = 1.8
+# Grey values of white noise that would leave as much: what copies after JPEG at quality 90 leave as a rule.
+_SLIGHT = 3.5
+# In the mean of both patches. Pairs of different steel under one embossed texture left at least 3.2.
+_STEEL = 2.5
+# Times the noise. White noise, however strong, leaves 1.0: a patch that leaves no more than that may be the other and noise.
+_COARSER_IN_EACH = 1.4
+# In the mean of both. Copies left up to 1.8 times the noise, up to 1.46 where their grain agrees by less than 0.8. Different steel left
+# at least 1.60; where its grain agreed by 0.8 and more, at least 2.1 (docs/leakage.md).
+_COARSER, _COARSER_IN_DOUBT, _DOUBTFUL_GRAIN = 2.0, 1.53, 0.8
+_EXACT = 1e-9  # no noise
 # A place is unknown where the camera was at its end; with fewer known ones nothing is said.
 _SATURATED, _FEWEST_KNOWN = (0, 255), 0.5
 
@@ -43,16 +49,23 @@ class Residual:
     @property
     def is_slight(self) -> bool:
         """Whether no more is left than JPEG leaves."""
-        return max(self.coarse) <= _STEEL
+        return max(self.coarse) <= _SLIGHT
 
-    @property
-    def is_other_steel(self) -> bool:
+    def is_other_steel(self, grain: float) -> bool:
         """Whether each patch shows steel that the other does not.
 
         Each, since a noisy copy does not explain the whole of its original, but the original explains all of the copy but the noise.
+        How much is asked of their mean: of a dark patch beside a bright one the less is left, the darker it is.
+
+        Args:
+            grain: agreement of the fine grain of the two patches, a correlation.
         """
-        return all(
-            grain > _STEEL and grain > _COARSER * noise for grain, noise in zip(self.coarse, self.fine, strict=True)
+        coarser = [left / max(noise, _EXACT) for left, noise in zip(self.coarse, self.fine, strict=True)]
+        enough = _COARSER_IN_DOUBT if grain < _DOUBTFUL_GRAIN else _COARSER
+        return (
+            math.sqrt(math.prod(self.coarse)) > _STEEL
+            and min(coarser) > _COARSER_IN_EACH
+            and math.sqrt(math.prod(coarser)) > enough
         )
 
 

@@ -120,7 +120,7 @@ def _is_same_surface(
     if exact:
         return grain is None or grain >= _SAME_GRAIN
     left = residual(first, second, orientation, registration.shift)
-    if grain is None or (left is not None and left.is_other_steel):
+    if grain is None or (left is not None and left.is_other_steel(grain)):
         return False
     fine_agrees = grain >= _SAME_GRAIN
     if left is None or (fine_agrees and left.is_slight):

@@ -8,15 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from steel_training.data.matching.residual import residual
+from steel_training.data.matching.residual import Residual, residual
 from steel_training.data.matching.symmetries import MATRICES, oriented
 
 SAME_PLACE = (0, 0)
 
 
-def shows_other_steel(first: np.ndarray, second: np.ndarray, orientation: int, shift: tuple[int, int]) -> bool:
+def shows_other_steel(
+    first: np.ndarray, second: np.ndarray, orientation: int, shift: tuple[int, int], grain: float = 0.7
+) -> bool:
     left = residual(first, second, orientation, shift)
-    return left is not None and left.is_other_steel
+    return left is not None and left.is_other_steel(grain)
 
 
 def steel(seed: int, contrast: float = 12.0) -> np.ndarray:
@@ -37,12 +39,27 @@ def test_other_steel_under_the_same_texture_is_told() -> None:
     assert shows_other_steel(rounded(embossed(steel(1))), rounded(embossed(steel(2))), 0, SAME_PLACE)
 
 
+@given(seed=st.integers(0, 10_000), dark=st.floats(0.25, 1.0))
+def test_other_steel_is_told_on_a_dark_plate_beside_a_bright_one(seed: int, dark: float) -> None:
+    """The darker a patch, the fewer grey values are left of it: what is left is held against its noise."""
+    bright, other = embossed(steel(seed)), embossed(steel(seed + 1)) * dark
+    assert shows_other_steel(rounded(bright), rounded(other), 0, SAME_PLACE)
+    assert shows_other_steel(rounded(other), rounded(bright), 0, SAME_PLACE)
+
+
+def test_more_is_asked_where_the_grain_agrees() -> None:
+    """By real overlaps: JPEG and a shift by half a pixel leave more than noise of steel whose grain is coarse."""
+    left = Residual(coarse=(10.7, 11.4), fine=(5.7, 6.4))
+    assert not left.is_other_steel(grain=0.85)
+    assert left.is_other_steel(grain=0.7)
+
+
 def test_same_steel_leaves_nothing() -> None:
     image = rounded(embossed(steel(1)))
     left = residual(image, image, 0, SAME_PLACE)
     assert left is not None
     assert left.is_slight
-    assert not left.is_other_steel
+    assert not left.is_other_steel(grain=0.7)
 
 
 def test_noise_is_not_slight_and_no_other_steel() -> None:
@@ -50,7 +67,7 @@ def test_noise_is_not_slight_and_no_other_steel() -> None:
     left = residual(rounded(image), rounded(image + np.random.default_rng(9).normal(0, 6, image.shape)), 0, SAME_PLACE)
     assert left is not None
     assert not left.is_slight
-    assert not left.is_other_steel
+    assert not left.is_other_steel(grain=0.7)
 
 
 @given(
