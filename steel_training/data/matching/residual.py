@@ -24,11 +24,11 @@ _NOISE = 0.7
 _SLIGHT = 3.5
 # In the mean of both patches. Pairs of different steel under one embossed texture left at least 3.2.
 _STEEL = 2.5
-# Times the noise. White noise, however strong, leaves 1.0: a patch that leaves no more than that may be the other and noise.
-_COARSER_IN_EACH = 1.4
-# In the mean of both. Copies left up to 1.8 times the noise, up to 1.46 where their grain agrees by less than 0.8. Different steel left
-# at least 1.60; where its grain agreed by 0.8 and more, at least 2.1 (docs/leakage.md).
+# Times the noise, in the mean of both. Copies left up to 1.8 times, and 1.7 with noise of 10 grey values added. Different steel left at least
+# 2.1 times where its grain agreed by 0.8 and more; where it agreed less, at least 1.60, and copies up to 1.46 (docs/leakage.md).
 _COARSER, _COARSER_IN_DOUBT, _DOUBTFUL_GRAIN = 2.0, 1.53, 0.8
+# Then in each as well: of the two, a noisy copy leaves no more than white noise, which is 1.0, however strong.
+_COARSER_IN_EACH = 1.4
 _EXACT = 1e-9  # no noise
 # A place is unknown where the camera was at its end; with fewer known ones nothing is said.
 _SATURATED, _FEWEST_KNOWN = (0, 255), 0.5
@@ -60,13 +60,12 @@ class Residual:
         Args:
             grain: agreement of the fine grain of the two patches, a correlation.
         """
+        if math.sqrt(math.prod(self.coarse)) <= _STEEL:
+            return False
         coarser = [left / max(noise, _EXACT) for left, noise in zip(self.coarse, self.fine, strict=True)]
-        enough = _COARSER_IN_DOUBT if grain < _DOUBTFUL_GRAIN else _COARSER
-        return (
-            math.sqrt(math.prod(self.coarse)) > _STEEL
-            and min(coarser) > _COARSER_IN_EACH
-            and math.sqrt(math.prod(coarser)) > enough
-        )
+        both = math.sqrt(math.prod(coarser))
+        doubtful = grain < _DOUBTFUL_GRAIN and min(coarser) > _COARSER_IN_EACH
+        return both > (_COARSER_IN_DOUBT if doubtful else _COARSER)
 
 
 def residual(first: np.ndarray, second: np.ndarray, orientation: int, shift: tuple[int, int]) -> Residual | None:

@@ -74,7 +74,7 @@ def test_noise_is_not_slight_and_no_other_steel() -> None:
     seed=st.integers(0, 10_000),
     gain=st.floats(0.7, 1.3),
     gamma=st.floats(0.85, 1.2),
-    noise=st.floats(0, 6),
+    noise=st.floats(0, 10),
 )
 def test_no_exposure_and_no_noise_makes_other_steel_of_a_copy(
     seed: int, gain: float, gamma: float, noise: float
