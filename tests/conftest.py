@@ -104,6 +104,21 @@ def progressive_jpeg() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
+def make_small_network() -> Callable[..., Any]:
+    """Makes an untrained Keras network of stock layers that the real ones are made of: images of a size to scores."""
+
+    def make(size: int, seed: int = 0) -> Any:
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        pixels = keras.Input((size, size, 3))
+        x = keras.layers.Conv2D(8, 5, activation="relu")(keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels))
+        return keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(keras.layers.GlobalMaxPooling2D()(x)))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def own_port() -> Callable[[], int]:
     """Gives a port for a server that a test starts: nobody else gets it, and nobody listens on it."""
     return own_ports.own_port

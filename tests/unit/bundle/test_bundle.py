@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +37,11 @@ def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of a small network of the stock layers that the real ones are made of, with sixteen golden samples."""
-    import keras
-
+def exported(tmp_path_factory: pytest.TempPathFactory, make_small_network: Callable[..., Any]) -> Path:
+    """A bundle of a small network, with sixteen golden samples."""
     from steel_training.training.scoring import score
 
-    keras.utils.set_random_seed(0)
-    pixels = keras.Input((SIZE, SIZE, 3))
-    x = keras.layers.Conv2D(8, 5, activation="relu")(keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels))
-    x = keras.layers.Dense(1, activation="sigmoid")(keras.layers.GlobalMaxPooling2D()(x))
-    network = keras.Model(pixels, x)
+    network = make_small_network(SIZE)
     folder = tmp_path_factory.mktemp("bundle")
     export(network, folder, threshold=THRESHOLD, input_size=SIZE, version="v1")
     store = open_storage(tmp_path_factory.mktemp("patches"))
@@ -101,23 +96,18 @@ def test_clean_process_reproduces_the_scores(measured: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def of_patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def of_patches(tmp_path_factory: pytest.TempPathFactory, make_small_network: Callable[..., Any]) -> Path:
     """A bundle of a network that was trained on patches of 40×30 pixels, with four golden samples."""
     import keras
 
     from steel_training.training.scoring import score
 
-    keras.utils.set_random_seed(0)
-    pixels = keras.Input((SIZE, SIZE, 3))
-    x = keras.layers.Dense(1, activation="sigmoid")(
-        keras.layers.GlobalMaxPooling2D()(keras.layers.Conv2D(4, 5)(pixels))
-    )
     folder, store = tmp_path_factory.mktemp("bundle"), open_storage(tmp_path_factory.mktemp("patches"))
     files = {f"{number}.png": encoded(picture(number, (30, 40))) for number in range(4)}
     for name, data in files.items():
         store.write(name, data)
     takes = InputRecord.of(list(files.values()), None)
-    export(keras.Model(pixels, x), folder, threshold=THRESHOLD, input_size=SIZE, version="v1", takes=takes)
+    export(make_small_network(SIZE), folder, threshold=THRESHOLD, input_size=SIZE, version="v1", takes=takes)
     network = keras.models.load_model(folder / "model.keras", compile=False)
     write_golden(
         folder, list(files.items()), score(network, PatchSet(store, tuple(files), np.zeros(len(files), int), "f"))

@@ -18,20 +18,15 @@ SIZE = 32
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(tmp_path_factory: pytest.TempPathFactory, make_small_network: Callable[..., Any]) -> Path:
     """A bundle of the layers that the real networks are made of, with one LiteRT file."""
-    import keras
     import tensorflow as tf
 
     from steel_training.bundle.export import export
     from steel_training.bundle.input_record import InputRecord
 
-    keras.utils.set_random_seed(0)
-    pixels = keras.Input((SIZE, SIZE, 3))
-    x = keras.layers.Conv2D(8, 5, activation="relu")(keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels))
-    x = keras.layers.Dense(1, activation="sigmoid")(keras.layers.GlobalMaxPooling2D()(x))
     folder = tmp_path_factory.mktemp("bundle")
-    network = keras.Model(pixels, x)
+    network = make_small_network(SIZE)
     export(network, folder, threshold=0.4, input_size=SIZE, version="v1", takes=InputRecord(patch=(40, 40)))
     (folder / "gate.json").write_text(json.dumps({"judged_at": "2026-11-29"}), encoding="utf-8")
     forward = tf.function(lambda batch: network(batch)).get_concrete_function(tf.TensorSpec([1, SIZE, SIZE, 3]))

@@ -74,20 +74,15 @@ def bomb() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def exported(tmp_path_factory: pytest.TempPathFactory, make_small_network: Callable[..., Any]) -> dict[str, Path]:
     """Bundles v1 and v2 of two networks of stock layers."""
-    import keras
-
     from steel_training.bundle.export import export
 
     found = {}
     for number, version in enumerate(("v1", "v2")):
-        keras.utils.set_random_seed(number)
-        pixels = keras.Input((SIZE, SIZE, 3))
-        x = keras.layers.Conv2D(8, 5, activation="relu")(keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels))
-        x = keras.layers.Dense(1, activation="sigmoid")(keras.layers.GlobalMaxPooling2D()(x))
         folder = tmp_path_factory.mktemp(version)
-        export(keras.Model(pixels, x), folder, threshold=0.4 + 0.1 * number, input_size=SIZE, version=version)
+        network = make_small_network(SIZE, seed=number)
+        export(network, folder, threshold=0.4 + 0.1 * number, input_size=SIZE, version=version)
         (folder / "gate.json").write_text(json.dumps({"judged_at": f"2026-11-2{number}"}), encoding="utf-8")
         found[version] = folder
     return found
