@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import ceil
+from math import ceil, floor
 
 import numpy as np
 
@@ -84,7 +84,8 @@ def choose_threshold(
         note = f"best F2 among those that exceed both targets by {margin:g} standard {errors}"
     elif (margins >= 0).any():
         chosen = int(np.argmax(margins))
-        note = f"both targets are met, by {margins[chosen]:.1f} standard errors instead of {margin:g}"
+        # Rounded down: a margin of 0.97 is not "1.0 instead of 1".
+        note = f"both targets are met, by {floor(100 * margins[chosen]) / 100:g} standard errors instead of {margin:g}"
     else:
         chosen = int(np.argmax(np.where(enough, precisions, -1.0)))
         note = "recall is met; no threshold meets precision too"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from steel_training.evaluation.metrics import count, sweep
@@ -54,6 +56,15 @@ def test_margin_holds_more_often_on_new_samples() -> None:
             found = count(*scored(seed + 10_000), chosen.value)
             held[margin] += found.recall >= 0.95 and found.precision >= 0.70
     assert held[1.0] > 1.15 * held[0.0], held
+
+
+@example(seed=58, shift=3.0)
+@given(seed=st.integers(0, 500), shift=st.floats(1.5, 3.0))
+def test_a_margin_that_is_short_never_reads_like_the_one_asked_for(seed: int, shift: float) -> None:
+    """It said "by 1.0 standard errors instead of 1"."""
+    chosen = choose_threshold(*scored(seed, shift=shift), recall=0.95, precision=0.7, margin=1.0)
+    if short := re.search(r"by (\S+) standard errors instead of (\S+)", chosen.note):
+        assert 0 <= float(short[1]) < float(short[2])
 
 
 def test_recall_first_if_precision_is_out_of_reach() -> None:
