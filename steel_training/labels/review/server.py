@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
+_LOOKED_AT_SECONDS = 3600
 
 _STATUS: tuple[tuple[type[SteelTrainingError], int], ...] = (
     (AnswerRefused, 409),
@@ -82,7 +83,12 @@ def serve_review(review: Review, reviewer: str, port: int, started: Callable[[st
             raise PortTaken(f"Port {port} cannot be used ({error}); name another one, or leave --port away.") from None
         found = int(listening.getsockname()[1])
         config = uvicorn.Config(
-            application(review, reviewer, token, found), log_level="warning", ws="none", timeout_graceful_shutdown=2
+            application(review, reviewer, token, found),
+            log_level="warning",
+            ws="none",
+            timeout_graceful_shutdown=2,
+            # A person looks at a patch for longer than the usual five seconds; a connection that is closed while the answer is on its way loses it.
+            timeout_keep_alive=_LOOKED_AT_SECONDS,
         )
         started(f"http://{HOST}:{found}/{token}/")
         # After SIGINT it ends in order, and then raises this.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -134,6 +136,20 @@ def test_others_and_other_pages_are_refused(start: Callable[..., Reviewer], tmp_
     assert not (tmp_path / "store" / FOLDER).exists(), "nothing was recorded"
     address = re.sub(r"//127\.0\.0\.1", "//localhost", page.origin)
     assert page.post("answer", body, Host=address[7:], Origin=address).status_code == 200
+
+
+def test_connection_stays_open_while_a_person_looks(start: Callable[..., Reviewer]) -> None:
+    """An answer on a connection that the server closes at that moment would be lost."""
+    page = start()
+    connection = http.client.HTTPConnection(page.origin.removeprefix("http://"))
+    path = page.address.removeprefix(page.origin)
+    connection.request("GET", f"{path}queue")
+    assert connection.getresponse().read()
+    used = connection.sock
+    time.sleep(6)  # servers close after five, as a rule
+    used.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        used.recv(1)  # nothing, and not the end
 
 
 def test_what_the_page_would_not_send_is_refused(start: Callable[..., Reviewer], tmp_path: Path) -> None:
