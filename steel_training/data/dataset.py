@@ -23,6 +23,7 @@ from steel_training.data.unfinished_dataset import Unfinished, unfinished
 from steel_training.data.versions import MANIFESTS, is_date, like_a_date, manifest_name, without_manifest
 from steel_training.errors import UsageError
 from steel_training.storage import PathEscapes, Storage, StorageError, confined, object_of, open_dataset, open_storage
+from steel_training.storage.bounded_threads import BoundedThreads
 
 CLEAN, DEFECTIVE = 0, 1
 
@@ -223,6 +224,7 @@ class DatasetWriter:
     """Collects the patches of a new dataset; `new_dataset` publishes them in one step at the end."""
 
     work: Unfinished
+    encoders: BoundedThreads
     rows: list[dict[str, str | int]] = field(default_factory=list)
 
     @property
@@ -244,7 +246,7 @@ class DatasetWriter:
 
         Args:
             patch_id: unique; used as the file name.
-            pixels: uint8, (height, width) or (height, width, 3).
+            pixels: uint8, (height, width) or (height, width, 3); encoded in another thread, so not to be changed afterwards.
             label: 0 clean, 1 defective.
             source_id: the source image that the patch was cut from.
             subfolder: folder of the file below the dataset.
@@ -253,7 +255,7 @@ class DatasetWriter:
         path = confined(f"{subfolder}/{patch_id}.png")
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        self.work.write(pixels, target)
+        self.encoders.run(self.work.write, pixels, target)
         self.rows.append(
             {"patch_id": patch_id, "path": path, "label": int(label), "source_id": source_id, **(metadata or {})}
         )
@@ -336,8 +338,9 @@ def new_dataset(out: str) -> Iterator[DatasetWriter]:
     """
     with unfinished(out) as work:
         storage = _empty(out, but_for_an_upload=work.was_uploading)
-        writer = DatasetWriter(work)
-        yield writer
+        with BoundedThreads(len(os.sched_getaffinity(0))) as encoders:
+            writer = DatasetWriter(work, encoders)
+            yield writer
         if not writer.rows:
             raise UsageError(
                 "No patch came out of the ingest; nothing was written. Check the inputs and the patch size."

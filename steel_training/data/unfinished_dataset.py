@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 from PIL import Image
@@ -48,7 +49,7 @@ class Unfinished:
             self.kept.with_name(_UPLOADING).touch()
 
     def write(self, pixels: np.ndarray, target: Path) -> None:
-        """Write a patch as PNG, or link the file with the same pixels."""
+        """Write a patch as PNG, or link the file with the same pixels; several threads may do so at once."""
         if self.kept is None:
             _encode(pixels, target)
             return
@@ -56,7 +57,8 @@ class Unfinished:
         kept = self.kept / digest[:2] / digest
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(".part")
+            # Two threads may have patches of the same pixels.
+            partial = kept.with_name(f"{digest}.{get_ident()}.part")
             _encode(pixels, partial)
             partial.rename(kept)
         target.unlink(missing_ok=True)

@@ -17,9 +17,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from steel_training.storage.bounded_threads import BoundedThreads
 from steel_training.storage.interface import ConditionFailed, Entry, ObjectNotFound, Storage, StorageError, confined
 
 _LOCK = ".lock"
+_SYNCED_AT_ONCE = 8
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 _OCCUPIED = {errno.EEXIST, errno.ENOTEMPTY}
 # Another file system, one without links, or too many links to one file.
@@ -137,7 +139,7 @@ class FolderStorage(Storage):
         try:
             with self._explained(prefix, "written"):
                 _make_folder(target.parent)
-                shutil.copytree(local, staging, copy_function=_copy_for_good)
+                _copy_folder(local, staging)
                 for key, source in links.items():
                     (staging / key).parent.mkdir(parents=True, exist_ok=True)
                     link_or_copy(source, staging / key)
@@ -191,7 +193,21 @@ def _beside(target: Path) -> Path:
     return target.parent / f".{target.name}.{uuid.uuid4().hex}"
 
 
-def _copy_for_good(source: str, target: str) -> str:
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder, several files at once: a disk syncs many in the time of one."""
+    with BoundedThreads(_SYNCED_AT_ONCE) as threads:
+        for folder, _, files in os.walk(source, onerror=_raise, followlinks=True):
+            copy = target / Path(folder).relative_to(source)
+            copy.mkdir()
+            for name in files:
+                threads.run(_copy_for_good, Path(folder, name), copy / name)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _copy_for_good(source: Path, target: Path) -> None:
     """Copy a file and sync it, so that it survives a crash once its folder has its final name."""
     shutil.copy2(source, target)
     descriptor = os.open(target, os.O_RDONLY)
@@ -199,7 +215,6 @@ def _copy_for_good(source: str, target: str) -> str:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return target
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -209,7 +224,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in _CANNOT_LINK:
             raise
-        _copy_for_good(str(source), str(target))
+        _copy_for_good(source, target)
 
 
 def _sync_folder(folder: Path) -> None:

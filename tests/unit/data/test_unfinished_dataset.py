@@ -69,8 +69,9 @@ def test_encoded_patches_are_found_again_after_a_kill(words, tmp_path) -> None:
     out = str(tmp_path / "killed")
     assert run("encoded", KILLED_AT, words(out)) == (-9, "")
     assert not Path(out).exists()
-    assert len([path for path in kept() if path.suffix != ".part"]) == KILLED_AT - 1
-    assert run("encoded", 0, words(out)) == (0, f"{PATCHES - (KILLED_AT - 1)} 0")
+    found = len([path for path in kept() if path.suffix != ".part"])
+    assert KILLED_AT - os.cpu_count() <= found <= KILLED_AT - 1, "some may have been on their way"
+    assert run("encoded", 0, words(out)) == (0, f"{PATCHES - found} 0")
     assert content(out) == content(str(tmp_path / "whole"))
     assert kept() == []
 
@@ -112,16 +113,19 @@ def test_a_place_that_is_not_empty_is_refused_unless_an_upload_was_killed(words,
 def test_nothing_is_kept_after_an_error(tmp_path) -> None:
     pieces = [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 7), np.uint8)]
     with pytest.raises(TypeError), new_dataset(str(tmp_path / "out")) as writer:
-        [writer.add(str(len(kept())), piece, label=0, source_id="a") for piece in pieces]
-    assert (len(writer.rows), kept()) == (1, [])
+        [writer.add(str(number), piece, label=0, source_id="a") for number, piece in enumerate(pieces)]
+    assert kept() == []
+    assert not (tmp_path / "out").exists()
 
 
-def test_two_at_once_do_not_share_their_work(tmp_path) -> None:
+def test_two_at_once_do_not_share_their_work(tmp_path, wait_until) -> None:
     out = str(tmp_path / "out")
     with new_dataset(out) as writer, unfinished(out) as other:
         assert other.kept is None
         writer.add("a", np.zeros((8, 8), np.uint8), label=0, source_id="a")
         other.write(np.zeros((8, 8), np.uint8), other.folder / "a.png")
-        assert not (other.folder / "a.png").samefile(writer.folder / "patches" / "a.png")
+        first = writer.folder / "patches" / "a.png"
+        wait_until(first.exists, "an encoded patch")
+        assert not (other.folder / "a.png").samefile(first)
     with pytest.raises(OutputExists), new_dataset(out):
         pass

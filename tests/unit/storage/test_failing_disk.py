@@ -58,6 +58,16 @@ def test_full_disk_keeps_old_object_and_no_partial_one(small_disk: Path) -> None
     storage.write("another", os.urandom(MEGABYTE))  # what was begun takes no room
 
 
+def test_a_folder_of_many_files_ends_with_one_error(small_disk: Path, tmp_path: Path) -> None:
+    """Not with a line for each of its files; and nothing of it takes room."""
+    (tmp_path / "patches").mkdir()
+    for number in range(200):
+        (tmp_path / "patches" / f"{number}.png").write_bytes(os.urandom(MEGABYTE // 16))
+    with pytest.raises(StorageError, match=r"data cannot be written: No space left on device\.$"):
+        FolderStorage(small_disk / "store").put_folder(tmp_path / "patches", "data", last="0.png")
+    assert list((small_disk / "store").iterdir()) == []
+
+
 def test_a_champion_stays_when_there_is_no_room_for_the_next(small_disk: Path, tmp_path: Path) -> None:
     registry = Registry(open_storage(small_disk / "store"), "steel-defects")
     registry.publish(bundle(tmp_path / "v1", MEGABYTE // 2), "v1")
