@@ -79,6 +79,7 @@ def serve_review(review: Review, reviewer: str, port: int, started: Callable[[st
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOST, port))
+            listening.listen()  # who opens the page before the server has started waits, and is not refused
         except (OSError, OverflowError) as error:
             raise PortTaken(f"Port {port} cannot be used ({error}); name another one, or leave --port away.") from None
         found = int(listening.getsockname()[1])

@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pandas as pd
@@ -20,9 +22,15 @@ import pytest
 
 from steel_training.cli import main
 from steel_training.labels.answers import FOLDER, Said, read_answers
+from steel_training.labels.review.review import Review
+from steel_training.labels.review.server import serve_review
 from steel_training.storage import open_storage
 
 from .conftest import SUSPECTS
+
+
+class Opened(Exception):
+    """The page was reached."""
 
 
 class Reviewer:
@@ -136,6 +144,18 @@ def test_others_and_other_pages_are_refused(start: Callable[..., Reviewer], tmp_
     assert not (tmp_path / "store" / FOLDER).exists(), "nothing was recorded"
     address = re.sub(r"//127\.0\.0\.1", "//localhost", page.origin)
     assert page.post("answer", body, Host=address[7:], Origin=address).status_code == 200
+
+
+def test_page_can_be_opened_as_soon_as_its_address_is_told(begin: Callable[..., Review]) -> None:
+    """It was refused for a moment: the address was printed before the server listened."""
+
+    def open_page(address: str) -> None:
+        page = urlsplit(address)
+        socket.create_connection((page.hostname, page.port), timeout=60).close()
+        raise Opened
+
+    with pytest.raises(Opened):
+        serve_review(begin(), "Ada", 0, open_page)
 
 
 def test_connection_stays_open_while_a_person_looks(start: Callable[..., Reviewer]) -> None:
