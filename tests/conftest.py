@@ -6,7 +6,9 @@ import hashlib
 import io
 import os
 import random
+import re
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -139,6 +141,28 @@ def wait_until() -> Callable[[Callable[[], Any], str], Any]:
         return found
 
     return wait
+
+
+@pytest.fixture
+def start_review(wait_until: Callable[..., Any], tmp_path: Path) -> Iterator[Callable[..., tuple[Any, str]]]:
+    """Starts `steel-training labels review` with further words: its process, killed after the test, and the address that it prints."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: str) -> tuple[subprocess.Popen[str], str]:
+        log = tmp_path / f"review{len(started)}.log"
+        command = [sys.executable, "-m", "steel_training", "labels", "review", *words]
+        with open(log, "w") as err:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True)
+        started.append(process)
+        wait_until(lambda: "http" in log.read_text() or process.poll() is not None, "an address")
+        found = re.search(r"http://\S+", log.read_text())
+        assert found, log.read_text()
+        return process, found.group(0)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

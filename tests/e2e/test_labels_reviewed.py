@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,24 +72,16 @@ def page(browser: Browser, mill: Any) -> Page:
 
 
 @pytest.fixture
-def reads(mill: Any, browser: Browser, wait_until: Callable[..., Any]) -> Callable[..., int]:
+def reads(mill: Any, browser: Browser, start_review: Callable[..., Any]) -> Callable[..., int]:
     """Opens what `labels review` prints, and answers all that it asks."""
 
     def read(*options: str) -> int:
-        log = mill.folder / "review.log"
-        command = [sys.executable, "-m", "steel_training", "labels", "review", str(mill.dataset)]
-        command += ["--store", str(mill.store), "--reviewer", "admin", "--config", str(mill.folder / "mill.yaml")]
-        with open(log, "w") as err, subprocess.Popen([*command, *options], stderr=err) as process:
-            try:
-                wait_until(lambda: "http" in log.read_text() or process.poll() is not None, "an address")
-                found = re.search(r"http://\S+", log.read_text())
-                assert found, log.read_text()
-                opened = browser.new_page()
-                opened.set_default_timeout(60_000)
-                opened.goto(found.group(0))
-                return review(opened, mill, opened)
-            finally:
-                process.kill()
+        words = [str(mill.dataset), "--store", str(mill.store), "--reviewer", "admin"]
+        _, address = start_review(*words, "--config", str(mill.folder / "mill.yaml"), *options)
+        opened = browser.new_page()
+        opened.set_default_timeout(60_000)
+        opened.goto(address)
+        return review(opened, mill, opened)
 
     return read
 

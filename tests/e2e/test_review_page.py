@@ -6,9 +6,6 @@ With `STEEL_TRAINING_SCREENSHOTS=docs` the picture of the documentation is taken
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,33 +41,23 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def page(
-    browser: Browser, audited: Path, tmp_path: Path, wait_until: Callable[..., Any]
+    browser: Browser, audited: Path, tmp_path: Path, start_review: Callable[..., Any]
 ) -> Iterator[Callable[..., Page]]:
     """Starts `labels review` and opens what it prints; fails on errors of the page."""
-    processes: list[subprocess.Popen[str]] = []
     problems: list[str] = []
 
     def open_(*options: str, reviewer: str = "Ada Novak") -> Page:
-        log = tmp_path / f"{len(processes)}.log"
-        words = [sys.executable, "-m", "steel_training", "labels", "review", str(audited / "data")]
-        words += ["--store", str(tmp_path / "store"), "--reviewer", reviewer, "--audit", str(audited / "audit.csv")]
-        with open(log, "w") as err:
-            processes.append(subprocess.Popen([*words, *options], stderr=err, text=True))
-        wait_until(lambda: "http" in log.read_text() or processes[-1].poll() is not None, "an address")
-        found = re.search(r"http://\S+", log.read_text())
-        assert found, log.read_text()
+        words = [str(audited / "data"), "--store", str(tmp_path / "store"), "--reviewer", reviewer]
+        _, address = start_review(*words, "--audit", str(audited / "audit.csv"), *options)
         opened = browser.new_page(viewport={"width": 1200, "height": 900})
         opened.set_default_timeout(60_000)
         opened.on("console", lambda message: problems.append(message.text))
         opened.on("pageerror", lambda error: problems.append(str(error)))
         opened.on("dialog", lambda dialog: problems.append(dialog.message))
-        opened.goto(found.group(0))
+        opened.goto(address)
         return opened
 
     yield open_
-    for process in processes:
-        process.kill()
-        process.wait()
     # A refused answer is in the console, and the page says so.
     assert [each for each in problems if "status of 503" not in each] == []
 

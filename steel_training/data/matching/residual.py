@@ -54,8 +54,8 @@ class Residual:
     def is_other_steel(self, grain: float) -> bool:
         """Whether each patch shows steel that the other does not.
 
-        Each, since a noisy copy does not explain the whole of its original, but the original explains all of the copy but the noise.
-        How much is asked of their mean: of a dark patch beside a bright one the less is left, the darker it is.
+        By the mean of both: of a dark patch beside a bright one the less is left, the darker it is. Where that alone does not tell, by each:
+        a noisy copy does not explain the whole of its original, but the original explains all of the copy but the noise.
 
         Args:
             grain: agreement of the fine grain of the two patches, a correlation.

@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -63,28 +62,19 @@ class Reviewer:
 
 @pytest.fixture
 def start(
-    data: Path, audit_file: Path, tmp_path: Path, wait_until: Callable[..., Any]
+    data: Path, audit_file: Path, tmp_path: Path, start_review: Callable[..., Any]
 ) -> Iterator[Callable[..., Reviewer]]:
     """Starts a review: start("Ada", "--blind")."""
     started: list[Reviewer] = []
 
     def start(name: str = "Ada", *options: str) -> Reviewer:
-        log = tmp_path / f"{len(started)}.log"
-        words = [sys.executable, "-m", "steel_training", "labels", "review", str(data.parent)]
-        words += ["--store", str(tmp_path / "store"), "--reviewer", name, "--audit", str(audit_file), *options]
-        with open(log, "w") as err:
-            process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=err, text=True)
-        wait_until(lambda: "http" in log.read_text() or process.poll() is not None, "an address")
-        found = re.search(r"http://\S+", log.read_text())
-        assert found, log.read_text()
-        started.append(Reviewer(process, found.group(0)))
+        words = [str(data.parent), "--store", str(tmp_path / "store"), "--reviewer", name, "--audit", str(audit_file)]
+        started.append(Reviewer(*start_review(*words, *options)))
         return started[-1]
 
     yield start
     for each in started:
         each.client.close()
-        each.process.kill()
-        each.process.wait()
 
 
 def test_a_person_answers_and_stops(start: Callable[..., Reviewer], tmp_path: Path, data: Path) -> None:
