@@ -12,9 +12,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import get_ident
+from threading import Lock, get_ident
 
 import numpy as np
 from PIL import Image
@@ -37,6 +37,7 @@ class Unfinished:
 
     folder: Path
     kept: Path | None = None
+    _keeping: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @property
     def was_uploading(self) -> bool:
@@ -60,7 +61,12 @@ class Unfinished:
             # Two threads may have patches of the same pixels.
             partial = kept.with_name(f"{digest}.{get_ident()}.part")
             _encode(pixels, partial)
-            partial.rename(kept)
+            with self._keeping:
+                # The first of them is kept: a file that is replaced while it is linked to is "not found".
+                if kept.exists():
+                    partial.unlink()
+                else:
+                    partial.rename(kept)
         target.unlink(missing_ok=True)
         link_or_copy(kept, target)
 

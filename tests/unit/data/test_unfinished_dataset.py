@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -74,6 +76,22 @@ def test_encoded_patches_are_found_again_after_a_kill(words, tmp_path) -> None:
     assert run("encoded", 0, words(out)) == (0, f"{PATCHES - found} 0")
     assert content(out) == content(str(tmp_path / "whole"))
     assert kept() == []
+
+
+def test_patches_of_the_same_pixels_are_one_file_whoever_encodes_them_first(tmp_path) -> None:
+    """An image that was uploaded twice, or black margins: threads meet at the same patch, and none may pull it from under another."""
+    with unfinished(str(tmp_path / "out")) as work, ThreadPoolExecutor(4) as threads:
+        for number in range(300):
+            pixels, begin = np.full((4, 4), number, np.uint16).view(np.uint8), Barrier(4)
+            targets = [work.folder / f"{number}_{thread}.png" for thread in range(4)]
+
+            def write(target: Path, pixels: np.ndarray = pixels, begin: Barrier = begin) -> int:
+                begin.wait()
+                work.write(pixels, target)
+                return target.stat().st_ino
+
+            assert len(set(threads.map(write, targets))) == 1
+        assert len(kept()) == 300, "no part of a file is left"
 
 
 def test_what_changed_since_the_kill_is_seen(words, tmp_path) -> None:
