@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+from scipy.signal import fftconvolve
 
 from steel_training.data.matching.overlap import overlap
 from steel_training.data.matching.symmetries import MATRICES, oriented
@@ -98,6 +99,27 @@ def register(
         aligned[here].size / min(aligned.size, second.size),
         displaced,
     )
+
+
+def symmetry(grey: np.ndarray, orientation: int) -> float:
+    """Return the score of a patch with itself in another orientation, wherever it agrees most: high for a roller, a letter or a relief that is symmetric.
+
+    Args:
+        grey: uint8, (height, width).
+        orientation: not the one that it has.
+    """
+    ours, theirs = _band(oriented(grey, orientation)), _band(grey)
+    (a, _), (b, _) = _grain(ours), _grain(theirs)
+    size = fftconvolve(np.ones_like(b), np.ones_like(a))
+    agreement = fftconvolve(b, a[::-1, ::-1]) / np.sqrt(np.maximum(size, 1))
+    # The same in each direction: of the sides of the overlap, the shorter must be long enough.
+    reach = [
+        np.minimum(np.arange(1, one + other), np.arange(one + other - 1, 0, -1))
+        for one, other in zip(a.shape, b.shape, strict=True)
+    ]
+    agreement[np.minimum.outer(*reach) < _SHORTEST_SIDE] = -np.inf
+    y, x = np.unravel_index(np.argmax(agreement), agreement.shape)
+    return _agreement(ours, theirs, int(y) - a.shape[0] + 1, int(x) - a.shape[1] + 1).score
 
 
 class _Agreement(NamedTuple):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from steel_training.data.matching.candidates import WIDE, candidates
 from steel_training.data.matching.grain import COARSE, grain_agreement
 from steel_training.data.matching.keypoints import KEYPOINT
-from steel_training.data.matching.registration import Registration, register
+from steel_training.data.matching.lookalikes import Lookalikes
+from steel_training.data.matching.registration import Registration, register, symmetry
 from steel_training.data.matching.residual import residual
-from steel_training.data.matching.symmetries import swaps_axes
+from steel_training.data.matching.symmetries import SAME, swaps_axes
 
 Pixels = Callable[[int], np.ndarray]
 """Returns the grey values of the patch in a row of the profile, uint8 (height, width)."""
@@ -31,8 +33,12 @@ _MAX_DISPLACED = 0.65
 # Lower bound of the correlation of the grain between structures. Different steel under one relief or print stays below, copies after
 # JPEG at quality 90 are above 0.6 as a rule (docs/leakage.md).
 _SAME_GRAIN = 0.5
+# From here on, with little left over, nothing else is asked.
+_CERTAIN_GRAIN = 0.8
 # Where JPEG has left little of the fine grain. Of 251 copies in neu_seg_leaky none was below 0.45 (docs/leakage.md).
 _SAME_COARSE_GRAIN = 0.4
+# Share of the score. Halves of a symmetric machine agreed with themselves by at least 0.6 of it, copies by at most 0.22 (docs/leakage.md).
+_MAX_SYMMETRY = 0.5
 
 # Each takes a few milliseconds. The best supported come first, so later ones add nothing new.
 MAX_CANDIDATES = 1500
@@ -67,12 +73,25 @@ def same_surface_pairs(keypoints: Sequence[bytes | None], split: np.ndarray, pix
     counts = [len(buffer) // KEYPOINT.itemsize for buffer in buffers]
     pairs = candidates(np.frombuffer(b"".join(buffers), KEYPOINT), np.repeat(np.arange(len(buffers)), counts), split)
     read = lru_cache(maxsize=512)(pixels)
+    matches: list[tuple[MatchedPair, float | None]] = []
+    lookalikes = Lookalikes()
     for number in range(min(len(pairs), MAX_CANDIDATES)):
         first, second, orientation = (int(each[number]) for each in (pairs.first, pairs.second, pairs.orientation))
         one, other = read(first), read(second)
         registration = register(one, other, orientation, pairs.shift[number], min_score=_CLOSE_SCORE)
-        if _is_same_surface(one, other, orientation, registration, SCORE):
-            yield MatchedPair(first, second, orientation, registration)
+        seen = _compared(one, other, orientation, registration, SCORE)
+        if seen.same_steel:
+            matches.append((MatchedPair(first, second, orientation, registration), seen.grain))
+        elif seen.agree and seen.grain is not None:
+            lookalikes.add(first, second, seen.grain)
+    for pair, grain in matches:
+        if (
+            grain is None
+            or pair.registration.exact >= _EXACT
+            or swaps_axes(pair.orientation)
+            or lookalikes.are_less_alike(pair.first, pair.second, grain)
+        ):
+            yield pair
 
 
 def same_surface_groups(keypoints: Sequence[bytes | None], owner: np.ndarray, pixels: Pixels) -> np.ndarray:
@@ -103,31 +122,66 @@ def same_surface_groups(keypoints: Sequence[bytes | None], owner: np.ndarray, pi
             continue
         one, other = read(first), read(second)
         registration = register(one, other, orientation, pairs.shift[number], min_score=_JOINING_SCORE)
-        if _is_same_surface(one, other, orientation, registration, _JOINING_SCORE):
+        if _compared(one, other, orientation, registration, _JOINING_SCORE).same_steel:
             group[group == max(groups)] = min(groups)
     return group
 
 
-def _is_same_surface(
+class _Compared(NamedTuple):
+    """How two registered patches compare.
+
+    Attributes:
+        agree: whether their grey values do, as those of the same steel, or of other steel with the same relief, print or machine on it.
+        same_steel: whether it is the steel that agrees.
+        grain: agreement of the grain between structures; `None` if it was not measured, or there is too little to judge.
+    """
+
+    agree: bool
+    same_steel: bool
+    grain: float | None = None
+
+
+def _compared(
     first: np.ndarray, second: np.ndarray, orientation: int, registration: Registration, score: float
-) -> bool:
+) -> _Compared:
     exact = registration.exact >= _EXACT and registration.score >= _EXACT_SCORE
     close = registration.correlation >= _CLOSE and registration.score >= _CLOSE_SCORE
     agree = (registration.score >= score or close) and registration.displaced <= _MAX_DISPLACED
     if not exact and not agree:
-        return False
+        return _Compared(agree=False, same_steel=False)
     grain = grain_agreement(first, second, orientation, registration.shift)
     if exact:
-        return grain is None or grain >= _SAME_GRAIN
+        return _Compared(True, grain is None or grain >= _SAME_GRAIN, grain)
+    return _Compared(True, grain is not None and _is_same_steel(first, second, orientation, registration, grain), grain)
+
+
+def _is_same_steel(
+    first: np.ndarray, second: np.ndarray, orientation: int, registration: Registration, grain: float
+) -> bool:
+    """Return whether patches that agree, but for noise and exposure, do so by their steel."""
     left = residual(first, second, orientation, registration.shift)
-    if grain is None or (left is not None and left.is_other_steel(grain)):
+    if left is None:
+        return grain >= _SAME_GRAIN
+    if left.is_other_steel(grain):
         return False
-    fine_agrees = grain >= _SAME_GRAIN
-    if left is None or (fine_agrees and left.is_slight):
-        return fine_agrees
+    if left.is_slight and grain >= _CERTAIN_GRAIN:
+        return True
+    # A roller or a letter agrees with itself upside down, and with others of its kind.
+    if (
+        orientation != SAME
+        and not swaps_axes(orientation)
+        and _agrees_with_itself(first, second, orientation, registration)
+    ):
+        return False
+    if left.is_slight and grain >= _SAME_GRAIN:
+        return True
     # The coarser grain has to agree too where much is left over: two halves of a symmetric machine may have the same fine grain at their few
     # plain places. And it is enough for patches turned by a right angle: a machine that stands still, and what a mill rolls or prints, is not.
-    if not fine_agrees and not (left.is_slight and swaps_axes(orientation)):
+    if grain < _SAME_GRAIN and not (left.is_slight and swaps_axes(orientation)):
         return False
     coarse = grain_agreement(first, second, orientation, registration.shift, COARSE)
     return coarse is not None and coarse >= _SAME_COARSE_GRAIN
+
+
+def _agrees_with_itself(first: np.ndarray, second: np.ndarray, orientation: int, registration: Registration) -> bool:
+    return any(symmetry(each, orientation) > _MAX_SYMMETRY * registration.score for each in (first, second))

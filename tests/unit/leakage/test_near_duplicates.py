@@ -165,17 +165,38 @@ def test_what_repeats_on_every_plate_is_no_leak(pattern, shifted: bool, make_ste
         assert {pair["second"] for pair in probes[code].evidence["pairs"]} == {f"p{len(images)}"}
 
 
-def test_machine_that_stands_still_is_no_leak(make_steel) -> None:
-    """Rollers and a chain are photographed at the same place every time, by a camera with noise of its own."""
+def machine(pitch: float, link: float) -> np.ndarray:
+    """Rollers and a chain, which fill a patch, float (64, 64)."""
     y, x = np.mgrid[:64, :64]
-    chain = 30 + 90 * (np.hypot((x / 14) % 1 - 0.5, (y - 32) / 14) < 0.35)
-    rollers = 60 + 50 * np.cos(2 * np.pi * x / 60) ** 3
-    machine = gaussian_filter(np.where(np.abs(y - 32) < 14, chain, rollers), 0.8)
+    chain = 30 + 90 * (np.hypot((x / link) % 1 - 0.5, (y - 32) / link) < 0.35)
+    return gaussian_filter(np.where(np.abs(y - 32) < link, chain, 60 + 50 * np.cos(2 * np.pi * x / pitch) ** 3), 0.8)
+
+
+def test_machine_that_stands_still_is_no_leak(make_steel) -> None:
+    """It is photographed at the same place every time, by a camera with noise of its own."""
     random = np.random.default_rng(3)
-    images = [np.rint(machine + random.normal(0, 2, machine.shape)).astype(np.uint8) for _ in range(12)]
+    images = [np.rint(machine(60, 14) + random.normal(0, 2, (64, 64))).astype(np.uint8) for _ in range(12)]
     shots = make_steel(images, [f"photograph{number}" for number in range(12)])
     assert [probe.passed for probe in same_surface(shots.profile, shots.anchors, shots.pixels)] == [True] * 3
     assert len(set(same_surface_groups(shots.anchors, np.arange(12), shots.pixels))) == 12
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_agrees_in_every_image_is_no_copy_of_any(seed: int, make_steel) -> None:
+    """Some photographs of this machine agree as well as copies do, the others nearly; a copy of one of them agrees better, and is found."""
+    random = np.random.default_rng(seed)
+    shots = [
+        np.rint((machine(35.5, 13.5) + random.normal(0, 2.5, (64, 64))) * random.uniform(0.85, 1.1)).clip(0, 255)
+        for _ in range(24)
+    ]
+    photographs = [f"photograph{number}" for number in range(len(shots))]
+    honest = make_steel([shot.astype(np.uint8) for shot in shots], photographs)
+    assert [probe.passed for probe in same_surface(honest.profile, honest.anchors, honest.pixels)] == [True] * 3
+
+    leaky = honest.with_patch(as_jpeg(exposed(honest.images[0])), part="test")
+    found = {probe.code: probe for probe in same_surface(leaky.profile, leaky.anchors, leaky.pixels)}
+    pairs = found["leak.near_duplicate"].evidence["pairs"]
+    assert [(pair["first"], pair["second"]) for pair in pairs] == [("p0", "p24")]
 
 
 def test_streaks_of_one_coil_do_not_match(make_steel) -> None:
