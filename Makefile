@@ -12,8 +12,9 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# One test process a core, up to four: each holds a TensorFlow. The tests of a file stay together, with what they share.
-PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One test process more than cores, up to four: some tests wait, and each process holds a TensorFlow. The tests of a file stay
+# together, with what they share.
+PARALLEL := --numprocesses $(shell echo $$(($$(nproc) < 4 ? $$(nproc) + 1 : 4))) --dist loadfile --no-loadscope-reorder
 
 # Parts of `make lint` and `make check` run side by side; make prints the output of each when it ends, and names those that failed.
 PARTS := $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from steel_training.data.images import decode
 from steel_training.data.patches import PatchSet
@@ -16,6 +14,9 @@ from steel_training.evaluation.metrics import sweep
 SHOWN = 24
 COLUMNS = 8
 WRONG, RIGHT = "#d55e00", "#444444"
+_PATCH, _SPACE, _CAPTION, _HEADING = 120, 10, 20, 36
+_CELL = _PATCH + _SPACE, _CAPTION + _PATCH + _SPACE
+"""Width and height of a patch with what belongs to it, pixels."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +97,31 @@ def pictures(patches: PatchSet, scores: np.ndarray, *, precision: float, heading
 def _draw(ranked: Ranked, patches: PatchSet, heading: str) -> np.ndarray:
     """Draw a grid; misclassified patches are captioned as such and have a coloured frame."""
     rows = -(-len(ranked.rows) // COLUMNS)
-    figure = Figure(figsize=(COLUMNS * 1.35, rows * 1.6 + 0.5), dpi=100, layout="constrained")
-    canvas: Any = FigureCanvasAgg(figure)
-    figure.suptitle(f"{heading}, {ranked.title}", fontsize=9)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    sheet = Image.new("RGB", (COLUMNS * _CELL[0] + _SPACE, _HEADING + rows * _CELL[1] + _SPACE), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    draw.text((sheet.width / 2, _HEADING / 2), f"{heading}, {ranked.title}", "black", font, anchor="mm")
     right, mistake = ("defect", "missed") if ranked.name == "lowest_defects" else ("clean", "false alarm")
-    for axes, row, score, wrong in zip(grid, ranked.rows, ranked.scores, ranked.wrong, strict=False):
+    for place, (row, score, wrong) in enumerate(zip(ranked.rows, ranked.scores, ranked.wrong, strict=True)):
+        left = _SPACE + place % COLUMNS * _CELL[0]
+        top = _HEADING + place // COLUMNS * _CELL[1]
         color = WRONG if wrong else RIGHT
-        axes.imshow(decode(patches.storage.read(patches.paths[row])), interpolation="nearest")
-        axes.set_title(f"{mistake if wrong else right} {score:.3f}", fontsize=8, color=color)
-        axes.set(xticks=[], yticks=[])
-        for spine in axes.spines.values():
-            spine.set(color=color, linewidth=3 if wrong else 1)
-    for axes in grid[len(ranked.rows) :]:
-        axes.axis("off")
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+        draw.text(
+            (left + _PATCH / 2, top + _CAPTION / 2),
+            f"{mistake if wrong else right} {score:.3f}",
+            color,
+            font,
+            anchor="mm",
+        )
+        patch = Image.fromarray(decode(patches.storage.read(patches.paths[row])))
+        # As large as fits, with its own proportions and its own pixels: none is invented.
+        patch = ImageOps.contain(patch, (_PATCH, _PATCH), Image.Resampling.NEAREST)
+        corner = left + (_PATCH - patch.width) // 2, top + _CAPTION + (_PATCH - patch.height) // 2
+        sheet.paste(patch, corner)
+        width = 3 if wrong else 1
+        frame = (
+            *(c - width for c in corner),
+            corner[0] + patch.width + width - 1,
+            corner[1] + patch.height + width - 1,
+        )
+        draw.rectangle(frame, outline=color, width=width)
+    return np.asarray(sheet)

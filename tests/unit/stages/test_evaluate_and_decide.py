@@ -35,8 +35,17 @@ from steel_training.storage import open_storage
 from steel_training.training.scoring import score
 from steel_training.verdict import Verdict
 
-PATCHES = 600
-SETTINGS = {"model.weights": "none", "gate.resamples": 200, "data.input_size": 32, "threshold.review": True}
+PATCHES = 300
+SHARES = {
+    "data.val_share": 0.15,
+    "data.test_share": 0.4,
+}  # so that the test split has the 59 defects that a release needs
+SETTINGS = {**SHARES, "model.weights": "none", "gate.resamples": 200, "data.input_size": 32, "threshold.review": True}
+
+
+def words(settings: Mapping[str, object]) -> list[str]:
+    """Settings as options of a command."""
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={json.dumps(value)}")]
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +92,9 @@ def prepared(tmp_path: Path, dataset: Path) -> Prepare:
     """A run that stands before `evaluate`: resolved by the command, trained by hand."""
 
     def make(run_id: str, *, data: Path = dataset, model: Any = None, baseline: Any = None, **settings: object) -> Run:
-        words = [w for key, value in {**SETTINGS, **settings}.items() for w in ("--set", f"{key}={json.dumps(value)}")]
         store = tmp_path / "store"
-        command = ["resolve_dataset", "--run-id", run_id, "--store", str(store), "--dataset", str(data), *words]
-        assert main(command) == 0
+        command = ["resolve_dataset", "--run-id", run_id, "--store", str(store), "--dataset", str(data)]
+        assert main([*command, *words({**SETTINGS, **settings})]) == 0
         assert main(["profile_patches", "--run-id", run_id, "--store", str(store)]) == 0
         run = Run(open_storage(store), run_id)
         weights = {"source": "none", "detail": "set by hand", "random": False}
@@ -201,7 +209,7 @@ def corrected(prepared: Prepare, dataset: Path, tmp_path: Path) -> tuple[Run, Ru
     """
     versions = tmp_path / "versions"
     shutil.copytree(dataset, versions / "2026-01-01", copy_function=os.link)
-    # Five turned labels are many among 120 patches, and are not to decide the verdict here.
+    # Five turned labels are many among the 120 patches of the test split, and are not to decide the verdict here.
     easy = {"gate.recall": 0.7, "gate.f2": 0.7, "gate.precision": 0.7, "gate.auc": 0.7}
     first = prepared("before", data=versions, **easy)
     judge(first)
@@ -220,8 +228,8 @@ def corrected(prepared: Prepare, dataset: Path, tmp_path: Path) -> tuple[Run, Ru
         for patch in patches
     ]
     append_answers(first.store, "Ada", said)
-    words = ["labels", "apply", str(versions), "--store", first.store.uri, "--date", "2026-02-03"]
-    assert main(words) == 0
+    apply = ["labels", "apply", str(versions), "--store", first.store.uri, "--date", "2026-02-03"]
+    assert main([*apply, *words(SHARES)]) == 0
     return first, prepared("after", data=versions, **easy), versions / "2026-02-03"
 
 
@@ -273,7 +281,7 @@ def test_labels_that_differ_from_the_champions_are_counted_in_report_and_card(
     card = tmp_path / "store/models/steel-defects/versions" / second.version / "model_card.md"
     page = second.store.read(second.key("report.html")).decode()
     for written in (card.read_text(encoding="utf-8"), page):
-        assert f"6 of 600 labels differ from those of champion {first.version}" in written
+        assert f"6 of {PATCHES} labels differ from those of champion {first.version}" in written
         assert "Blind review corrected 5 labels of the test split: 2 from clean to defective, 3 from" in written
 
 
@@ -403,6 +411,6 @@ def test_a_missing_metric_is_never_published(prepared: Prepare) -> None:
 def test_misspelt_slice_column_fails_before_training(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--dataset", str(dataset), "--set", "slices.columns=[lien]", "--set", "model.weights=none"]
-    assert main(["resolve_dataset", "--run-id", "r", "--store", str(tmp_path), *words]) == 2
+    request = ["--dataset", str(dataset), "--set", "slices.columns=[lien]", "--set", "model.weights=none"]
+    assert main(["resolve_dataset", "--run-id", "r", "--store", str(tmp_path), *request]) == 2
     assert "lien" in capsys.readouterr().err
