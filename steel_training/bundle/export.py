@@ -7,10 +7,12 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
+from tensorflow.types.experimental import ConcreteFunction
 
 from steel_training.bundle.decoding import decode
 from steel_training.bundle.input_record import InputRecord
 from steel_training.bundle.layout import KERAS_MODEL, SAVED_MODEL, THRESHOLD
+from steel_training.training.inference import as_constants
 from steel_training.training.preprocessing import resize
 
 _DECODED_AT_ONCE = 4
@@ -25,8 +27,12 @@ def export(
     input_size: int,
     version: str,
     takes: InputRecord | None = None,
+    constants: ConcreteFunction | None = None,
 ) -> None:
     """Write `saved_model/`, `model.keras`, `threshold.json` and `input.json`.
+
+    The SavedModel holds the weights as constants: nobody trains what is served, and without variables to restore it is written and
+    loaded in a quarter of the time.
 
     Args:
         model: Keras model, pixels 0-255 (n, input_size, input_size, 3) → score (n, 1).
@@ -36,7 +42,9 @@ def export(
         version: returned by the model with every prediction.
         takes: what it was trained on. The SavedModel refuses images of another size than the patches; where that is not known, it
             scales them.
+        constants: the model as `as_constants` returns it, where that is at hand.
     """
+    network = constants or as_constants(model)
     model.save(folder / KERAS_MODEL)
     takes = takes or InputRecord()
     takes.write(folder)
@@ -45,10 +53,6 @@ def export(
         return resize(_of_size(decode(data), takes.patch)[None], input_size)[0]
 
     class Detector(tf.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])  # type: ignore[untyped-decorator]
         def serve(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
             batch = tf.map_fn(
@@ -57,7 +61,7 @@ def export(
                 fn_output_signature=tf.TensorSpec((input_size, input_size, 3), tf.float32),
                 parallel_iterations=_DECODED_AT_ONCE,
             )
-            score = self.model(batch, training=False)[:, 0]
+            score = network(batch)[0][:, 0]
             same = tf.ones_like(score)
             return {
                 "score": score,
@@ -71,7 +75,7 @@ def export(
         detector,
         str(folder / SAVED_MODEL),
         signatures={"serving_default": detector.serve},
-        # Nobody trains what is served, and tracing the gradients of every activation takes as long as all the rest.
+        # Tracing the gradients of every activation takes as long as all the rest.
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
     (folder / THRESHOLD).write_text(json.dumps({"threshold": threshold, "input_size": input_size}), encoding="utf-8")

@@ -124,6 +124,7 @@ def export_lite(
     threshold: float,
     validation: tuple[np.ndarray, np.ndarray, np.ndarray],
     golden: tuple[np.ndarray, np.ndarray],
+    constants: ConcreteFunction | None = None,
 ) -> dict[str, Json]:
     """Write the LiteRT files that pass their comparison, and `lite.json` with the reasons for leaving others out.
 
@@ -133,13 +134,14 @@ def export_lite(
         threshold: operating threshold.
         validation: pixels, labels (n,), scores (n,) by the Keras model.
         golden: pixels and scores of the golden samples.
+        constants: the network as `as_constants` returns it, where that is at hand.
 
     Returns:
         For `float` and `int8`: `included`, `reason`, `bytes`, and the fields of `LiteCheck`.
     """
     started = time.monotonic()
     pixels, labels, expected = validation
-    frozen = as_constants(network)
+    frozen = constants or as_constants(network)
     record: dict[str, Json] = {}
     for name, quantisation in _QUANTISATION.items():
         entry: dict[str, Json] = {"quantisation": quantisation}

@@ -19,6 +19,7 @@ from steel_training.data.patches import PatchSet
 from steel_training.data.splits import TEST, VAL
 from steel_training.runs.artifacts import patch_sets
 from steel_training.runs.run import Run
+from steel_training.training.inference import as_constants
 from steel_training.training.preprocessing import resize
 from steel_training.training.scoring import Scorer
 
@@ -52,7 +53,8 @@ def export_bundle(
         from_record(run.resolved.grey_range, "the run"),
         image_cut.from_record(run.resolved.cut, "the run"),
     )
-    export(network, folder, threshold=threshold, input_size=size, version=run.version, takes=takes)
+    constants = as_constants(network)
+    export(network, folder, threshold=threshold, input_size=size, version=run.version, takes=takes, constants=constants)
     golden = scorer(_some(test, chosen))
     write_golden(folder, samples, golden)
     checked = balanced(val.labels, CHECKED_PATCHES)
@@ -62,6 +64,7 @@ def export_bundle(
         threshold=threshold,
         validation=(_pixels(_some(val, checked), size), val.labels[checked], scores[VAL][checked]),
         golden=(_pixels(_some(test, chosen), size), golden),
+        constants=constants,
     )
 
 
