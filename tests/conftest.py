@@ -16,8 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    # Each of the many processes of the tests would compile the whole project anew.
+    sys.dont_write_bytecode = False
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # As many test processes as cores: more threads than that wait for each other longer than they work.
+    # Test processes keep all cores busy: more threads than that wait for each other longer than they work.
     for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(_name, "1")
 
