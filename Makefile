@@ -1,5 +1,5 @@
 # make demo   environment, sample dataset, one complete DAG run to a verdict
-# make test   the test suite (what CI runs); make test-all adds the slow ones
+# make test   the test suite (what CI runs); make test-slow the slow unit tests, which CI runs too; make test-all everything
 # make ui     Airflow in the browser with the sample dataset
 # make stack  the installation of docker-compose.yaml without Docker (Postgres and Redis must be there)
 # make check  before a commit, in less than 90 s: lint, and the tests of what changed since main (SINCE=HEAD: what is uncommitted)
@@ -20,7 +20,7 @@ PARALLEL := --numprocesses $(shell echo $$(($$(nproc) < 4 ? $$(nproc) + 1 : 4)))
 PARTS := $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going
 CHANGED := $(BIN)/python scripts/changed_tests.py $(if $(SINCE),--since $(SINCE))
 
-.PHONY: setup demo test test-all check lint audit ui stack lock env clean
+.PHONY: setup demo test test-slow test-all check lint audit ui stack lock env clean
 .PHONY: lint-types lint-contracts lint-ruff lint-bandit lint-secrets lint-changed-secrets test-changed
 
 setup: $(READY)
@@ -40,6 +40,9 @@ stack: setup
 
 test: setup
 	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+
+test-slow: setup
+	@$(BIN)/python -m pytest -m slow tests/unit $(PARALLEL)
 
 test-all: test
 	@$(BIN)/python -m pytest -m slow
