@@ -37,7 +37,7 @@ class ByLabels:
     def from_dict(cls, values: Mapping[str, Any]) -> ByLabels:
         """Read the fields back."""
         metrics = {name: finite_or_nan(value) for name, value in values["metrics"].items()}
-        return cls(Counts(**values["counts"]), metrics)
+        return cls(Counts.from_dict(values["counts"]), metrics)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import pandas as pd
@@ -56,7 +56,8 @@ class LabelDifference:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LabelDifference:
         """Read the fields back."""
-        return cls(**values)
+        measured = {each.name: values[each.name] for each in fields(cls) if each.name != "problem"}
+        return cls(**measured, problem=values.get("problem", ""))
 
 
 def label_difference(champion: str, ours: pd.DataFrame, theirs: pd.DataFrame, *, tested: str) -> LabelDifference:

@@ -7,7 +7,7 @@ is weaker than the network that a run trains, so its level says little; its slop
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,11 @@ class CurvePoint:
     auc: float
     false_alarms_per_1000: float
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> CurvePoint:
+        """Read a point back."""
+        return cls(**{each.name: values[each.name] for each in fields(cls)})
+
 
 @dataclass(frozen=True)
 class LearningCurve:
@@ -68,7 +73,10 @@ class LearningCurve:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LearningCurve:
         """Read a curve back."""
-        return cls(**{**values, "points": [CurvePoint(**each) for each in values["points"]]})
+        return cls(
+            **{each.name: values[each.name] for each in fields(cls) if each.name != "points"},
+            points=[CurvePoint.from_dict(each) for each in values["points"]],
+        )
 
 
 def learning_curve(

@@ -7,7 +7,7 @@ model that finds nothing is 95 % accurate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
@@ -20,6 +20,11 @@ class Counts:
     fn: int
     fp: int
     tn: int
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, int]) -> Counts:
+        """Read the fields back."""
+        return cls(**{each.name: values[each.name] for each in fields(cls)})
 
     @property
     def recall(self) -> float:

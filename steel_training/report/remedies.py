@@ -48,7 +48,7 @@ def advice_for(record: RunRecord) -> str:
     found = remedies_of(record)
     if not found:
         return ""
-    counts = Counts(**record.outputs("evaluate")["counts"])
+    counts = Counts.from_dict(record.outputs("evaluate")["counts"])
     mistakes = counts.fn + counts.fp
     if not mistakes:
         return ""
@@ -87,7 +87,7 @@ def remedies(
         curve: how the model gets better with more groups, if known.
         undoubted: the operating threshold that validation gives without its suspects; `None` where it has none, or gives none.
     """
-    counts = Counts(**evaluated["counts"])
+    counts = Counts.from_dict(evaluated["counts"])
     found = [_coils(curve, counts)] if curve is not None else []
     if suspects is not None and scores is not None:
         found.append(_labels(scores, evaluated["threshold"]["value"], suspects, undoubted))

@@ -128,7 +128,7 @@ class Trained:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Trained:
         """Read the outputs back."""
-        return cls(LoadedWeights(**values["weights"]), machine=values.get("machine"))
+        return cls(LoadedWeights.from_dict(values["weights"]), machine=values.get("machine"))
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Evaluated:
         return cls(
             metrics={name: Estimate.from_dict(each) for name, each in values["metrics"].items()},
             targets=values["targets"],
-            counts=Counts(**values["counts"]),
+            counts=Counts.from_dict(values["counts"]),
             threshold=values["threshold"],
             slices=[Slice.from_dict(each) for each in values["slices"]],
             design_effect=values["design_effect"],

@@ -12,6 +12,7 @@ from typing import Any
 
 from steel_training.storage import schema
 from steel_training.storage.json_types import Json
+from steel_training.storage.recorded import Recorded
 from steel_training.verdict import Reason, Verdict
 
 RESULT = "result.json"
@@ -118,8 +119,12 @@ class StageResult:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> StageResult:
-        """Read `result.json` back.
+    def from_dict(cls, values: Mapping[str, Any], where: str = "") -> StageResult:
+        """Read `result.json` back. Outputs that it lacks are an error when they are read (`ValueMissing`).
+
+        Args:
+            values: its content.
+            where: its location, for messages.
 
         Raises:
             WrittenByNewer: a later version of this program wrote it.
@@ -136,7 +141,7 @@ class StageResult:
             stage=values["stage"],
             status=Status(values["status"]),
             reasons=tuple(Reason.from_dict(reason) for reason in values["reasons"]),
-            outputs=values["outputs"],
+            outputs=Recorded(values["outputs"], f"The result of {values['stage']} ({where})"),
             inputs=values["inputs"],
             seconds=values["seconds"],
             finished_at=values["finished_at"],

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from steel_training.config import Config
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.registry import Registry
@@ -34,6 +36,7 @@ from steel_training.runs.result import (
 )
 from steel_training.storage import ObjectNotFound, Storage, open_dataset
 from steel_training.storage.json_types import Json
+from steel_training.storage.recorded import ADVICE
 from steel_training.storage.scratch import scratch_for
 
 log = logging.getLogger(__name__)
@@ -104,7 +107,7 @@ class Run:
     def _first(self) -> tuple[StageResult, ResolvedDataset]:
         if self._resolved is None:
             first = self.result(FIRST)
-            self._resolved = first, ResolvedDataset.model_validate(first.outputs)
+            self._resolved = first, self._typed(first, ResolvedDataset.model_validate)
         return self._resolved
 
     def key(self, *parts: str) -> str:
@@ -128,7 +131,7 @@ class Run:
         """
         key = self.key(stage, RESULT)
         try:
-            return StageResult.from_dict(self.store.read_json(key))
+            return StageResult.from_dict(self.store.read_json(key), self.store.location(key))
         except ObjectNotFound:
             return None
         except (ValueError, KeyError, TypeError) as error:
@@ -157,8 +160,20 @@ class Run:
 
         Raises:
             StageNotDone: it has not finished in this run.
+            ValueMissing: they lack a value that is read.
+            ResultUnreadable: they hold a setting or a value that this version does not know.
         """
-        return read(self.result(stage).outputs)
+        return self._typed(self.result(stage), read)
+
+    def _typed(self, result: StageResult, read: Callable[[Mapping[str, Any]], Outputs]) -> Outputs:
+        try:
+            return read(result.outputs)
+        except ValidationError as error:
+            problem = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            problem = str(error)
+        where = self.store.location(self.key(result.stage, RESULT))
+        raise ResultUnreadable(f"The result of {result.stage} ({where}) cannot be read ({problem}). {ADVICE}")
 
     def after(self, stage: str) -> dict[str, str]:
         """Return the inputs of a stage that depends on another one: that stage's result.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.storage import open_storage
@@ -34,6 +36,11 @@ class LoadedWeights:
     def as_dict(self) -> dict[str, str | bool]:
         """Return the fields as JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LoadedWeights:
+        """Read the fields back."""
+        return cls(**{each.name: values[each.name] for each in fields(cls)})
 
 
 def check_weights(wanted: str, backbone: str) -> None:

@@ -33,7 +33,7 @@ _MAX_DISPLACED = 0.65
 # Lower bound of the correlation of the grain between structures. Different steel under one relief or print stays below, copies after
 # JPEG at quality 90 are above 0.6 as a rule (docs/leakage.md).
 _SAME_GRAIN = 0.5
-# From here on, with little left over, nothing else is asked.
+# From here on, with little left over, a pair is asked nothing more about itself; only that lookalikes agree less.
 _CERTAIN_GRAIN = 0.8
 # Where JPEG has left little of the fine grain. Of 251 copies in neu_seg_leaky none was below 0.45 (docs/leakage.md).
 _SAME_COARSE_GRAIN = 0.4

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steel_training.errors import SteelTrainingError, UsageError
-from steel_training.runs.result import StageResult, Status, folder_of, safe_run_id
+from steel_training.runs.result import FIRST, StageResult, Status, folder_of, safe_run_id
 from steel_training.runs.run import UNFINISHED, ResultUnreadable, Run, StageNotDone
 from steel_training.storage import open_storage
 from steel_training.verdict import Reason, Verdict
@@ -129,6 +129,16 @@ def test_a_torn_result_is_made_again(run: Run, content: bytes, caplog: pytest.Lo
         run.read_result("s")
     assert run.perform("s", {"x": 1}, lambda _: StageResult("s", outputs={"n": 2})).outputs == {"n": 2}
     assert run.result("s").outputs == {"n": 2}
+
+
+def test_a_setting_that_is_no_more_is_named(run: Run) -> None:
+    outputs = {"config": {"training": {"cutout": 1}}, "dataset": "there"}
+    run.perform(FIRST, {}, lambda _: StageResult(FIRST, outputs=outputs))
+    with pytest.raises(
+        ResultUnreadable,
+        match=r"r1/resolve_dataset/result\.json.*fingerprint: Field required; config\.training\.cutout: Extra",
+    ):
+        _ = run.config
 
 
 @given(st.text(max_size=300))
