@@ -1,6 +1,6 @@
 """Detection and false-alarm rates of the probes on the baseline CNN: too good, collapse, simple cues. The table of docs/leakage.md.
 
-    python benchmarks/baseline_probes.py [--seeds 20] [--minutes M] [--strips] [--photographs IMAGES MASKS [--groups CSV]] [--results FILE]
+    python benchmarks/baseline_probes.py [--seeds 20] [--first 0] [--minutes M] [--strips] [--photographs IMAGES MASKS [--groups CSV]] [--results FILE]
 
 Trains the baseline CNN of a run on data without leaks, on data whose defective patches have a faint mark that no other probe detects or a little more noise, and
 with shuffled labels. Every seed draws other steel and another split. Prints Markdown.
@@ -120,11 +120,11 @@ def raised_by(data: Data, seed: int) -> dict[str, list[str]]:
     }
 
 
-def compare(name: str, sample: Callable[[int], Data], seeds: int, minutes: float, results: Path | None) -> None:
+def compare(name: str, sample: Callable[[int], Data], seeds: range, minutes: float, results: Path | None) -> None:
     """Print the table for one kind of steel, over as many seeds as were begun within the time, or finished before."""
     found = _finished(name, results)
     started = time.monotonic()
-    for seed in range(seeds):
+    for seed in seeds:
         if time.monotonic() - started > 60 * minutes:
             break
         if seed not in found:
@@ -155,17 +155,19 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--minutes", type=float, default=600.0, help="begins no seed after so long")
     parser.add_argument("--strips", action="store_true")
     parser.add_argument("--photographs", type=Path, nargs=2, metavar=("IMAGES", "MASKS"))
     parser.add_argument("--groups", type=Path, help="CSV of source images that show the same steel")
     parser.add_argument("--results", type=Path, help="JSON lines, one per finished seed: read and added to")
     options = parser.parse_args()
+    seeds = range(options.first, options.first + options.seeds)
     if options.strips:
-        compare("synthetic strips", drawn, options.seeds, options.minutes, options.results)
+        compare("synthetic strips", drawn, seeds, options.minutes, options.results)
     if options.photographs:
         steel = SourceImages.read(*options.photographs, options.groups)
-        compare("real images", steel.sample, options.seeds, options.minutes, options.results)
+        compare("real images", steel.sample, seeds, options.minutes, options.results)
 
 
 if __name__ == "__main__":
