@@ -2,7 +2,7 @@
 # make test   the test suite (what CI runs); make test-slow the slow unit tests, which CI runs too; make test-all everything
 # make ui     Airflow in the browser with the sample dataset
 # make stack  the installation of docker-compose.yaml without Docker (Postgres and Redis must be there)
-# make check  before a commit, in less than 90 s: lint, and the tests of what changed since main (SINCE=HEAD: what is uncommitted)
+# make check  before a commit, mostly in less than 90 s: lint, and the tests of what changed since main (SINCE=HEAD: what is uncommitted)
 # make lint   ruff, mypy, import contracts, bandit, and a search for secrets
 # make audit  known weaknesses of what requirements/ pins (asks the package index)
 # make lock   resolve and hash requirements/ again

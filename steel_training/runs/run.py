@@ -168,12 +168,12 @@ class Run:
     def _typed(self, result: StageResult, read: Callable[[Mapping[str, Any]], Outputs]) -> Outputs:
         try:
             return read(result.outputs)
-        except ValidationError as error:
-            problem = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         except (ValueError, TypeError, AttributeError, KeyError) as error:
-            problem = str(error)
-        where = self.store.location(self.key(result.stage, RESULT))
-        raise ResultUnreadable(f"The result of {result.stage} ({where}) cannot be read ({problem}). {ADVICE}")
+            where = self.store.location(self.key(result.stage, RESULT))
+            problem = _problem(error)
+            raise ResultUnreadable(
+                f"The result of {result.stage} ({where}) cannot be read ({problem}). {ADVICE}"
+            ) from error
 
     def after(self, stage: str) -> dict[str, str]:
         """Return the inputs of a stage that depends on another one: that stage's result.
@@ -273,3 +273,10 @@ class Run:
         """Return the stage's result where it was made from the same inputs, or `None`."""
         found = self.find_result(stage)
         return found if found is not None and found.inputs == digest_of(stage, inputs) else None
+
+
+def _problem(error: Exception) -> str:
+    """Return what is wrong with the values of a record, in one line."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    return str(error)
