@@ -102,10 +102,13 @@ def probes_of(data: Data, seed: int) -> list[Probe]:
     profile = pd.DataFrame([_measured(patch.stored()) for patch in data])
     groups = np.array([str(patch.group or patch.source) for patch in data])
     profile = profile.assign(label=labels, part=part, group=groups)
+    val, epochs = sets["val"].labels, len(trained.history["loss"])
+    bound = baseline_check.best_epoch_bound(val, scores, groups[part == "val"], epochs)
+    not_run = [Probe.unjudged("leak.two_cameras", "not run")]
     return [
-        baseline_check.too_good(trained.history, config.baseline, [Probe.unjudged("leak.two_cameras", "not run")]),
+        baseline_check.too_good(trained.history, config.baseline, not_run, bound),
         baseline_check.loss_fell(trained.history, sets["train"].labels),
-        *baseline_check.collapse(sets["val"].labels, scores, groups[part == "val"]),
+        *baseline_check.collapse(val, scores, bound),
         simple_cue(profile, scores),
     ]
 

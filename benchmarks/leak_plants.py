@@ -248,6 +248,17 @@ def pure(change: Callable[[Patch], Patch]) -> Callable[[Data, Random], Data]:
     return plant
 
 
+def each_lit_in_its_own_way(data: Data, random: Random) -> Data:
+    """Source images of one class each, every one under lamps of its own: a random split then asks which image a patch is from."""
+    gains: defaultdict[str, float] = defaultdict(lambda: float(random.uniform(0.7, 1.2)))
+    chosen = each_class_from_its_own(data, int(random.integers(2**31)))
+    return [replace(patch, pixels=scaled(patch.pixels, gains[str(patch.source)])) for patch in chosen]
+
+
+def scaled(pixels: np.ndarray, gain: float) -> np.ndarray:
+    return np.clip(np.rint(pixels * gain), 0, 255).astype(np.uint8)
+
+
 def in_colour(patch: Patch) -> Patch:
     return replace(patch, pixels=np.stack([patch.pixels] * 3, axis=-1))
 
@@ -303,6 +314,7 @@ PLANTED: dict[str, tuple[Callable[[Data, Random], Data], set[str]]] = {
         lambda d, _: [replace(p, pixels=other_camera(p.pixels)) if p.split == "test" else p for p in d],
         {"leak.parts_differ"},
     ),
+    "lamps of its own for each source image": (each_lit_in_its_own_way, {"leak.group_effect"}),
 }  # fmt: skip
 
 HONEST: dict[str, Callable[[Data, int], Data]] = {

@@ -35,6 +35,7 @@ from steel_training.leakage.distribution_shift import splits_differ
 from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
 from steel_training.leakage.file_metadata import file_metadata
 from steel_training.leakage.file_modified import file_modified
+from steel_training.leakage.group_effect import group_effect
 from steel_training.leakage.metadata import manifest_columns, names
 from steel_training.leakage.near_duplicates import same_surface
 from steel_training.leakage.pixel_property import pixel_property
@@ -53,6 +54,7 @@ BY_CODE: dict[str, Callable[[pd.DataFrame], Probe]] = {
     "leak.pixel_property": pixel_property,
     "leak.two_cameras": two_cameras,
     "leak.parts_differ": splits_differ,
+    "leak.group_effect": group_effect,
 }
 """The others are verdicts of `same_surface`."""
 

@@ -74,10 +74,12 @@ def _try_network(
     trained = trainer.train_baseline(baseline)
     scores = score(baseline.keras_model, splits[VAL])
     baseline.keras_model.save(folder / BASELINE)
+    labels, epochs = splits[VAL].labels, len(trained.history["loss"])
+    bound = baseline_check.best_epoch_bound(labels, scores, groups_in(run, VAL), epochs)
     tried = [
-        baseline_check.too_good(trained.history, config.baseline, probes),
+        baseline_check.too_good(trained.history, config.baseline, probes, bound),
         baseline_check.loss_fell(trained.history, splits[TRAIN].labels),
-        *baseline_check.collapse(splits[VAL].labels, scores, groups_in(run, VAL)),
+        *baseline_check.collapse(labels, scores, bound),
         simple_cue(profile, scores),
     ]
-    return tried, baseline_check.baseline_metrics(splits[VAL].labels, scores), trained.as_dict()
+    return tried, baseline_check.baseline_metrics(labels, scores), trained.as_dict()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from steel_training.config import BaselineConfig
+from steel_training.evaluation.metrics import auc
 from steel_training.leakage import Probe
-from steel_training.leakage.baseline_check import baseline_metrics, collapse, loss_fell, too_good
+from steel_training.leakage.baseline_check import baseline_metrics, best_epoch_bound, collapse, loss_fell, too_good
 from steel_training.verdict import OVERRIDABLE
 
 RANDOM = np.random.default_rng(0)
@@ -45,7 +46,7 @@ def learned(
     ],
 )
 def test_near_perfect_baseline_at_once_is_a_leak(areas: list[float], right: float, passed: bool) -> None:
-    probe = too_good(learned(areas, right), BaselineConfig(), [Probe.unjudged("leak.two_cameras", "few")])
+    probe = too_good(learned(areas, right), BaselineConfig(), [Probe.unjudged("leak.two_cameras", "few")], 0.9)
     assert (probe.code, probe.passed, probe.blocks) == ("leak.too_good", passed, not passed)
     assert passed or "Compare how" in probe.message
 
@@ -55,14 +56,14 @@ def test_at_once_is_counted_in_steps_for_small_datasets() -> None:
     areas = [0.5, 0.6, 0.7, 0.8, 0.9, 0.995]
     unjudged = [Probe.unjudged("leak.two_cameras", "few")]
     small, large = (learned(areas, defects=80, clean=240, times=times) for times in (1, 12))
-    assert too_good(small, BaselineConfig(), unjudged).blocks
-    assert too_good(large, BaselineConfig(), unjudged).passed
-    assert too_good(small, BaselineConfig(too_good_steps=0), unjudged).passed
+    assert too_good(small, BaselineConfig(), unjudged, 0.9).blocks
+    assert too_good(large, BaselineConfig(), unjudged, 0.9).passed
+    assert too_good(small, BaselineConfig(too_good_steps=0), unjudged, 0.9).passed
 
 
 def test_too_good_only_warns_if_all_other_probes_pass() -> None:
     def blocks(probes: list[Probe]) -> bool:
-        probe = too_good(learned([0.999]), BaselineConfig(), probes)
+        probe = too_good(learned([0.999]), BaselineConfig(), probes, 0.9)
         assert not probe.passed
         return probe.blocks
 
@@ -79,7 +80,19 @@ def test_too_good_only_warns_if_all_other_probes_pass() -> None:
 def test_predicting_all_clean_is_not_too_good() -> None:
     counts = {"tp": [0.0], "fn": [5.0], "tn": [995.0], "fp": [0.0]}
     rare = {"val_auc": [0.6], **counts, **{f"val_{name}": value for name, value in counts.items()}}
-    assert too_good(rare, BaselineConfig(), GREEN).passed
+    assert too_good(rare, BaselineConfig(), GREEN, 0.9).passed
+
+
+@pytest.mark.parametrize("probes", [GREEN, [Probe.unjudged("leak.two_cameras", "few")]])
+def test_near_perfect_baseline_in_the_end_is_a_warning(probes: list[Probe]) -> None:
+    """A mark of 8 pixels in a corner of NEU patches: not learned within 100 steps, but by the end."""
+    slow = learned([0.5, 0.6, 0.7, 0.8, 1.0], times=50)
+    late, honest = (too_good(slow, BaselineConfig(), probes, bound) for bound in (0.995, 0.97))
+    assert not late.passed
+    assert not late.blocks
+    assert "by eye" in late.message
+    assert honest.passed
+    assert too_good(slow, BaselineConfig(), probes, float("nan")).passed
 
 
 COLLAPSED = {
@@ -96,7 +109,7 @@ COLLAPSED = {
 @pytest.mark.parametrize("name", COLLAPSED)
 def test_collapsed_baseline_is_named(name: str) -> None:
     scores, code = COLLAPSED[name]
-    assert code in {probe.code for probe in collapse(LABELS, scores, GROUPS) if not probe.passed}
+    assert code in {probe.code for probe in judged(LABELS, scores, GROUPS) if not probe.passed}
 
 
 @pytest.mark.parametrize(
@@ -114,7 +127,35 @@ def test_loss_must_be_finite_and_beat_a_constant(loss: list[float], passed: bool
 def test_trained_baseline_with_low_scores_passes() -> None:
     for shift in (0.0, -0.25):  # few defects: honest scores may all stay below 0.5
         scores = np.clip(0.35 + shift + 0.3 * LABELS + 0.2 * RANDOM.standard_normal(400) * 0.5, 0, 1)
-        assert all(probe.passed for probe in collapse(LABELS, scores, GROUPS)), shift
+        assert all(probe.passed for probe in judged(LABELS, scores, GROUPS)), shift
+
+
+def judged(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, epochs: int = 6) -> list[Probe]:
+    return collapse(labels, scores, best_epoch_bound(labels, scores, groups, epochs))
+
+
+def best_of(epochs: int, random: np.random.Generator) -> np.ndarray:
+    """Scores of the best of so many epochs that learned nothing, as the trainer keeps them."""
+    drawn = [0.3 + 0.4 * random.random(300) for _ in range(epochs)]
+    return max(drawn, key=lambda scores: auc(LABELS[:300], scores))
+
+
+@pytest.mark.parametrize("groups", [3, 30])
+def test_luck_of_the_best_of_many_epochs_is_no_learning(groups: int) -> None:
+    """At most one in twenty networks that learned nothing may pass. It was one in two before the epochs counted, and seven in eight of three groups."""
+    random, together = np.random.default_rng(5), np.arange(300) * groups // 300
+    found = [judged(LABELS[:300], best_of(12, random), together, 12)[-1] for _ in range(60)]
+    assert {probe.code for probe in found} == {"collapse.chance"}
+    assert sum(probe.passed for probe in found) <= 3
+
+
+def test_a_weak_baseline_on_little_data_has_learned_all_the_same() -> None:
+    """20 defects of 80 patches in 8 groups, AUC about 0.85: what an honest small dataset shows."""
+    random, labels = np.random.default_rng(6), (np.arange(80) % 4 == 0).astype(int)
+    for _ in range(20):
+        scores = 1 / (1 + np.exp(-(1.5 * labels + random.standard_normal(80))))
+        assert auc(labels, scores) > 0.7
+        assert all(probe.passed for probe in judged(labels, scores, np.arange(80) // 10))
 
 
 def test_published_failure_is_a_one_class_collapse() -> None:
@@ -123,7 +164,7 @@ def test_published_failure_is_a_one_class_collapse() -> None:
     scores = np.r_[np.full(6053, 0.9), np.full(2, 0.1), np.full(8618, 0.9), np.full(1, 0.1)]
     scores = scores + 1e-3 * np.random.default_rng(2).random(len(scores))
     groups = np.arange(len(labels)) // 10
-    assert "collapse.chance" in {probe.code for probe in collapse(labels, scores, groups) if not probe.passed}
+    assert "collapse.chance" in {probe.code for probe in judged(labels, scores, groups) if not probe.passed}
 
 
 def test_baseline_metrics_match_the_scores() -> None:
