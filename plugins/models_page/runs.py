@@ -23,7 +23,7 @@ from models_page.store import open_store
 from models_page.store_access import asks_store
 from steel_training.report.formatting import duration, headline
 from steel_training.runs.result import STAGES, StageResult, folder_of, safe_run_id
-from steel_training.runs.run import ResultUnreadable, Run
+from steel_training.runs.run import ResultDamaged, ResultUnreadable, Run
 from steel_training.storage import Storage
 from steel_training.verdict import Verdict
 
@@ -132,15 +132,17 @@ def run(request: Request, _: Reader, dag_run_id: str, dag: str = DAG_ID) -> HTML
 
 
 def _results(store: Storage, run_id: str) -> tuple[dict[str, StageResult], list[str]]:
-    """Return the results of the finished stages, in order, and the stages whose result cannot be read."""
+    """Return the results of the finished stages, in order, and of those whose result cannot be read what is wrong, and what to do."""
     run, unreadable = Run(store, run_id), []
 
     def find(stage: str) -> StageResult | None:
         try:
             return run.read_result(stage)
-        except ResultUnreadable:
-            unreadable.append(stage)
-            return None
+        except ResultDamaged:
+            unreadable.append(f"The result of {stage} cannot be read; run that stage again.")
+        except ResultUnreadable as error:
+            unreadable.append(str(error))
+        return None
 
     with ThreadPoolExecutor(len(STAGES)) as pool:
         found = dict(zip(STAGES, pool.map(find, STAGES), strict=True))

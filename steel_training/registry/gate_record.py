@@ -4,69 +4,59 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
+
+from steel_training.storage.declared import Declared
 
 _Object = dict[str, Any]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-
-class _Estimate(_Record):
+class _Estimate(Declared):
     value: float | None = None
     bound: float | None = None
     lower: float | None = None
 
 
-class _Counts(_Record):
+class _Counts(Declared):
     tp: int
     fn: int
     fp: int
     tn: int
 
 
-class _Sizes(_Record):
+class _Sizes(Declared):
     clean: int
     defective: int
     groups: int
 
 
-class _Threshold(_Record):
+class _Threshold(Declared):
     value: float | None = None
 
 
-class _Reason(_Record):
+class _Reason(Declared):
     code: str
     message: str
 
 
-class _Config(_Record):
-    gate: _Object = {}
-    model: _Object = {}
-    data: _Object = {}
+class _Config(Declared):
+    gate: _Object = Field(default_factory=dict)
+    model: _Object = Field(default_factory=dict)
+    data: _Object = Field(default_factory=dict)
 
 
-class _Gate(_Record):
+class StoredGate(Declared):
+    """`gate.json`, as far as it is read."""
+
     run_id: str | None = None
     judged_at: str | None = None
-    metrics: dict[str, _Estimate | None] = {}
+    metrics: dict[str, _Estimate | None] = Field(default_factory=dict)
     counts: _Counts | None = None
-    parts: dict[str, _Sizes] = {}
-    reasons: list[_Reason] = []
+    parts: dict[str, _Sizes] = Field(default_factory=dict)
+    reasons: list[_Reason] = Field(default_factory=list)
     threshold: _Threshold | None = None
     config: _Config = _Config()
     machine: _Object | None = None
     packages: _Object | None = None
     weights: _Object | None = None
     approval: _Object | None = None
-
-
-def type_error(known: object) -> str | None:
-    """Return the first type error in the content of a `gate.json`; `None` where it can be shown."""
-    try:
-        _Gate.model_validate(known)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc'])) or 'it'} is {first['input']!r:.80} ({first['msg']})"
-    return None

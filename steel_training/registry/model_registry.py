@@ -22,7 +22,7 @@ from steel_training.registry.errors import (
     VersionDamaged,
     VersionNotFound,
 )
-from steel_training.registry.gate_record import type_error
+from steel_training.registry.gate_record import StoredGate
 from steel_training.registry.pointer import REMEMBERED, Pointer, surplus
 from steel_training.registry.record import RecordRefused, Unreadable, Verdicts, by_time, checked
 from steel_training.registry.stored import Decision, GateRecord, VerdictFacts
@@ -36,6 +36,7 @@ from steel_training.storage import (
     StorageError,
     schema,
 )
+from steel_training.storage.declared import type_problem
 from steel_training.verdict import OVERTAKEN, Reason, Verdict
 
 log = logging.getLogger(__name__)
@@ -254,7 +255,7 @@ class Registry:
             raise VersionDamaged(f"gate.json of version {version} cannot be read: {error}.") from None
         if isinstance(found, dict):
             schema.readable(found, f"gate.json of version {version}")
-        if (problem := type_error(found)) is not None:
+        if (problem := type_problem(StoredGate, found)) is not None:
             raise VersionDamaged(f"gate.json of version {version} cannot be shown: {problem}.")
         return found
 

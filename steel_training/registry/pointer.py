@@ -10,10 +10,23 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field
+
 from steel_training.storage import schema
+from steel_training.storage.declared import Declared, type_problem
 from steel_training.storage.json_types import Json
 
 REMEMBERED = 100
+
+
+class StoredPointer(Declared):
+    """`champion.json`, as far as it is read."""
+
+    version: str
+    moved_at: str
+    previous: str | None = None
+    history: list[str] = Field(default_factory=list)
+    retired: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,16 +93,14 @@ class Pointer:
 
         Raises:
             WrittenByNewer: a later version of this program wrote it.
-            KeyError: `version` or `moved_at` is missing.
-            TypeError: a value has the wrong type.
+            TypeError: a value is missing or has the wrong type.
         """
         schema.readable(values, "The champion pointer")
+        if (problem := type_problem(StoredPointer, values)) is not None:
+            raise TypeError(problem)
         before = values.get("previous")
         history = values.get("history", [before] if before else [])
-        found = cls(values["version"], values["moved_at"], tuple(history), tuple(values.get("retired", ())))
-        if not all(isinstance(name, str) for name in (found.version, found.moved_at, *found.history, *found.retired)):
-            raise TypeError("a version or time in it is not text")
-        return found
+        return cls(values["version"], values["moved_at"], tuple(history), tuple(values.get("retired", ())))
 
 
 def surplus(versions: Collection[str], pointer: Pointer, keep: int) -> list[str]:

@@ -5,20 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Field
+
 from steel_training.errors import SteelTrainingError
 from steel_training.registry.stored import Decision
+from steel_training.storage.declared import Declared, type_problem
 from steel_training.storage.schema import readable
 
-_TYPE_NAMES: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
-_FIELDS: tuple[tuple[str, type, bool], ...] = (
-    ("run_id", str, True),
-    ("verdict", str, True),
-    ("decided_at", str, True),
-    ("reasons", list, False),
-    ("metrics", dict, False),
-    ("targets", dict, False),
-    ("replaced", list, False),
-)
+
+class _Reason(Declared):
+    code: str
+    message: str
+
+
+class StoredDecision(Declared):
+    """A verdict, as far as it is read."""
+
+    run_id: str
+    verdict: str
+    decided_at: str
+    version: str | None = None
+    reasons: list[_Reason] = Field(default_factory=list)
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    targets: dict[str, Any] = Field(default_factory=dict)
+    report: str = ""
+    replaced: list[Any] = Field(default_factory=list)
 
 
 class RecordRefused(SteelTrainingError):
@@ -64,13 +75,8 @@ def checked(record: Any) -> Decision:
     if not isinstance(record, dict):
         raise RecordRefused(f"it holds a {type(record).__name__}; expected an object")
     readable(record, "It")
-    for name, kind, needed in _FIELDS:
-        if (needed or name in record) and not isinstance(record.get(name), kind):
-            raise RecordRefused(f"its {name} is {record.get(name)!r:.80}; expected {_TYPE_NAMES[kind]}")
-    if not all(isinstance(reason, dict) and "code" in reason for reason in record.get("reasons", ())):
-        raise RecordRefused("its reasons are not a list of objects with a code")
-    if not isinstance(record.get("version"), str | None):
-        raise RecordRefused(f"its version is {record['version']!r:.80}; expected text, or null")
+    if (problem := type_problem(StoredDecision, record)) is not None:
+        raise RecordRefused(problem)
     return decision
 
 

@@ -34,6 +34,7 @@ from steel_training.runs.result import (
     Status,
     digest_of,
 )
+from steel_training.runs.stored_outputs import outputs_problem
 from steel_training.storage import ObjectNotFound, Storage, open_dataset
 from steel_training.storage.json_types import Json
 from steel_training.storage.recorded import ADVICE
@@ -57,6 +58,10 @@ class StageNotDone(UsageError):
 
 class ResultUnreadable(SteelTrainingError):
     """A stage's result cannot be read."""
+
+
+class ResultDamaged(ResultUnreadable):
+    """A stage's result is not whole, so that the stage counts as not finished and can be repeated."""
 
 
 class Run:
@@ -115,10 +120,14 @@ class Run:
         return "/".join((RUNS, self.run_id, *parts))
 
     def find_result(self, stage: str) -> StageResult | None:
-        """Return the stage's result, or `None` where it has not finished; a damaged one counts as not finished, and is logged."""
+        """Return the stage's result, or `None` where it has not finished; a damaged one counts as not finished, and is logged.
+
+        Raises:
+            ResultUnreadable: its outputs hold a value of another type than is read.
+        """
         try:
             return self.read_result(stage)
-        except ResultUnreadable as error:
+        except ResultDamaged as error:
             log.warning("%s The stage counts as not finished.", error)
             return None
 
@@ -126,16 +135,25 @@ class Run:
         """Return the stage's result, or `None` where there is none.
 
         Raises:
-            ResultUnreadable: it is damaged.
+            ResultDamaged: it is not whole.
+            ResultUnreadable: its outputs hold a value of another type than is read.
             WrittenByNewer: a later version of this program wrote it.
         """
         key = self.key(stage, RESULT)
         try:
-            return StageResult.from_dict(self.store.read_json(key), self.store.location(key))
+            found = StageResult.from_dict(self.store.read_json(key), self.store.location(key))
         except ObjectNotFound:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            raise ResultUnreadable(f"{self.store.location(key)} is damaged ({error}).") from error
+            raise ResultDamaged(f"{self.store.location(key)} is damaged ({error}).") from error
+        # Here, for all readers at once. It is not repeated like a damaged one: hours of work may stand behind it.
+        if (problem := outputs_problem(stage, found.status, found.outputs)) is not None:
+            raise self._unreadable(stage, problem)
+        return found
+
+    def _unreadable(self, stage: str, problem: str) -> ResultUnreadable:
+        where = self.store.location(self.key(stage, RESULT))
+        return ResultUnreadable(f"The result of {stage} ({where}) cannot be read ({problem}). {ADVICE}")
 
     def result(self, stage: str) -> StageResult:
         """Return the stage's result.
@@ -169,11 +187,7 @@ class Run:
         try:
             return read(result.outputs)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
-            where = self.store.location(self.key(result.stage, RESULT))
-            problem = _problem(error)
-            raise ResultUnreadable(
-                f"The result of {result.stage} ({where}) cannot be read ({problem}). {ADVICE}"
-            ) from error
+            raise self._unreadable(result.stage, _problem(error)) from error
 
     def after(self, stage: str) -> dict[str, str]:
         """Return the inputs of a stage that depends on another one: that stage's result.

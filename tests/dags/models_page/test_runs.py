@@ -101,7 +101,17 @@ def test_a_torn_result_is_named(any_store, browser):
     finish(any_store, "resolve_dataset")
     any_store.write(f"runs/{safe_run_id(AIRFLOW_ID)}/evaluate/result.json", b"{")
     _, said = look(browser)
-    assert "The result of evaluate cannot be read" in said
+    assert "The result of evaluate cannot be read; run that stage again." in said
+
+
+def test_a_value_of_another_type_is_named_with_its_record(any_store, browser):
+    finish(any_store, "resolve_dataset")
+    finish(any_store, "evaluate", metrics="high", targets=TARGETS)
+    finish(any_store, "audit_labels", suspects=[])
+    _, said = look(browser)
+    assert "evaluate/result.json) cannot be read (metrics is 'high'; expected an object)" in said
+    assert "audit_labels/result.json) cannot be read (suspects is []; expected a whole number)" in said
+    assert said.count("repeat the run under another --run-id") == 2
 
 
 def test_runs_of_other_dags_have_no_verdict(any_store, browser):

@@ -66,10 +66,16 @@ def test_replaced_and_removed_records_are_noticed(registry, reads):
         (b"{", "Expecting"),
         (b"\xff", "decode"),
         (b"[]", "holds a list"),
-        (b"{}", "run_id is None; expected text"),
+        (b"{}", "run_id is missing"),
         (b'{"run_id": "x", "verdict": "rejected", "decided_at": 5}', "decided_at is 5; expected text"),
-        (b'{"run_id": "x", "verdict": "rejected", "decided_at": "t", "metrics": []}', "metrics is"),
-        (b'{"run_id": "x", "verdict": "rejected", "decided_at": "t", "reasons": ["x"]}', "not a list of objects"),
+        (
+            b'{"run_id": "x", "verdict": "rejected", "decided_at": "t", "metrics": []}',
+            "metrics is []; expected an object",
+        ),
+        (
+            b'{"run_id": "x", "verdict": "rejected", "decided_at": "t", "reasons": ["x"]}',
+            "reasons[0] is 'x'; expected an object",
+        ),
     ],
 )
 def test_one_that_is_none_is_named_and_hides_no_other(registry, content, why):

@@ -24,6 +24,7 @@ from steel_training.evaluation.corrected_labels import CorrectedLabels
 from steel_training.evaluation.label_difference import LabelDifference
 from steel_training.labels.answers import Answer, Said, append_answers
 from steel_training.registry import VersionDamaged
+from steel_training.registry.signatures import PRIVATE, PUBLIC, write_key_pair
 from steel_training.report.summary import conclude
 from steel_training.runs import artifacts
 from steel_training.runs.artifacts import BASELINE, MODEL, SCORES, patch_sets, table_of
@@ -337,6 +338,36 @@ def test_damaged_champion_is_an_error_and_stays(
     assert run.find_result("evaluate") is None
     assert run.registry.versions() == [version]
     assert run.registry.champion()[0] == version
+
+
+@pytest.mark.parametrize(
+    ("signed_by", "told"), [(None, "is signed not at all"), ("other", "is signed only by keys that are not trusted")]
+)
+def test_champion_that_the_site_has_not_signed_is_refused_by_the_command(
+    signed_by: str | None,
+    told: str,
+    prepared: Prepare,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keys = tmp_path / "keys"
+    for name in ("site", "other"):
+        write_key_pair(keys / name)
+    run = prepared("late")
+    monkeypatch.delenv("STEEL_TRAINING_TRUSTED_KEYS", raising=False)
+    monkeypatch.setenv("STEEL_TRAINING_SIGNING_KEY", str(keys / signed_by / PRIVATE) if signed_by else "")
+    version = publish(run, network())
+    pointer = run.registry.pointer()
+    monkeypatch.setenv("STEEL_TRAINING_SIGNING_KEY", str(keys / "site" / PRIVATE))
+    monkeypatch.setenv("STEEL_TRAINING_TRUSTED_KEYS", str(keys / "site" / PUBLIC))
+    capsys.readouterr()
+    for stage in ("evaluate", "verify_bundle", "decide", "publish_model"):
+        assert main([stage, "--run-id", "late", "--store", str(tmp_path / "store")]) > 0, stage
+        said = capsys.readouterr().err
+        wanted = f"Version {version} of steel-defects {told}" if stage == "evaluate" else "no finished stage"
+        assert wanted in said
+    assert (run.registry.pointer(), run.registry.versions(), run.registry.decisions()) == (pointer, [version], [])
 
 
 REFUSED: Mapping[str, tuple[Callable[[], Any], dict[str, object], str]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from steel_training.cli import main
 from steel_training.registry import Registry
+from steel_training.registry.signatures import PRIVATE, PUBLIC, write_key_pair
 from steel_training.report.from_run import write_report
 from steel_training.report.summary import conclude
 from steel_training.runs.lineage import reproduce
@@ -59,9 +61,35 @@ def what_a_record_lacks_is_named(store: Path) -> None:
     assert named > 5
 
 
+def a_champion_that_nobody_signed_is_not_compared_with(
+    store: Path, again: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Repeats the run, by its command, where the site trusts a key since, and the champion that came meanwhile bears no signature."""
+    unsigned = store.parent / "unsigned"
+    shutil.copytree(store, unsigned)
+    keys = store.parent / "keys"
+    write_key_pair(keys)
+    registry = Registry(open_storage(unsigned), "steel-defects")
+    registry.publish(unsigned / "runs" / "first" / "evaluate" / "bundle", "planted")
+    registry.promote("planted")
+    before = (registry.pointer(), registry.decisions())
+    with monkeypatch.context() as site:
+        site.setenv("STEEL_TRAINING_SIGNING_KEY", str(keys / PRIVATE))
+        site.setenv("STEEL_TRAINING_TRUSTED_KEYS", str(keys / PUBLIC))
+        capsys.readouterr()
+        assert main(["run", *again, "--store", str(unsigned)]) == 1
+    answer = capsys.readouterr()
+    assert "Version planted of steel-defects is signed not at all" in answer.err
+    assert answer.out == "", "it has no verdict"
+    assert (registry.pointer(), registry.decisions()) == before
+    assert registry.versions() == ["planted"], "nothing is published"
+
+
 def test_rejected_model_leaves_report_and_record(
     data: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     little_work: list[str],
     run_line: Callable[..., tuple[int, dict]],
     caplog: pytest.LogCaptureFixture,
@@ -88,6 +116,8 @@ def test_rejected_model_leaves_report_and_record(
     assert [d["verdict"] for d in registry.decisions()] == ["rejected"]
 
     what_a_record_lacks_is_named(store)
+    again = [str(data), *little_work, "--run-id", "first"]
+    a_champion_that_nobody_signed_is_not_compared_with(store, again, monkeypatch, capsys)
 
     # The same run again does no stage twice; another run on the same data has nothing to do.
     before = run.result("train_head").finished_at
