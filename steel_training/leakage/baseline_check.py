@@ -68,7 +68,7 @@ def probe_dataset(profile: pd.DataFrame, keypoints: Sequence[bytes | None], pixe
 
 
 def best_epoch_bound(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, epochs: int) -> float:
-    """Return the lower bound of the AUC of the epoch that was kept because its AUC on these patches was the best.
+    """Return the lower bound of the AUC of the epoch that was kept because it did best on these patches.
 
     Of ten epochs that learned nothing the best is above chance by luck, so each is held to a tenth of the error (Bonferroni).
 
