@@ -69,10 +69,14 @@ class AirflowApi:
         """Returns the states of a run's task instances by task."""
         return {task: instance["state"] for task, instance in self.tasks(run).items()}
 
+    def has_begun(self, run: str, task: str) -> bool:
+        """Returns whether a task has begun; asked again and again, it is a fraction of the server's work that `tasks` is."""
+        return self.ask(f"{run}/taskInstances/{task}")["start_date"] is not None
+
     def log(self, run: str, task: str) -> str:
         """Returns what the first try of a task has said so far; nothing where it has not begun."""
         path = f"{run}/taskInstances/{task}/logs/1"
-        return self.read(path).decode() if self.tasks(run)[task]["start_date"] else ""
+        return self.read(path).decode() if self.has_begun(run, task) else ""
 
     def ended(self, run: str, within: float) -> dict[str, dict[str, Any]]:
         """Waits for the end of a run and returns its task instances."""

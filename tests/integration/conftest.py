@@ -27,8 +27,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     impatient = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60"}
     # Nobody edits a DAG meanwhile: reading them again every 30 s took a tenth of all CPU time.
     once = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"}
+    # Other tests keep all cores busy meanwhile: of two threads one waits for the other, and the audit of labels takes twice the CPU time.
+    alone = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+    further = {"scheduler": impatient, "dag-processor": once, "worker": alone, "gpu-worker-on-cpu": alone}
     stack = Stack(tmp_path_factory.mktemp("stack"), NO_NIGHT)
-    with stack.running(**{"scheduler": impatient, "dag-processor": once}) as started:
+    with stack.running(**further) as started:
         yield started
 
 

@@ -72,7 +72,7 @@ def rejected(stack: Stack, admin: AirflowApi, published: str) -> str:
     run = admin.trigger(DAG, OUT_OF_REACH)
     until = time.monotonic() + RUN_WITHIN_SECONDS
     for task in ("profile_patches", "train_head"):
-        while admin.tasks(run)[task]["start_date"] is None:
+        while not admin.has_begun(run, task):
             assert time.monotonic() < until, admin.states(run)
             time.sleep(0.5)
         stack.processes["scheduler"].kill()

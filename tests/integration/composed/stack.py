@@ -65,6 +65,7 @@ class Stack:
         self.translation = Translation(ROOT, self.folder, self.database, self.ports)
         self.processes: dict[str, ServiceProcess] = {}
         self.seconds: dict[str, float] = {}
+        self._further: Mapping[str, Mapping[str, str]] = {}
 
     @property
     def address(self) -> str:
@@ -76,12 +77,13 @@ class Stack:
         """Starts everything, and removes everything but the folder at the end.
 
         Args:
-            further: variables that a service gets besides those of the file, by its name.
+            further: variables that a service gets besides those of the file, by its name, whenever it is started.
 
         Raises:
             NotReady: a service did not start.
             psycopg2.Error: Postgres does not answer, or makes no database for this user.
         """
+        self._further = further
         for here in self.translation.paths.values():
             here.mkdir(parents=True, exist_ok=True)
         for name in ("airflow/auth", "airflow/logs", "said", "redis"):
@@ -90,7 +92,7 @@ class Stack:
         with self.database.made():
             try:
                 for name in self.services:
-                    self.start(name, **further.get(name, {}))
+                    self.start(name)
                 for name, service in self.services.items():
                     if service.healthcheck is not None:
                         self.wait_for(name, "service_healthy")
@@ -98,20 +100,15 @@ class Stack:
             finally:
                 self._stop()
 
-    def start(self, name: str, **further: str) -> None:
-        """Starts a service when its dependencies are ready.
-
-        Args:
-            name: of the service.
-            further: variables that it gets besides those of the file.
-        """
+    def start(self, name: str) -> None:
+        """Starts a service when its dependencies are ready."""
         service = self.services[name]
         for other, depends in service.depends_on.items():
             self.wait_for(other, depends.condition)
         command = self.command(name)
         if command:
             log = self.folder / "said" / f"{name}.log"
-            environment = {**self.environment(name), **further}
+            environment = {**self.environment(name), **self._further.get(name, {})}
             self.processes[name] = ServiceProcess(command, environment, log, service.stop_grace_period)
 
     def _stop(self) -> None:

@@ -22,6 +22,7 @@ from steel_training.errors import UsageError
 from steel_training.registry import Registry, VersionDamaged, VersionNotFound
 from steel_training.serving.prediction import ImageNotFound, predict
 from steel_training.storage import open_storage
+from steel_training.training.inference import as_constants
 
 SIZE, THRESHOLD = 32, 0.4
 
@@ -194,9 +195,10 @@ def test_export_of_the_real_network_is_reproduced(tmp_path: Path, flips: bool) -
     network = TransferLearningModel.build(ModelConfig(weights="steel"), 128).scoring_model(flips=flips)
     files = {f"{number:02d}.png": encoded(picture(number, (128, 128))) for number in range(16)}
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float32) for data in files.values()])
-    scores = np.asarray(network.predict(pixels, verbose=0))[:, 0]
+    scores = np.asarray(network(pixels, training=False))[:, 0]
     threshold = float(np.sort(scores)[7:9].mean())
-    export(network, tmp_path, threshold=threshold, input_size=128, version="v1")
+    constants = as_constants(network)  # traced once, as the stage `evaluate` does
+    export(network, tmp_path, threshold=threshold, input_size=128, version="v1", constants=constants)
     write_golden(tmp_path, list(files.items()), scores)
     labels = (scores >= threshold).astype(int)
     record = export_lite(
@@ -205,6 +207,7 @@ def test_export_of_the_real_network_is_reproduced(tmp_path: Path, flips: bool) -
         threshold=threshold,
         validation=(pixels, labels, scores),
         golden=(pixels, scores),
+        constants=constants,
     )
     measured = verify(tmp_path)
     assert measured["labels_differ"] == 0
