@@ -1,4 +1,4 @@
-"""Evaluation of a model: operating threshold from validation, metrics and curves from the test split."""
+"""Evaluation of a model: operating threshold from validation, metrics from the test split."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from steel_training.evaluation.comparison import AucDifference, Comparison, Scor
 from steel_training.evaluation.confidence import Resamples, design_effect
 from steel_training.evaluation.estimates import estimates, precision_at
 from steel_training.evaluation.images import by_source
-from steel_training.evaluation.metrics import Counts, Estimate, count, sweep
+from steel_training.evaluation.metrics import Counts, Estimate, count
 from steel_training.evaluation.review_band import Reviewed, apply_band, choose_band
 from steel_training.evaluation.slices import Slice, slices_of, worst
 from steel_training.evaluation.threshold import NoOperatingThreshold, OperatingThreshold, choose_threshold
-
-CURVE_POINTS = 400
 
 
 class _Bounds(TypedDict):
@@ -197,29 +195,3 @@ def _reviewed(
         margin=settings.margin,
     )
     return apply_band(band, *test)
-
-
-def curves(
-    val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]
-) -> dict[str, dict[str, list[float]]]:
-    """Return the curves of the report: precision-recall and ROC on test, threshold sweep on validation."""
-    test_thresholds, recall, precision, _ = sweep(*test)
-    labels, scores = test
-    clean = np.sort(scores[labels == 0])
-    false_alarms = (len(clean) - np.searchsorted(clean, test_thresholds, side="left")) / max(1, len(clean))
-    thresholds, val_recall, val_precision, val_f2 = sweep(*val)
-    return {
-        "pr": {"precision": _thin(precision), "recall": _thin(recall)},
-        "roc": {"fpr": _thin(false_alarms), "tpr": _thin(recall)},
-        "sweep": {
-            "threshold": _thin(thresholds),
-            "recall": _thin(val_recall),
-            "precision": _thin(val_precision),
-            "f2": _thin(val_f2),
-        },
-    }
-
-
-def _thin(values: np.ndarray) -> list[float]:
-    chosen = np.unique(np.linspace(0, len(values) - 1, min(len(values), CURVE_POINTS)).round().astype(int))
-    return [round(float(value), 5) for value in values[chosen]]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from steel_training.data.images import as_png
 from steel_training.data.splits import TEST
+from steel_training.storage.declared import read_declared
 
 FOLDER, INDEX = "suspects", "index.json"
 SUSPECTS_SHOWN = 24
@@ -52,11 +52,6 @@ class Suspect:
     copy: bool
     patch: str
     stretched: str
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Suspect:
-        """Read a suspect from the index."""
-        return cls(**values)
 
 
 def write_suspect_images(folder: Path, suspects: pd.DataFrame, pixels: Pixels) -> None:
@@ -103,7 +98,7 @@ def read_suspects(folder: Path) -> list[Suspect]:
     path = folder / FOLDER / INDEX
     if not path.is_file():
         return []
-    return [Suspect.from_dict(each) for each in json.loads(path.read_text(encoding="utf-8"))]
+    return read_declared(path, list[Suspect])
 
 
 def stretched(image: np.ndarray) -> np.ndarray:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from steel_training.data.images import as_png
 from steel_training.leakage.patch_pairs import Frame, Pair, Side, named_pairs, straddling_pairs
 from steel_training.leakage.probe import Probe
 from steel_training.leakage.typical_pairs import typical_pairs
+from steel_training.storage.declared import read_declared
 
 FOLDER, INDEX = "evidence", "index.json"
 PAIRS_SHOWN = 8
@@ -46,16 +46,6 @@ class Shown:
     sides: tuple[Side, Side]
     files: tuple[str, str]
     frames: tuple[Frame, Frame] | None
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Shown:
-        """Read a pair from the index."""
-        (one, other), (first, second) = values["sides"], values["files"]
-        frames = None
-        if values["frames"] is not None:
-            here, there = values["frames"]
-            frames = (tuple(here), tuple(there))
-        return cls(values["code"], values["how"], values["told"], (Side(**one), Side(**other)), (first, second), frames)
 
 
 def write_pair_images(folder: Path, probes: Sequence[Probe], profile: pd.DataFrame, pixels: Pixels) -> None:
@@ -93,7 +83,7 @@ def read_pair_images(folder: Path) -> list[Shown]:
     path = folder / FOLDER / INDEX
     if not path.is_file():
         return []
-    return [Shown.from_dict(each) for each in json.loads(path.read_text(encoding="utf-8"))]
+    return read_declared(path, list[Shown])
 
 
 def _pairs(probe: Probe, profile: pd.DataFrame) -> Iterator[Pair]:

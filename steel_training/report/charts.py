@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from steel_training.evaluation.curves import Curves
 from steel_training.evaluation.learning_curve import LearningCurve
 from steel_training.report.blocks import Figure
 from steel_training.report.formatting import duration, is_number, number
@@ -18,25 +19,26 @@ from steel_training.report.svg import BLUE, GREEN, GREY, ORANGE, PINK, Chart
 SPLIT_COLORS = (("train", BLUE), ("val", ORANGE), ("test", GREEN))
 
 
-def curves(points: Mapping[str, Any], evaluated: Mapping[str, Any]) -> list[Figure]:
+def curves(points: Curves, evaluated: Mapping[str, Any]) -> list[Figure]:
     """Draw precision-recall and ROC on the test split, and the threshold sweep on the validation split."""
     counts, targets, threshold = evaluated["counts"], evaluated["targets"], evaluated["threshold"]["value"]
     recall, precision = (_value(evaluated, name) for name in ("recall", "precision"))
     clean = max(1, counts["fp"] + counts["tn"])
-    pr = PrecisionRecall("this model", points["pr"]["recall"], points["pr"]["precision"], (recall, precision))
+    pr = PrecisionRecall("this model", points.pr.recall, points.pr.precision, (recall, precision))
     roc = Chart(
         "ROC curve on the test split",
         ("false positive rate", 0, 1),
         ("true positive rate (recall)", 0, 1),
     )
-    roc.line([0, *points["roc"]["fpr"]], [0, *points["roc"]["tpr"]], BLUE, "this model")
+    roc.line([0, *points.roc.fpr], [0, *points.roc.tpr], BLUE, "this model")
     roc.line([0, 1], [0, 1], GREY, "chance")
     roc.point(counts["fp"] / clean, recall, ORANGE, "at the operating threshold", "diamond")
     sweep = Chart(
         "Recall, precision and F2 by threshold on the validation split", ("threshold", 0, 1), ("on validation", 0, 1)
     )
-    for name, color in (("recall", BLUE), ("precision", ORANGE), ("f2", GREEN)):
-        sweep.line(points["sweep"]["threshold"], points["sweep"][name], color, {"f2": "F2"}.get(name, name))
+    by = points.sweep
+    for name, values, color in (("recall", by.recall, BLUE), ("precision", by.precision, ORANGE), ("F2", by.f2, GREEN)):
+        sweep.line(by.threshold, values, color, name)
     sweep.vertical(threshold, f"chosen: {number(threshold)}")
     return [
         Figure(precision_recall([pr], targets), "Precision-recall (test split)"),

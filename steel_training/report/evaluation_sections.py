@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from steel_training.config import JUDGED
+from steel_training.evaluation.curves import Curves
 from steel_training.evaluation.label_difference import LabelDifference
 from steel_training.report import charts
 from steel_training.report.blocks import Block, Details, Figure, Figures, Gallery, Section, Table, Text
@@ -128,7 +129,7 @@ def confusion(evaluated: _Outputs) -> Section:
     return Section("confusion", "Confusion matrix", blocks)
 
 
-def curves(points: _Outputs, evaluated: _Outputs, scores: pd.DataFrame | None) -> Section:
+def curves(points: Curves, evaluated: _Outputs, scores: pd.DataFrame | None) -> Section:
     """Precision-recall, ROC, threshold sweep, calibration, scores."""
     figures = charts.curves(points, evaluated)
     if evaluated.get("calibration"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pandas as pd
 
 from steel_training.data.splits import TEST, VAL
 from steel_training.errors import SteelTrainingError
+from steel_training.evaluation.curves import Curves
 from steel_training.evaluation.evaluate import operating_threshold
 from steel_training.evaluation.threshold import NoOperatingThreshold
 from steel_training.labels.agreement import Agreement, agreements
@@ -25,6 +25,7 @@ from steel_training.runs.artifacts import LABELS, PATCHES, PROFILE, SCORES, tabl
 from steel_training.runs.lineage import reproduce
 from steel_training.runs.result import REPORT, STAGES, StageResult, Status
 from steel_training.runs.run import Run
+from steel_training.storage.declared import read_declared
 from steel_training.training import explanations
 from steel_training.verdict import Reason, Verdict
 
@@ -56,7 +57,7 @@ def read_record(run: Run, verdict: Verdict | None, reasons: Sequence[Reason], ve
     if "evaluate" in results:
         with run.folder("evaluate") as folder:
             judged = {
-                "curves": json.loads((folder / "curves.json").read_text(encoding="utf-8")),
+                "curves": read_declared(folder / "curves.json", Curves),
                 "scores": pd.read_parquet(folder / SCORES, columns=["patch_id", "part", "label", "score"]),
                 "mistakes": _mistakes(folder / explanations.FOLDER),
             }
@@ -136,29 +137,27 @@ def _agreements(
 
 
 def _mistakes(folder: Path) -> list[Mistake]:
+    path = folder / explanations.INDEX
+    found = read_declared(path, list[explanations.Explanation]) if path.is_file() else []
     return [
         Mistake(
-            entry["kind"],
+            each.kind,
             Picture(
-                patch=(folder / entry["patch"]).read_bytes(),
-                overlay=(folder / entry["overlay"]).read_bytes(),
-                alt=f"{_TITLES[entry['kind']]}, patch {entry['patch_id']}",
-                lines=_lines(entry),
-                beside=f"{_TITLES[entry['kind']]}, patch {entry['patch_id']}: heat map",
+                patch=(folder / each.patch).read_bytes(),
+                overlay=(folder / each.overlay).read_bytes(),
+                alt=f"{_TITLES[each.kind]}, patch {each.patch_id}",
+                lines=_lines(each),
+                beside=f"{_TITLES[each.kind]}, patch {each.patch_id}: heat map",
             ),
         )
-        for entry in _json(folder / explanations.INDEX) or ()
+        for each in found
     ]
 
 
-def _lines(entry: dict[str, Any]) -> list[str]:
-    lines = [f"score {number(entry['score'], 3)}", entry["patch_id"]]
-    if entry["probability"] is not None:
-        lines[0] += f" · probability {number(entry['probability'], 3)}"
-    if entry["defect_type"]:
-        lines.insert(1, entry["defect_type"])
+def _lines(mistake: explanations.Explanation) -> list[str]:
+    lines = [f"score {number(mistake.score, 3)}", mistake.patch_id]
+    if mistake.probability is not None:
+        lines[0] += f" · probability {number(mistake.probability, 3)}"
+    if mistake.defect_type:
+        lines.insert(1, mistake.defect_type)
     return lines
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from steel_training.evaluation.curves import Curves
 from steel_training.evaluation.learning_curve import LearningCurve
 from steel_training.labels.agreement import Agreement
 from steel_training.report.blocks import Picture, SideBySide
@@ -52,7 +53,7 @@ class RunRecord:
     reasons: Sequence[Reason] = ()
     version: str | None = None
     results: Mapping[str, StageResult] = field(default_factory=dict)
-    curves: Mapping[str, Any] | None = None
+    curves: Curves | None = None
     scores: pd.DataFrame | None = None
     profile: pd.DataFrame | None = None
     mistakes: Sequence[Mistake] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +15,10 @@ from steel_training.data.columns import slice_columns
 from steel_training.data.patches import PatchSet
 from steel_training.data.splits import TEST, VAL
 from steel_training.evaluation.comparison import Comparison, ScoredModel
+from steel_training.evaluation.curves import curves
 from steel_training.evaluation.evaluate import (
     compare_on_test,
     compare_on_validation,
-    curves,
     judge,
     operating_threshold,
     probabilities,
@@ -76,7 +76,7 @@ def evaluate(run: Run) -> StageResult:
             return compare_on_test(config, splits[TEST].labels, groups, ours=ours, theirs=theirs)
 
         baseline = compared(ScoredModel(small_scorer(splits[TEST]), small_threshold))
-        (folder / "curves.json").write_text(json.dumps(curves(val, test)), encoding="utf-8")
+        (folder / "curves.json").write_text(json.dumps(asdict(curves(val, test))), encoding="utf-8")
 
         export_bundle(run, network, folder / BUNDLE, threshold=judged.threshold.value, scores=scores, scorer=scorer)
         write_explanations(run, network, splits[TEST], judged.threshold.value, folder)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
+
+from steel_training.errors import SteelTrainingError
+from steel_training.storage.recorded import ADVICE
+
+Read = TypeVar("Read")
 
 _NAMED = {
     "string_type": "text",
@@ -46,6 +53,26 @@ def type_problem(kind: type[Declared], values: object, *, may_lack: bool = False
         problems = (each for each in error.errors(include_url=False) if not (may_lack and each["type"] == "missing"))
         return next((_sentence(each, values) for each in problems), None)
     return None
+
+
+class FileUnreadable(SteelTrainingError):
+    """A JSON file that a stage wrote beside its result cannot be read."""
+
+
+def read_declared(path: Path, kind: type[Read]) -> Read:
+    """Read a JSON file as a dataclass, or a list of them: its fields are the keys, and none is converted.
+
+    Raises:
+        FileUnreadable: a value is missing or of another type than the field's, or the file is not JSON.
+    """
+    content = path.read_bytes()
+    try:
+        return TypeAdapter(kind).validate_json(content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        broken = first["type"] == "json_invalid"
+        problem = first["msg"] if broken else _sentence(first, json.loads(content))
+        raise FileUnreadable(f"{path} cannot be read ({problem}). {ADVICE}") from error
 
 
 def _sentence(found: ErrorDetails, values: object) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 FOLDER, INDEX = "attention", "index.json"
 
-MISSED, FALSE_ALARM = "missed", "false_alarm"
+Kind = Literal["missed", "false_alarm"]
+MISSED: Kind = "missed"
+FALSE_ALARM: Kind = "false_alarm"
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Explanation:
     """
 
     patch_id: str
-    kind: str
+    kind: Kind
     label: int
     score: float
     probability: float | None

@@ -34,7 +34,7 @@ from steel_training.data.images import as_png, read_batches
 from steel_training.data.patches import PatchSet
 from steel_training.errors import SteelTrainingError
 from steel_training.training.backbones import SPECS
-from steel_training.training.explanations import FALSE_ALARM, INDEX, MISSED, Explanation
+from steel_training.training.explanations import FALSE_ALARM, INDEX, MISSED, Explanation, Kind
 from steel_training.training.model_trainer import POOLED, SCORE
 from steel_training.training.preprocessing import resize
 
@@ -183,7 +183,7 @@ def _lowest_feature_layer(network: keras.Model) -> str:
     )
 
 
-def _worst(table: pd.DataFrame, threshold: float) -> list[tuple[int, str]]:
+def _worst(table: pd.DataFrame, threshold: float) -> list[tuple[int, Kind]]:
     scores, defective = table["score"].to_numpy(float), table["label"].to_numpy(int) == 1
     missed = np.flatnonzero(defective & (scores < threshold))
     alarms = np.flatnonzero(~defective & (scores >= threshold))

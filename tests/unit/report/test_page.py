@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from steel_training.data.images import as_png
-from steel_training.evaluation.evaluate import curves
+from steel_training.evaluation.curves import curves
 from steel_training.labels.agreement import Agreement, Measured
 from steel_training.leakage.probe import CORRECTED_COPY
 from steel_training.report import Mistake, RunRecord, render

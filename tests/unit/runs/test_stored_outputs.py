@@ -1,4 +1,4 @@
-"""A value of another type in a stage's outputs is named with its record by whoever reads it, and is never a traceback."""
+"""A value of another type in a stage's outputs, or in a file beside them, is named with its record by whoever reads it, and is never a traceback."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steel_training.data.images import as_png
 from steel_training.errors import SteelTrainingError
 from steel_training.evaluation.corrected_labels import ByLabels, CorrectedLabels
-from steel_training.evaluation.evaluate import curves
+from steel_training.evaluation.curves import curves
 from steel_training.evaluation.label_difference import LabelDifference
 from steel_training.evaluation.learning_curve import CurvePoint, LearningCurve
 from steel_training.evaluation.metrics import Counts
 from steel_training.evaluation.review_band import Reviewed
+from steel_training.labels.suspect_images import Suspect
 from steel_training.labels.wrong_shares import WrongShare
+from steel_training.leakage.evidence_images import Shown
+from steel_training.leakage.patch_pairs import Side
 from steel_training.report.from_run import write_report
 from steel_training.report.summary import conclude
 from steel_training.runs.lineage import facts, reproduce, write_lineage
@@ -32,6 +37,8 @@ from steel_training.runs.outputs import Approval, AuditedLabels, CheckedBaseline
 from steel_training.runs.result import STAGES
 from steel_training.runs.run import ResultUnreadable, Run
 from steel_training.storage import open_storage
+from steel_training.storage.declared import FileUnreadable
+from steel_training.training.explanations import Explanation
 from steel_training.verdict import Verdict
 
 KEPT = Path(__file__).parents[2] / "stores" / "schema-1"
@@ -95,7 +102,24 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for part in ("val", "test")
         for rows in [scores[scores["part"] == part]]
     ]
-    (top / "evaluate" / "curves.json").write_text(json.dumps(curves(*of_split)), encoding="utf-8")
+    (top / "evaluate" / "curves.json").write_text(json.dumps(asdict(curves(*of_split))), encoding="utf-8")
+    picture = as_png(np.full((24, 24), 128, np.uint8))
+    sides = [Side(row, f"p{row}", part, "clean", f"g{row}") for row, part in enumerate(("train", "test"))]
+    frame = (0.0, 0.0, 12.0, 24.0)
+    beside: dict[str, list[Any]] = {
+        "evaluate/attention": [Explanation("p1", "missed", 1, 0.1, 0.2, "scratch", "s1", "a.png", "b.png")],
+        "check_baseline/evidence": [
+            Shown("leak.overlap", "shows", "part", (sides[0], sides[1]), ("a.png", "b.png"), (frame, frame))
+        ],
+        "audit_labels/suspects": [
+            Suspect("p1", 0, 1, 0.1, 0.9, "g1", "train", 0.8, False, "a.png", "b.png"),
+        ],
+    }
+    for folder, index in beside.items():
+        (top / folder).mkdir()
+        (top / folder / "index.json").write_text(json.dumps([asdict(each) for each in index]), encoding="utf-8")
+        for name in ("a.png", "b.png"):
+            (top / folder / name).write_bytes(picture)
     return store
 
 
@@ -172,6 +196,53 @@ def test_value_of_another_type_is_named_by_each_reader(
             assert str(record) in str(error)
     finally:
         record.write_bytes(before)
+
+
+BESIDE = (
+    "evaluate/curves.json",
+    "evaluate/attention/index.json",
+    "check_baseline/evidence/index.json",
+    "audit_labels/suspects/index.json",
+)
+
+
+@settings(max_examples=40)
+@given(choice=st.data())
+def test_value_of_another_type_in_a_file_beside_is_named_by_the_report(
+    store: Path, tmp_path_factory: pytest.TempPathFactory, choice: st.DataObject
+) -> None:
+    file = store / "runs" / "one" / choice.draw(st.sampled_from(BESIDE))
+    before = file.read_bytes()
+    changed = json.loads(before)
+    *above, last = choice.draw(st.sampled_from(list(places(changed))))
+    holder = reduce(getitem, above, changed)
+    holder[last] = choice.draw(st.sampled_from([odd for odd in ODD if is_of_other_type(odd, holder[last])]))
+    file.write_text(json.dumps(changed), encoding="utf-8")
+    try:
+        for error in read_by_all(store, tmp_path_factory.getbasetemp()):
+            assert str(file) in str(error)
+    finally:
+        file.write_bytes(before)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"[{", "Invalid JSON"),
+        (b"[]", r"it is \[\]; expected an object"),
+        (b'{"pr": {"precision": []}}', r"pr\.recall is missing"),
+        (b'{"pr": {"precision": [0.5], "recall": ["all"]}}', r"pr\.recall\[0\] is 'all'; expected a number"),
+    ],
+)
+def test_file_that_is_not_what_its_stage_wrote_is_named(store: Path, content: bytes, told: str) -> None:
+    file = store / "runs" / "one" / "evaluate" / "curves.json"
+    before = file.read_bytes()
+    file.write_bytes(content)
+    try:
+        with pytest.raises(FileUnreadable, match=rf"{file} cannot be read \({told}.*another --run-id"):
+            write_report(Run(open_storage(store), "one"), None, (), None)
+    finally:
+        file.write_bytes(before)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from steel_training.evaluation.evaluate import curves
+from steel_training.evaluation.curves import curves
 
 KEPT = Path(__file__).parents[2] / "stores" / "schema-1" / "runs" / "one"
 
@@ -29,7 +30,7 @@ def judged(tmp_path: Path) -> Path:
     made = curves(
         (val["label"].to_numpy(), val["score"].to_numpy()), (test["label"].to_numpy(), test["score"].to_numpy())
     )
-    (run / "evaluate" / "curves.json").write_text(json.dumps(made), encoding="utf-8")
+    (run / "evaluate" / "curves.json").write_text(json.dumps(asdict(made)), encoding="utf-8")
     return run
 
 
