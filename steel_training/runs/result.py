@@ -90,7 +90,10 @@ _ENDS = {
 
 @dataclass(frozen=True)
 class StageResult:
-    """The result of a stage for later ones: small JSON, beside files in its folder."""
+    """The result of a stage for later ones: small JSON, beside files in its folder.
+
+    `files` is the hash by which these are recognised (`stage_files.record_files`); earlier versions wrote none.
+    """
 
     stage: str
     status: Status = Status.DONE
@@ -99,6 +102,7 @@ class StageResult:
     inputs: str = ""
     seconds: float = 0.0
     finished_at: str = ""
+    files: str = ""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -116,6 +120,7 @@ class StageResult:
             "inputs": self.inputs,
             "seconds": self.seconds,
             "finished_at": self.finished_at,
+            "files": self.files,
         }
 
     @classmethod
@@ -137,6 +142,8 @@ class StageResult:
         for name, kind in _FIELDS.items():
             if not isinstance(values.get(name), kind):
                 raise TypeError(f"its {name} is {values.get(name)!r:.80}")
+        if not isinstance(values.get("files", ""), str):
+            raise TypeError(f"its files is {values['files']!r:.80}")
         return cls(
             stage=values["stage"],
             status=Status(values["status"]),
@@ -145,6 +152,7 @@ class StageResult:
             inputs=values["inputs"],
             seconds=values["seconds"],
             finished_at=values["finished_at"],
+            files=values.get("files", ""),
         )
 
 

@@ -2,7 +2,8 @@
 
 A stage works in a scratch folder and is committed in one step, `result.json` last: a stage with a result is
 complete. Every result carries `inputs`, a hash over what went into it (stage, configuration, dataset, code, and the
-results of the stages before); a stage that finds its own result with the same hash returns it.
+results of the stages before); a stage that finds its own result with the same hash returns it. It also carries `files`, a
+hash over what the stage wrote, and whoever reads a stage's folder checks it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +35,7 @@ from steel_training.runs.result import (
     Status,
     digest_of,
 )
+from steel_training.runs.stage_files import record_files, require_recorded
 from steel_training.runs.stored_outputs import outputs_problem
 from steel_training.storage import ObjectNotFound, Storage, open_dataset
 from steel_training.storage.json_types import Json
@@ -200,7 +202,8 @@ class Run:
         if before.status is not Status.DONE:
             reasons = "; ".join(f"{reason.code}: {reason.message}" for reason in before.reasons)
             raise SteelTrainingError(f"Run {self.run_id} ended at {stage} ({before.status}): {reasons}")
-        return {"after": stage, "result": before.inputs, "finished_at": before.finished_at}
+        files = {"files": before.files} if before.files else {}  # an earlier version recorded none, and may continue
+        return {"after": stage, "result": before.inputs, "finished_at": before.finished_at, **files}
 
     def inputs_of(self, stage: str) -> dict[str, str]:
         """Return the inputs of one of the stages in `FOLLOWS`.
@@ -232,9 +235,24 @@ class Run:
         self._resolved = None
         self.store.remove_folder(self.key(), first=f"{FIRST}/{RESULT}")
 
-    def folder(self, stage: str) -> AbstractContextManager[Path]:
-        """Yield the finished stage's files as a local folder, read only."""
-        return self.store.local_folder(self.key(stage))
+    @contextmanager
+    def folder(self, stage: str) -> Iterator[Path]:
+        """Yield the finished stage's files as a local folder, read only.
+
+        Raises:
+            ObjectNotFound: it has not finished.
+            ResultDamaged: its result is not whole.
+            StageFilesChanged: they are not the ones that it wrote.
+        """
+        where = self.store.location(self.key(stage))
+        with self.store.local_folder(self.key(stage)) as folder:
+            try:
+                result = StageResult.from_dict(json.loads((folder / RESULT).read_bytes()))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise ResultDamaged(f"{where}/{RESULT} is damaged ({error}).") from error
+            if result.files:
+                require_recorded(folder, result.files, besides=RESULT, where=where)
+            yield folder
 
     def perform(
         self,
@@ -264,6 +282,7 @@ class Run:
         started = time.monotonic()
         with scratch_for(stage, SPACE.get(stage, LEAST_SPACE)) as scratch:
             made = work(scratch)
+            files = record_files(scratch)
             result = StageResult(
                 stage=stage,
                 status=made.status,
@@ -272,6 +291,7 @@ class Run:
                 inputs=digest,
                 seconds=round(time.monotonic() - started, 2),
                 finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                files=files,
             )
             try:
                 text = json.dumps(result.as_dict(), indent=2, sort_keys=True, allow_nan=False)

@@ -263,6 +263,13 @@ def test_an_edited_record_of_corrections_is_told_and_stops_nothing(corrected: tu
     assert outputs["counts"]["tp"] > 0
 
 
+def without_hashes(folder: Path) -> None:
+    """Leaves a stage as an earlier version of the program did, which recorded no hashes of files."""
+    (folder / "files.json").unlink()
+    record = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps({name: value for name, value in record.items() if name != "files"}))
+
+
 def unlike(run: Run) -> LabelDifference:
     """Evaluates a run anew, and returns how many labels it says differ from the champion's."""
     shutil.rmtree(Path(run.store.uri, run.key("evaluate")), ignore_errors=True)
@@ -297,6 +304,8 @@ def test_where_the_labels_of_the_champion_are_not_known_the_report_says_why(corr
 
     profile = folder / "profile_patches" / "profile.parquet"
     pd.read_parquet(profile).drop(columns="pixel_hash").to_parquet(profile)
+    assert "profile_patches: profile.parquet has SHA-256" in problem()
+    without_hashes(profile.parent)
     assert problem() == "the profile of its run before has no pixel_hash."
     profile.write_bytes(b"half a file")
     assert "the profile of its run before cannot be read" in problem()
@@ -368,6 +377,27 @@ def test_champion_that_the_site_has_not_signed_is_refused_by_the_command(
         wanted = f"Version {version} of steel-defects {told}" if stage == "evaluate" else "no finished stage"
         assert wanted in said
     assert (run.registry.pointer(), run.registry.versions(), run.registry.decisions()) == (pointer, [version], [])
+
+
+def test_model_replaced_between_two_stages_is_refused_by_the_next(
+    prepared: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = prepared("late")
+    folder = tmp_path / "store" / "runs" / "late"
+    at = ["--run-id", "late", "--store", str(tmp_path / "store")]
+    trained = (folder / "fine_tune" / MODEL).read_bytes()
+    network(slope=0.25).save(folder / "fine_tune" / MODEL)
+    assert main(["evaluate", *at]) == 1
+    assert f"{folder}/fine_tune: {MODEL} has SHA-256" in capsys.readouterr().err
+    assert run.find_result("evaluate") is None
+    (folder / "fine_tune" / MODEL).write_bytes(trained)
+    assert main(["evaluate", *at]) == 0
+    (folder / "evaluate" / "bundle" / "saved_model" / "fingerprint.pb").write_bytes(b"another graph")
+    capsys.readouterr()
+    assert main(["verify_bundle", *at]) == 1
+    assert f"{folder}/evaluate: bundle/saved_model/fingerprint.pb has SHA-256" in capsys.readouterr().err
+    assert run.find_result("verify_bundle") is None
+    assert run.registry.versions() == []
 
 
 REFUSED: Mapping[str, tuple[Callable[[], Any], dict[str, object], str]] = {
