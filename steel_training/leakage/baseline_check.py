@@ -127,8 +127,8 @@ def too_good(
 
 def _too_good_in_the_end(bound: float, limit: float) -> Probe:
     message = (
-        f"The baseline CNN ends with a validation AUC of at least {bound:.4f} (lower bound; {limit} was never reached on real steel without a leak): the "
-        "defects may be that easy, or something other than the defect predicts the label, such as a mark that one of two programs leaves. "
+        f"The baseline CNN ends with a validation AUC of at least {bound:.4f} (lower bound; limit {limit}): the defects may "
+        "be that easy, or something other than the defect predicts the label, such as a mark that one of two programs leaves. "
         "Compare some patches of both classes by eye, corners and borders first."
     )
     return Probe("leak.too_good", False, bound, limit, message, decisive=False)
