@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from leak_plants import Data, SourceImages, drawn
+from leak_plants import Data, SourceImages, drawn, noisier
 from leak_probes import _measured
 
 from steel_training.config import Config
@@ -53,15 +53,6 @@ def marked(data: Data, _: np.random.Generator) -> Data:
         return np.clip(changed, 0, 255).astype(np.uint8)
 
     return [replace(patch, pixels=stamped(patch.pixels)) if patch.label else patch for patch in data]
-
-
-def noisier(data: Data, random: np.random.Generator) -> Data:
-    """Add noise of 2 grey values to every defective patch, as of a camera with another gain: it hides the faint defects as well."""
-
-    def noisy(pixels: np.ndarray) -> np.ndarray:
-        return np.rint(pixels + random.normal(0, 2, pixels.shape)).clip(0, 255).astype(np.uint8)
-
-    return [replace(patch, pixels=noisy(patch.pixels)) if patch.label else patch for patch in data]
 
 
 def shuffled(data: Data, random: np.random.Generator) -> Data:

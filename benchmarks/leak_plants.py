@@ -259,6 +259,16 @@ def scaled(pixels: np.ndarray, gain: float) -> np.ndarray:
     return np.clip(np.rint(pixels * gain), 0, 255).astype(np.uint8)
 
 
+def noisier(data: Data, random: Random) -> Data:
+    """Add noise of 2 grey values to every defective patch, as of a camera with another gain."""
+    return defective(with_pixels(lambda pixels: shot_again(pixels, random)))(data, random)
+
+
+def shot_again(pixels: np.ndarray, random: Random) -> np.ndarray:
+    """Add the noise of a camera."""
+    return np.rint(pixels + random.normal(0, 2, pixels.shape)).clip(0, 255).astype(np.uint8)
+
+
 def in_colour(patch: Patch) -> Patch:
     return replace(patch, pixels=np.stack([patch.pixels] * 3, axis=-1))
 
@@ -283,10 +293,7 @@ PLANTED: dict[str, tuple[Callable[[Data, Random], Data], set[str]]] = {
     "another exposure": (copied(lambda p, r: exposed(p.pixels, r)), {"leak.near_duplicate"}),
     "another exposure, JPEG 90": (copied(lambda p, r: as_jpeg(exposed(p.pixels, r))), {"leak.near_duplicate"}),
     "1 to 4 pixels away": (copied(cut_again((0, 4), (0, 4))), {"leak.near_duplicate", "leak.overlap"}),
-    "shot again (noise of 2 grey values)": (
-        copied(lambda p, r: np.clip(np.rint(p.pixels + r.normal(0, 2, p.pixels.shape)), 0, 255).astype(np.uint8)),
-        {"leak.near_duplicate"},
-    ),
+    "shot again (noise of 2 grey values)": (copied(lambda p, r: shot_again(p.pixels, r)), {"leak.near_duplicate"}),
     "defects as TIFF": (defective(lambda p: replace(p, form="TIFF", options=())), {"leak.file_metadata"}),
     "defects packed harder": (defective(lambda p: replace(p, options=(("compress_level", 9),))), {"leak.file_metadata"}),
     "defects as JPEG 95, clean as 85": (lambda d, _: [replace(p, **JPEG[95 if p.label else 85]) for p in d], {"leak.file_metadata"}),
@@ -309,6 +316,7 @@ PLANTED: dict[str, tuple[Callable[[Data, Random], Data], set[str]]] = {
     "defects softened (σ 1)": (defective(with_pixels(lambda p: gaussian_filter(p, 1.0))), {"leak.pixel_property"}),
     "defects stretched to full range": (defective(with_pixels(stretched)), {"leak.pixel_property"}),
     "defects with dark corners": (defective(with_pixels(vignetted)), {"leak.pixel_property"}),
+    "defects with noise of 2 grey values": (noisier, {"leak.pixel_property"}),
     "a camera for each class": (pure(with_pixels(other_camera)), {"leak.two_cameras", "leak.pixel_property"}),
     "the test split from another camera": (
         lambda d, _: [replace(p, pixels=other_camera(p.pixels)) if p.split == "test" else p for p in d],

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from leak_plants import HONEST, PLANTED, Data, Patch, SourceImages, drawn
+from leak_plants import HONEST, PLANTED, Data, Patch, SourceImages, drawn, each_lit_in_its_own_way
 from PIL import Image
 
 from steel_training.data.matching.keypoints import keypoints_of
@@ -35,7 +35,7 @@ from steel_training.leakage.distribution_shift import splits_differ
 from steel_training.leakage.duplicates import contradicting_labels, identical_pixels
 from steel_training.leakage.file_metadata import file_metadata
 from steel_training.leakage.file_modified import file_modified
-from steel_training.leakage.group_effect import group_effect
+from steel_training.leakage.group_effect import SHUFFLED, group_effect, shuffled_labels
 from steel_training.leakage.metadata import manifest_columns, names
 from steel_training.leakage.near_duplicates import same_surface
 from steel_training.leakage.pixel_property import pixel_property
@@ -55,8 +55,11 @@ BY_CODE: dict[str, Callable[[pd.DataFrame], Probe]] = {
     "leak.two_cameras": two_cameras,
     "leak.parts_differ": splits_differ,
     "leak.group_effect": group_effect,
+    SHUFFLED: shuffled_labels,
 }
 """The others are verdicts of `same_surface`."""
+
+DIVIDED = "folds that divide source images, under lamps of their own"
 
 
 @lru_cache(maxsize=200_000)
@@ -110,6 +113,7 @@ def grey_of(patch: Patch) -> np.ndarray:
 def compare(name: str, sample: Callable[[int], Data], seeds: range, minutes: float, codes: set[str]) -> None:
     """Print both tables for one kind of steel and the probes of these codes, or all, over as many seeds as were begun in time."""
     chosen = {kind: (plant, wanted) for kind, (plant, wanted) in PLANTED.items() if not codes or wanted & codes}
+    tests_the_method = not codes or SHUFFLED in codes
     caught: Counter[str] = Counter()
     honest: dict[str, Counter[str]] = {kind: Counter() for kind in HONEST}
     took, sizes = defaultdict(list), []
@@ -127,12 +131,17 @@ def compare(name: str, sample: Callable[[int], Data], seeds: range, minutes: flo
             found, seconds = verdicts(plant(data, np.random.default_rng(seed)), expected)
             took[kind].append(seconds)
             caught[kind] += any(not probe.passed and probe.code in expected for probe in found)
+        if tests_the_method:
+            lit, _ = profiled(each_lit_in_its_own_way(data, np.random.default_rng(seed)))
+            caught[DIVIDED] += not shuffled_labels(lit, kept_together="patch_id").passed
         print(f"{name}: seed {seed} done", file=sys.stderr, flush=True)
     count = len(sizes)
     print(f"\n**{name}**, {count} seeds from {seeds.start}, {min(sizes):,} to {max(sizes):,} patches\n")
     print("| planted | found by | found | seconds |\n|---|---|---|---|")
     for kind, (_, expected) in chosen.items():
         print(f"| {kind} | {' or '.join(sorted(expected))} | {caught[kind]} of {count} | {np.median(took[kind]):.1f} |")
+    if tests_the_method:
+        print(f"| {DIVIDED} | {SHUFFLED} | {caught[DIVIDED]} of {count} | |")
     print("\n| without leaks | false alarms | warnings | seconds |\n|---|---|---|---|")
     for kind in HONEST:
         blocks = {code: n for code, n in honest[kind].items() if not code.startswith("△")}

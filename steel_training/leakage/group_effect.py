@@ -14,16 +14,21 @@ CHANCE, MAX_GAIN = 0.7, 0.05
 _SHUFFLES = 5
 
 
-def shuffled_labels(profile: pd.DataFrame) -> Probe:
+def shuffled_labels(profile: pd.DataFrame, *, kept_together: str = "group") -> Probe:
     """Give every group the labels of another one. If they can still be predicted, it is not from the steel.
 
     Judged by the mean over several shuffles: if groups have one label each, the AUC of a single shuffle may be far from 0.5.
+
+    Args:
+        profile: one row per patch, with `label`, `group` and what was measured.
+        kept_together: the column whose values a fold must not divide. Anything finer than `group` is the fault that this probe is there for.
     """
     labels, groups = profile["label"].to_numpy(int), profile["group"].to_numpy(str)
+    folded = profile[kept_together].to_numpy(str)
     areas = []
     for seed in range(_SHUFFLES):
         try:
-            areas.append(_separability(profile, _shuffled(labels, groups, seed), groups).auc)
+            areas.append(_separability(profile, _shuffled(labels, groups, seed), folded).auc)
         except TooFewGroups as error:
             return Probe.unjudged(SHUFFLED, str(error))
     mean_auc = float(np.mean(areas))

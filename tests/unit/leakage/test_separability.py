@@ -124,6 +124,19 @@ def test_software_trace_on_one_class_is_a_leak(how: str, profile_of) -> None:
     assert verdict.evidence["properties"]
 
 
+def test_faint_trace_on_one_class_warns(profile_of) -> None:
+    random = np.random.default_rng(0)
+
+    def noisier(row: dict) -> np.ndarray:
+        faint = random.normal(0, 1, row["pixels"].shape) * row["label"]
+        return np.rint(row["pixels"] + faint).clip(0, 255).astype(np.uint8)
+
+    verdict = pixel_property(profile_of(lambda row: stored(noisier(row))))
+    assert (verdict.passed, verdict.blocks) == (False, False)
+    assert verdict.statistic >= verdict.threshold
+    assert verdict.evidence["properties"]
+
+
 def of_two_cameras(honest: pd.DataFrame, changed: pd.DataFrame) -> pd.DataFrame:
     """Clean patches of the odd source images, and defective ones of the even, as seen by another camera."""
     odd = honest["source_id"].str[-1].astype(int) % 2 == 1
@@ -180,6 +193,16 @@ def test_coil_effect_warns_of_random_splits(honest: pd.DataFrame) -> None:
     assert not verdict.passed
     assert not verdict.blocks
     assert shuffled_labels(by_coil).passed
+
+
+def test_shuffled_labels_are_predicted_where_folds_divide_groups(honest: pd.DataFrame) -> None:
+    lamps = np.random.default_rng(5).uniform(-40, 40, honest["group"].nunique())
+    of_coil = honest["group"].str[4:].astype(int) - 1
+    lit = honest.assign(brightness=honest["brightness"] + lamps[of_coil], label=of_coil // 4 % 2)
+    assert shuffled_labels(lit).passed
+    verdict = shuffled_labels(lit, kept_together="patch_id")
+    assert verdict.blocks
+    assert verdict.statistic > verdict.threshold
 
 
 BAD: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
