@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -37,6 +36,7 @@ from steel_training.storage import (
     schema,
 )
 from steel_training.storage.declared import type_problem
+from steel_training.storage.file_hashes import file_hashes
 from steel_training.verdict import OVERTAKEN, Reason, Verdict
 
 log = logging.getLogger(__name__)
@@ -97,9 +97,9 @@ class Registry:
             return None, None
         try:
             return Pointer.from_dict(json.loads(data)), tag
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise PointerDamaged(
-                f"{self.store.location(key)} is damaged ({len(data):,} bytes: {error!r:.120}), so the champion is unknown. "
+                f"{self.store.location(key)} is damaged ({len(data):,} bytes: {error!s:.120}), so the champion is unknown. "
                 f"Set it: steel-training models promote VERSION --store {self.store.uri} "
                 "(or models rollback, to the champion before the last one on record).",
                 tag,
@@ -117,11 +117,7 @@ class Registry:
             KeyUnusable: a configured key is not one, or nobody would accept the version; nothing was stored.
         """
         require_safe(bundle)
-        sums = {
-            path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(bundle.rglob("*"))
-            if path.is_file() and path.name != MARKER and path != bundle / SIGNATURE
-        }
+        sums = file_hashes(bundle, without=(MARKER, SIGNATURE))
         if not self.holds(version):
             checksums = json.dumps(sums, indent=2).encode()
             (bundle / MARKER).write_bytes(checksums)
@@ -326,7 +322,7 @@ class Registry:
             WrittenByNewer: a later version of this program wrote it.
         """
         try:
-            return checked(self.store.read_json(self._key("decisions", f"{run_id}.json")))
+            return self._verdict(self._key("decisions", f"{run_id}.json"))
         except (ObjectNotFound, ValueError, RecordRefused):
             return None
 
@@ -350,12 +346,15 @@ class Registry:
         found, unreadable = [], []
         for entry in self.decision_entries():
             try:
-                found.append(checked(self.store.read_json(entry.key)))
+                found.append(self._verdict(entry.key))
             except ObjectNotFound:
                 continue  # removed since the listing
             except (ValueError, RecordRefused) as error:
                 unreadable.append(Unreadable(entry.key, str(error)))
         return Verdicts(sorted(found, key=by_time, reverse=True), unreadable)
+
+    def _verdict(self, key: str) -> Decision:
+        return checked(self.store.read_json(key), self.store.location(key))
 
     def decision_entries(self) -> list[Entry]:
         """Return the entries of the verdicts, with tags that change when one is replaced; nothing is read."""

@@ -64,8 +64,12 @@ class Verdicts:
     missing: int = 0
 
 
-def checked(record: Any) -> Decision:
+def checked(record: Any, where: str = "It") -> Decision:
     """Return a verdict's record if it has the fields that are needed to show it.
+
+    Args:
+        record: as it was read.
+        where: its location, for the message about a later version's.
 
     Raises:
         RecordRefused: it does not.
@@ -74,7 +78,7 @@ def checked(record: Any) -> Decision:
     decision: Decision = record  # as far as the checks below find no fault
     if not isinstance(record, dict):
         raise RecordRefused(f"it holds a {type(record).__name__}; expected an object")
-    readable(record, "It")
+    readable(record, where)
     if (problem := type_problem(StoredDecision, record)) is not None:
         raise RecordRefused(problem)
     return decision

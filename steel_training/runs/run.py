@@ -141,17 +141,21 @@ class Run:
             ResultUnreadable: its outputs hold a value of another type than is read.
             WrittenByNewer: a later version of this program wrote it.
         """
-        key = self.key(stage, RESULT)
         try:
-            found = StageResult.from_dict(self.store.read_json(key), self.store.location(key))
+            found = self._whole(stage, lambda: self.store.read_json(self.key(stage, RESULT)))
         except ObjectNotFound:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ResultDamaged(f"{self.store.location(key)} is damaged ({error}).") from error
         # Here, for all readers at once. It is not repeated like a damaged one: hours of work may stand behind it.
         if (problem := outputs_problem(stage, found.status, found.outputs)) is not None:
             raise self._unreadable(stage, problem)
         return found
+
+    def _whole(self, stage: str, read: Callable[[], Any]) -> StageResult:
+        where = self.store.location(self.key(stage, RESULT))
+        try:
+            return StageResult.from_dict(read(), where)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ResultDamaged(f"{where} is damaged ({error}).") from error
 
     def _unreadable(self, stage: str, problem: str) -> ResultUnreadable:
         where = self.store.location(self.key(stage, RESULT))
@@ -244,13 +248,11 @@ class Run:
             ResultDamaged: its result is not whole.
             StageFilesChanged: they are not the ones that it wrote.
         """
-        where = self.store.location(self.key(stage))
         with self.store.local_folder(self.key(stage)) as folder:
-            try:
-                result = StageResult.from_dict(json.loads((folder / RESULT).read_bytes()))
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise ResultDamaged(f"{where}/{RESULT} is damaged ({error}).") from error
+            content = folder / RESULT
+            result = self._whole(stage, lambda: json.loads(content.read_bytes() if content.is_file() else b""))
             if result.files:
+                where = self.store.location(self.key(stage))
                 require_recorded(folder, result.files, besides=RESULT, where=where)
             yield folder
 

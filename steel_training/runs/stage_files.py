@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from steel_training.errors import SteelTrainingError
+from steel_training.storage.file_hashes import file_hashes
 from steel_training.storage.recorded import ADVICE
 
 FILES = "files.json"
@@ -22,7 +23,7 @@ def record_files(folder: Path) -> str:
 
     It is part of the stage's result, so that the result stands for all of its files, however many.
     """
-    content = json.dumps(_hashes(folder), indent=0, sort_keys=True).encode()
+    content = json.dumps(file_hashes(folder), indent=0, sort_keys=True).encode()
     (folder / FILES).write_bytes(content)
     return hashlib.sha256(content).hexdigest()
 
@@ -44,21 +45,11 @@ def require_recorded(folder: Path, recorded: str, *, besides: str, where: str) -
     if hashlib.sha256(content).hexdigest() != recorded:
         found = f"{FILES} {'has other hashes than it was written with' if content else 'is missing'}"
     else:
-        found = _difference(json.loads(content), _hashes(folder, without=(FILES, besides)))
+        found = _difference(json.loads(content), file_hashes(folder, without=(FILES, besides)))
     if found:
         raise StageFilesChanged(
             f"{where}: {found}. The stage did not leave it so; it was damaged or changed, and is not used. {ADVICE}"
         )
-
-
-def _hashes(folder: Path, without: tuple[str, ...] = ()) -> dict[str, str]:
-    hashes = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in without:
-            with path.open("rb") as file:
-                hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashes
 
 
 def _difference(written: Mapping[str, str], found: Mapping[str, str]) -> str:
