@@ -1,7 +1,9 @@
 """The outputs of every stage as `result.json` holds them: what each value must be, for all who read it.
 
 A value that is read again, by a later stage, the report or a page, is declared here. What is missing is named when it is read (`ValueMissing`):
-earlier versions of the program wrote fewer.
+earlier versions of the program wrote fewer. The dataclasses that stages write are not the declarations: most of them need NumPy or pandas, which the
+machines that show Airflow's pages do not have, and null stands for a number that is not finite. `tests/unit/runs/test_written_outputs.py`
+compares both.
 """
 
 from __future__ import annotations
