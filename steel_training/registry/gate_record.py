@@ -6,25 +6,32 @@ from typing import Any
 
 from pydantic import Field
 
+from steel_training.registry.record import StoredReason
 from steel_training.storage.declared import Declared
 
 _Object = dict[str, Any]
 
 
-class _Estimate(Declared):
+class DeclaredEstimate(Declared):
+    """A metric on the test split, as `evaluate` leaves it; its bound was called `lower` before 2026-11-25."""
+
     value: float | None = None
     bound: float | None = None
     lower: float | None = None
 
 
-class _Counts(Declared):
+class DeclaredCounts(Declared):
+    """Test patches at the operating threshold, as `evaluate` leaves them."""
+
     tp: int
     fn: int
     fp: int
     tn: int
 
 
-class _Sizes(Declared):
+class DeclaredSizes(Declared):
+    """Patches of each class in a split, and its groups, as `resolve_dataset` leaves them."""
+
     clean: int
     defective: int
     groups: int
@@ -32,11 +39,6 @@ class _Sizes(Declared):
 
 class _Threshold(Declared):
     value: float | None = None
-
-
-class _Reason(Declared):
-    code: str
-    message: str
 
 
 class _Config(Declared):
@@ -50,10 +52,10 @@ class StoredGate(Declared):
 
     run_id: str | None = None
     judged_at: str | None = None
-    metrics: dict[str, _Estimate | None] = Field(default_factory=dict)
-    counts: _Counts | None = None
-    parts: dict[str, _Sizes] = Field(default_factory=dict)
-    reasons: list[_Reason] = Field(default_factory=list)
+    metrics: dict[str, DeclaredEstimate | None] = Field(default_factory=dict)
+    counts: DeclaredCounts | None = None
+    parts: dict[str, DeclaredSizes] = Field(default_factory=dict)
+    reasons: list[StoredReason] = Field(default_factory=list)
     threshold: _Threshold | None = None
     config: _Config = _Config()
     machine: _Object | None = None

@@ -249,8 +249,7 @@ class Registry:
             found: GateRecord = json.loads(data)
         except ValueError as error:
             raise VersionDamaged(f"gate.json of version {version} cannot be read: {error}.") from None
-        if isinstance(found, dict):
-            schema.readable(found, f"gate.json of version {version}")
+        schema.readable(found, f"gate.json of version {version}")
         if (problem := type_problem(StoredGate, found)) is not None:
             raise VersionDamaged(f"gate.json of version {version} cannot be shown: {problem}.")
         return found

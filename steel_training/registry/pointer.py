@@ -95,8 +95,6 @@ class Pointer:
             WrittenByNewer: a later version of this program wrote it.
             TypeError: a value is missing or has the wrong type.
         """
-        if not isinstance(values, Mapping):
-            raise TypeError(f"it holds a {type(values).__name__}; expected an object")
         schema.readable(values, "The champion pointer (champion.json)")
         if (problem := type_problem(StoredPointer, values)) is not None:
             raise TypeError(problem)

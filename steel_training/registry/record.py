@@ -13,7 +13,9 @@ from steel_training.storage.declared import Declared, type_problem
 from steel_training.storage.schema import readable
 
 
-class _Reason(Declared):
+class StoredReason(Declared):
+    """Why a run ended as it did."""
+
     code: str
     message: str
 
@@ -25,7 +27,7 @@ class StoredDecision(Declared):
     verdict: str
     decided_at: str
     version: str | None = None
-    reasons: list[_Reason] = Field(default_factory=list)
+    reasons: list[StoredReason] = Field(default_factory=list)
     metrics: dict[str, Any] = Field(default_factory=dict)
     targets: dict[str, Any] = Field(default_factory=dict)
     report: str = ""
@@ -76,8 +78,6 @@ def checked(record: Any, where: str = "It") -> Decision:
         WrittenByNewer: a later version of this program wrote it.
     """
     decision: Decision = record  # as far as the checks below find no fault
-    if not isinstance(record, dict):
-        raise RecordRefused(f"it holds a {type(record).__name__}; expected an object")
     readable(record, where)
     if (problem := type_problem(StoredDecision, record)) is not None:
         raise RecordRefused(problem)

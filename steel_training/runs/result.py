@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from steel_training.registry.record import StoredReason
 from steel_training.storage import schema
+from steel_training.storage.declared import Declared, type_problem
 from steel_training.storage.json_types import Json
 from steel_training.storage.recorded import Recorded
 from steel_training.verdict import Reason, Verdict
@@ -73,12 +75,15 @@ class Status(StrEnum):
     UNCHANGED = "unchanged"
 
 
-_FIELDS: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("stage", "status", "inputs", "finished_at"), str),
-    "reasons": list,
-    "outputs": dict,
-    "seconds": (int, float),
-}
+class _Stored(Declared):
+    stage: str
+    status: str
+    reasons: list[StoredReason]
+    outputs: dict[str, Any]
+    inputs: str
+    seconds: float
+    finished_at: str
+    files: str = ""
 
 
 _ENDS = {
@@ -124,31 +129,26 @@ class StageResult:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], where: str = "") -> StageResult:
+    def from_dict(cls, values: Mapping[str, Any], name: str) -> StageResult:
         """Read `result.json` back. Outputs that it lacks are an error when they are read (`ValueMissing`).
 
         Args:
             values: its content.
-            where: its location, for messages.
+            name: what messages call it, with its location.
 
         Raises:
             WrittenByNewer: a later version of this program wrote it.
             TypeError: a value is missing or has the wrong type.
             ValueError: its status is unknown.
         """
-        if not isinstance(values, Mapping):
-            raise TypeError(f"it holds a {type(values).__name__}; expected an object")
-        schema.readable(values, f"The result of {values.get('stage')}")
-        for name, kind in _FIELDS.items():
-            if not isinstance(values.get(name), kind):
-                raise TypeError(f"its {name} is {values.get(name)!r:.80}")
-        if not isinstance(values.get("files", ""), str):
-            raise TypeError(f"its files is {values['files']!r:.80}")
+        schema.readable(values, name)
+        if (problem := type_problem(_Stored, values)) is not None:
+            raise TypeError(problem)
         return cls(
             stage=values["stage"],
             status=Status(values["status"]),
             reasons=tuple(Reason.from_dict(reason) for reason in values["reasons"]),
-            outputs=Recorded(values["outputs"], f"The result of {values['stage']} ({where})"),
+            outputs=Recorded(values["outputs"], name),
             inputs=values["inputs"],
             seconds=values["seconds"],
             finished_at=values["finished_at"],

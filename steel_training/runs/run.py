@@ -151,15 +151,16 @@ class Run:
         return found
 
     def _whole(self, stage: str, read: Callable[[], Any]) -> StageResult:
-        where = self.store.location(self.key(stage, RESULT))
         try:
-            return StageResult.from_dict(read(), where)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ResultDamaged(f"{where} is damaged ({error}).") from error
+            return StageResult.from_dict(read(), self._name(stage))
+        except (ValueError, TypeError) as error:
+            raise ResultDamaged(f"{self._name(stage)} is damaged ({error}).") from error
+
+    def _name(self, stage: str) -> str:
+        return f"The result of {stage} ({self.store.location(self.key(stage, RESULT))})"
 
     def _unreadable(self, stage: str, problem: str) -> ResultUnreadable:
-        where = self.store.location(self.key(stage, RESULT))
-        return ResultUnreadable(f"The result of {stage} ({where}) cannot be read ({problem}). {ADVICE}")
+        return ResultUnreadable(f"{self._name(stage)} cannot be read ({problem}). {ADVICE}")
 
     def result(self, stage: str) -> StageResult:
         """Return the stage's result.

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from steel_training.registry.gate_record import DeclaredCounts, DeclaredEstimate, DeclaredSizes
 from steel_training.registry.record import StoredDecision
 from steel_training.runs.result import Status
 from steel_training.storage.declared import Declared, type_problem
@@ -36,12 +37,6 @@ class _Ended(_Outputs):
     advice: str
 
 
-class _Sizes(Declared):
-    clean: int
-    defective: int
-    groups: int
-
-
 class _ResolvedDataset(_Outputs):
     dataset: str
     version: str | None
@@ -51,7 +46,7 @@ class _ResolvedDataset(_Outputs):
     code: str
     patches: int
     groups: int
-    parts: dict[str, _Sizes]
+    parts: dict[str, DeclaredSizes]
     split_problem: str | None
     logical_date: str | None
     previous: StoredDecision | None
@@ -170,19 +165,6 @@ class _AuditedLabels(_Outputs):
     seconds: dict[str, float]
 
 
-class _Estimate(Declared):
-    value: float | None
-    bound: float | None
-    lower: float | None
-
-
-class _Counts(Declared):
-    tp: int
-    fn: int
-    fp: int
-    tn: int
-
-
 class _Threshold(Declared):
     value: float
     val_recall: float | None
@@ -196,9 +178,9 @@ class _Slice(Declared):
     patches: int
     defects: int
     supported: bool
-    recall: _Estimate
-    precision: _Estimate
-    false_alarms_per_1000: _Estimate
+    recall: DeclaredEstimate
+    precision: DeclaredEstimate
+    false_alarms_per_1000: DeclaredEstimate
 
 
 class _AucDifference(Declared):
@@ -216,7 +198,7 @@ class _Baseline(Declared):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float | None]
 
-    difference: dict[str, _Estimate]
+    difference: dict[str, DeclaredEstimate]
     on_validation: _AucDifference | None
 
 
@@ -226,7 +208,7 @@ class _Champion(_Baseline):
 
 class _Prevalence(Declared):
     declared: float
-    precision: _Estimate
+    precision: DeclaredEstimate
 
 
 class _Bin(Declared):
@@ -246,8 +228,8 @@ class _Calibration(Declared):
 class _Sources(Declared):
     sources: int
     defective: int
-    counts: _Counts
-    metrics: dict[str, _Estimate]
+    counts: DeclaredCounts
+    metrics: dict[str, DeclaredEstimate]
 
 
 class _Review(Declared):
@@ -263,7 +245,7 @@ class _Review(Declared):
 
 
 class _ByLabels(Declared):
-    counts: _Counts
+    counts: DeclaredCounts
     metrics: _Measured
 
 
@@ -285,10 +267,10 @@ class _LabelDifference(Declared):
 
 
 class _Evaluated(_Outputs):
-    metrics: dict[str, _Estimate]
+    metrics: dict[str, DeclaredEstimate]
     targets: _Measured
     evidence: str
-    counts: _Counts
+    counts: DeclaredCounts
     threshold: _Threshold
     slices: list[_Slice]
     worst_slice: _Slice | None
@@ -310,7 +292,7 @@ class _Evaluated(_Outputs):
 class _RefusedModel(_Ended):
     """Of `evaluate`, where the model was not judged."""
 
-    metrics: dict[str, _Estimate]
+    metrics: dict[str, DeclaredEstimate]
     targets: _Measured
 
 

@@ -18,8 +18,8 @@ class WrittenByNewer(SteelTrainingError):
     """A record was written by a later version of this program, whose format may differ."""
 
 
-def readable(record: Mapping[str, object], where: str) -> None:
-    """Refuse a record of a later version.
+def readable(record: object, where: str) -> None:
+    """Refuse a record of a later version. What is no JSON object has no number; whoever reads it says what is wrong.
 
     Args:
         record: as it was read.
@@ -28,7 +28,7 @@ def readable(record: Mapping[str, object], where: str) -> None:
     Raises:
         WrittenByNewer: its number is above `SCHEMA`, or not a number.
     """
-    found = record.get(KEY, 0)
+    found = record.get(KEY, 0) if isinstance(record, Mapping) else 0
     if not isinstance(found, int) or found > SCHEMA:
         raise WrittenByNewer(
             f"{where} was written by a later version of steel-training (schema {found!r}; this one reads up to {SCHEMA}). "

@@ -65,7 +65,7 @@ def test_replaced_and_removed_records_are_noticed(registry, reads):
     [
         (b"{", "Expecting"),
         (b"\xff", "decode"),
-        (b"[]", "holds a list"),
+        (b"[]", "it is []; expected an object"),
         (b"{}", "run_id is missing"),
         (b'{"run_id": "x", "verdict": "rejected", "decided_at": 5}', "decided_at is 5; expected text"),
         (

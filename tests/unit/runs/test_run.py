@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from steel_training.errors import SteelTrainingError, UsageError
 from steel_training.runs.result import FIRST, StageResult, Status, folder_of, safe_run_id
-from steel_training.runs.run import UNFINISHED, ResultUnreadable, Run, StageNotDone
+from steel_training.runs.run import UNFINISHED, ResultDamaged, ResultUnreadable, Run, StageNotDone
 from steel_training.storage import open_storage
 from steel_training.verdict import Reason, Verdict
 
@@ -115,6 +116,22 @@ def test_a_stage_that_ended_the_run_is_asked_again(run: Run) -> None:
 
 
 TORN = [b"", b"{", b"[1]", b"\xff", b"{}", b'{"stage": "s", "status": "done", "outputs": [], "reasons": []}']
+WHOLE = {"stage": "s", "status": "done", "reasons": [], "outputs": {}, "inputs": "", "seconds": 1.5, "finished_at": ""}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"seconds": True}, "seconds is True; expected a number"),
+        ({"status": "ended"}, "'ended' is not a valid Status"),
+        ({"files": 5}, "files is 5; expected text"),
+        ({"reasons": [{"code": "data.labels"}]}, r"reasons\[0\]\.message is missing"),
+    ],
+)
+def test_what_damages_a_result_is_named(run: Run, changed: dict[str, object], told: str) -> None:
+    run.store.write("runs/r1/s/result.json", json.dumps({**WHOLE, **changed}).encode())
+    with pytest.raises(ResultDamaged, match=rf"The result of s \(.*runs/r1/s/result.json\) is damaged \({told}\)"):
+        run.read_result("s")
 
 
 @pytest.mark.parametrize("content", TORN)
@@ -122,7 +139,7 @@ def test_a_torn_result_is_made_again(run: Run, content: bytes, caplog: pytest.Lo
     run.perform("s", {"x": 1}, lambda _: StageResult("s", outputs={"n": 1}))
     run.store.write("runs/r1/s/result.json", content)
     assert run.find_result("s") is None
-    assert "runs/r1/s/result.json is damaged" in caplog.text
+    assert "runs/r1/s/result.json) is damaged" in caplog.text
     with pytest.raises(StageNotDone):
         run.result("s")
     with pytest.raises(ResultUnreadable):
