@@ -96,7 +96,7 @@ def auc_bound(
         resamples: number of resamples.
 
     Returns:
-        At most the AUC; NaN if a class has no patches.
+        At most the AUC; NaN if a class has no patches, or a score is not finite.
     """
     from scipy.stats import norm
 

@@ -30,7 +30,7 @@ from steel_training.verdict import OVERRIDABLE
 CONSTANT = 1e-3
 CHANCE = 0.5
 ERROR = 0.05
-"""Share of networks that learned nothing, and pass as better than chance."""
+"""Largest share of the networks that learned nothing that may pass as better than chance."""
 
 LEARNING_PROBES = (
     file_metadata,
@@ -90,8 +90,8 @@ def too_good(
     """Judge whether a small CNN separates the classes almost perfectly, which indicates a leak: at once, or in the end.
 
     At once blocks. If every other probe that can block was judged and found nothing, or was allowed by name, the defects may
-    really be that easy. The alarm is then a warning, and appears with all the evidence in the model card. In the end always
-    is a warning only: a faint trace takes a network longer to learn, but so does an easy defect.
+    really be that easy. The alarm is then a warning, and appears with all the evidence in the model card. In the end never
+    blocks: a faint trace takes a network longer to learn, but so does an easy defect.
 
     Args:
         history: `val_auc` by epoch, and the counts at 0.5 of `monitoring.counts_at_half`, of train and validation.

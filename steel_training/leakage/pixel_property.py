@@ -15,14 +15,14 @@ BRIGHTNESS = ("brightness", "contrast", "sharpness", "dark", "bright")
 SIGNATURE_LIMIT, COMBINED_LIMIT = 0.95, 0.985
 """Real defects reach 0.91 and 0.94 on the measured datasets (docs/leakage.md)."""
 WARNING = 0.03
-"""So far below its limit a bound already warns: more than real defects, less than most traces."""
+"""How far below its limit a bound already warns. Real defects stay below that; most traces do not."""
 
 
 def pixel_property(profile: pd.DataFrame) -> Probe:
     """Try to predict the label from the acquisition signature, and from it together with brightness and contrast.
 
     A defect is darker or brighter than the strip, so brightness may legitimately predict the label, but not as well as the
-    higher limit. What exceeds its limit blocks; what comes close warns.
+    higher limit. What reaches its limit blocks; what comes close warns.
     """
     labels, groups = profile["label"].to_numpy(int), profile["group"].to_numpy(str)
     try:

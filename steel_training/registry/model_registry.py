@@ -97,7 +97,7 @@ class Registry:
             return None, None
         try:
             return Pointer.from_dict(json.loads(data)), tag
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise PointerDamaged(
                 f"{self.store.location(key)} is damaged ({len(data):,} bytes: {error!s:.120}), so the champion is unknown. "
                 f"Set it: steel-training models promote VERSION --store {self.store.uri} "

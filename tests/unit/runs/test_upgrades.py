@@ -122,7 +122,9 @@ def test_record_of_later_schema_is_refused(what: str, tmp_path: Path, capsys: py
         (path.parent / MARKER).write_text(json.dumps({**sums, "gate.json": digest}))
     before = {file: file.read_bytes() for file in store.rglob("*") if file.is_file() and not file.name.startswith(".")}
     if what == "result":
-        with pytest.raises(WrittenByNewer, match=r"result of decide \(.*/result\.json\) was written by a later version"):
+        with pytest.raises(
+            WrittenByNewer, match=r"result of decide \(.*/result\.json\) was written by a later version"
+        ):
             Run(open_storage(store), run_id).result("decide")
     elif what == "verdict":
         (unreadable,) = Decisions(registry).read().unreadable
