@@ -27,7 +27,7 @@ Score = Callable[[np.ndarray], np.ndarray]
 """float32 pixels (n, size, size, 3) → scores (n,)."""
 
 
-def matrix_rate(seconds: float = 3.0) -> float:
+def matrix_rate(seconds: float) -> float:
     """Floating-point operations per second of a multiplication of two float32 matrices."""
     one = np.random.default_rng(0).normal(size=(2048, 2048)).astype(np.float32)
     one @ one
@@ -166,7 +166,7 @@ def main() -> None:
 
         network.get_layer("standardise").adapt(keras.Model(network.input, pooled).predict(pixels[0], verbose=0))
         expected = [np.asarray(network(batch, training=False))[:, 0] for batch in pixels]
-        peak, work = matrix_rate(), operations(network)
+        peak, work = matrix_rate(min(3.0, options.seconds)), operations(network)
         print(f"{peak / 1e9:.0f} GFLOP/s by matrix multiplication, {work / 1e9:.3f} GFLOP a patch of {options.size} pixels: at most "
               f"{peak / work:,.0f} patches/s\n")  # fmt: skip
         print("| engine | patches/s | of the machine | apart from Keras, at most | ready after, s | package, MB |")

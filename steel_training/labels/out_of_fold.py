@@ -1,13 +1,13 @@
-"""Scores of every patch by models that were fitted without its group, so that no wrong label vouches for itself."""
+"""Scores of every patch by models that were fitted without its group, so that no wrong label vouches for itself.
+
+scikit-learn is loaded when a model is fitted: who reviews labels needs none, and waits for the page.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
-from threadpoolctl import threadpool_limits
 
 from steel_training.labels.errors import CannotAudit
 
@@ -81,6 +81,8 @@ def _divisions(
     labels: np.ndarray, groups: np.ndarray, folds: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the positions to fit and to score; each patch is scored once, and no group is in both."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for fitted, scored in splitter.split(np.zeros(len(labels)), labels, groups):
         if len(np.unique(labels[fitted])) < 2:
@@ -119,6 +121,9 @@ def fitted_log_odds(
     Raises:
         CannotAudit: a feature is not finite.
     """
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
     fitted = _drawn(fitted, groups, seed)
     values = _finite(features(fitted))
     mean, deviation = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)

@@ -9,7 +9,6 @@ defect is labelled clean by mistake, a defect that scores low is a hard defect, 
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize
 
 _SURE = 1e-3
 _LARGEST = 0.45
@@ -59,6 +58,8 @@ def probability_of_a_defect(labels: np.ndarray, scores: np.ndarray, false_alarm:
     Returns:
         float64 (n,), strictly between 0 and 1; in the order of the scores.
     """
+    from scipy.optimize import minimize
+
     bounded = np.clip(scores, 1e-9, 1 - 1e-9)
     log_odds = np.log(bounded) - np.log1p(-bounded)
     z = (log_odds - log_odds.mean()) / max(float(log_odds.std()), 1e-9)

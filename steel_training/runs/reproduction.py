@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,15 @@ def part_hash(profile: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
+@cache
+def _keys() -> tuple[str, ...]:
+    """Return the dotted key of every setting; to list them makes all of their JSON Schema."""
+    return tuple(key for key, _ in settings())
+
+
 def _differing(config: Config, weights: Mapping[str, str | bool]) -> Iterator[tuple[str, Json]]:
     ours, defaults = config.model_dump(mode="json"), Config().model_dump(mode="json")
-    for key, _ in settings():
+    for key in _keys():
         if key.startswith("publish."):
             continue
         value = _at(ours, key)

@@ -76,6 +76,8 @@ def evaluate(run: Run) -> StageResult:
             return compare_on_test(config, splits[TEST].labels, groups, ours=ours, theirs=theirs)
 
         baseline = compared(ScoredModel(small_scorer(splits[TEST]), small_threshold))
+        # Before the export: a champion that is damaged, or not signed, ends the stage, and the export takes longer than all the rest.
+        champion = _champion_on(run, champion_version, splits[TEST], compared)
         (folder / "curves.json").write_text(json.dumps(asdict(curves(val, test))), encoding="utf-8")
 
         export_bundle(run, network, folder / BUNDLE, threshold=judged.threshold.value, scores=scores, scorer=scorer)
@@ -87,7 +89,7 @@ def evaluate(run: Run) -> StageResult:
             outputs={
                 **judged.as_dict(config),
                 "baseline": replace(baseline, on_validation=validation).as_dict(),
-                "champion": _champion_on(run, champion_version, splits[TEST], compared),
+                "champion": champion,
                 "corrected_labels": corrected.as_dict() if corrected else None,
                 "labels_unlike_champion": unlike.as_dict() if unlike else None,
                 "patches": len(splits[TEST]),

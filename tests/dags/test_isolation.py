@@ -162,12 +162,15 @@ def test_real_stages_work_in_isolation(tmp_path: Path) -> None:
     env = {**stage_environment(os.environ, "train_head"), "PYTHONPATH": str(ROOT), "PATH": os.defpath}
     store = ["--run-id", "isolated", "--store", str(tmp_path / "store")]
     data = str(tmp_path / "data" / "2026-11-25")
-    for command in (["sample", data], ["resolve_dataset", *store, "--dataset", data], ["profile_patches", *store]):
+    sample = ["sample", data, "--coils", "10", "--patch", "32"]
+    for command in (sample, ["resolve_dataset", *store, "--dataset", data], ["profile_patches", *store]):
         lines: list[str] = []
         child = ChildProcess([sys.executable, "-m", "steel_training", *command], env, isolation_required=True)
         code, last = child.run(lines.append)
         assert code == 0, lines
-    assert json.loads(last)["status"] == "done"
+    profiled = json.loads(last)
+    assert profiled["status"] == "done"
+    assert profiled["outputs"]["patches"] >= 1000, "fewer are profiled in the stage's own process"
     assert (tmp_path / "store/runs/isolated/profile_patches/result.json").exists()
 
 

@@ -54,6 +54,11 @@ def test_stages_that_train_nothing_load_no_learning_library() -> None:
     assert loaded_after(light, ("airflow", "tensorflow", "keras", "sklearn")) == {}
 
 
+def test_the_page_of_a_review_waits_for_no_learning_library() -> None:
+    modules = [f"steel_training.labels.review.{each}" for each in ("opened", "server", "handed_out")]
+    assert loaded_after(modules, HEAVY) == {}
+
+
 def test_only_the_stage_that_validates_loads_great_expectations() -> None:
     others = [f"steel_training.stages.{stage}" for stage in STAGES if stage != "validate_patches"]
     assert loaded_after(others, ("great_expectations",)) == {}

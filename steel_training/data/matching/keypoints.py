@@ -17,7 +17,6 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, maximum_filter
 
 from steel_training.data.matching.symmetries import MATRICES, canonical_orientation
 
@@ -92,6 +91,8 @@ def _hashed_windows(grey: np.ndarray) -> np.ndarray:
 
 
 def _blobs(grey: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter, maximum_filter  # many commands measure no patch
+
     values = grey.astype(np.float32)
     band = gaussian_filter(values, _FINE) - gaussian_filter(values, _COARSE)
     strength = np.abs(band)

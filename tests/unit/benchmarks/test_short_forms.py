@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 SHORT = {
     "training_speed.py": "--seeds 1 --epochs 1 --coils 6 --size 32 --views 1",
     "profiling_speed.py": "--patches 200",
-    "inference_engines.py": "--size 32 --patches 64 --seconds 1",
+    "inference_engines.py": "--size 32 --patches 64 --seconds 0.1",
     "packed_speed.py": "--patches 200 --delay 0",
     "scale.py": "--patches 400 --side 32 --epochs 1 --stages profile_patches validate_patches",
     "leak_speed.py": "300 --planted 5",

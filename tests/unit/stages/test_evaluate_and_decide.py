@@ -88,31 +88,37 @@ def network(size: int = 32, slope: float = -0.25, middle: float = 130.0) -> Any:
 Prepare = Callable[..., Run]
 
 
+def prepare(
+    store: Path, run_id: str, *, data: Path, model: Any = None, baseline: Any = None, **settings: object
+) -> Run:
+    """A run that stands before `evaluate`: resolved by the command, trained by hand."""
+    command = ["resolve_dataset", "--run-id", run_id, "--store", str(store), "--dataset", str(data)]
+    assert main([*command, *words({**SETTINGS, **settings})]) == 0
+    assert main(["profile_patches", "--run-id", run_id, "--store", str(store)]) == 0
+    run = Run(open_storage(store), run_id)
+    weights = {"source": "none", "detail": "set by hand", "random": False}
+
+    def leave(stage: str, after: str, trained: Any, name: str) -> None:
+        def work(folder: Path) -> StageResult:
+            if trained is not None:
+                trained.save(folder / name)
+            return StageResult(stage, outputs={"weights": weights, "history": {}, "probes": [], "metrics": {}})
+
+        run.perform(stage, run.after(after), work)
+
+    # Its scores saturate: it tells the darkest patches from the rest, and no more.
+    leave("check_baseline", "profile_patches", baseline or network(slope=-20.0, middle=105.0), BASELINE)
+    leave("train_head", "check_baseline", None, MODEL)
+    leave("fine_tune", "train_head", model or network(), MODEL)
+    return run
+
+
 @pytest.fixture
 def prepared(tmp_path: Path, dataset: Path) -> Prepare:
-    """A run that stands before `evaluate`: resolved by the command, trained by hand."""
+    """Prepares runs in a store of the test's own."""
 
-    def make(run_id: str, *, data: Path = dataset, model: Any = None, baseline: Any = None, **settings: object) -> Run:
-        store = tmp_path / "store"
-        command = ["resolve_dataset", "--run-id", run_id, "--store", str(store), "--dataset", str(data)]
-        assert main([*command, *words({**SETTINGS, **settings})]) == 0
-        assert main(["profile_patches", "--run-id", run_id, "--store", str(store)]) == 0
-        run = Run(open_storage(store), run_id)
-        weights = {"source": "none", "detail": "set by hand", "random": False}
-
-        def leave(stage: str, after: str, trained: Any, name: str) -> None:
-            def work(folder: Path) -> StageResult:
-                if trained is not None:
-                    trained.save(folder / name)
-                return StageResult(stage, outputs={"weights": weights, "history": {}, "probes": [], "metrics": {}})
-
-            run.perform(stage, run.after(after), work)
-
-        # Its scores saturate: it tells the darkest patches from the rest, and no more.
-        leave("check_baseline", "profile_patches", baseline or network(slope=-20.0, middle=105.0), BASELINE)
-        leave("train_head", "check_baseline", None, MODEL)
-        leave("fine_tune", "train_head", model or network(), MODEL)
-        return run
+    def make(run_id: str, *, data: Path = dataset, **given: Any) -> Run:
+        return prepare(tmp_path / "store", run_id, data=data, **given)
 
     return make
 
@@ -202,17 +208,18 @@ def test_champion_is_judged_by_the_labels_of_the_challenger(prepared: Prepare, t
     assert after["precision"] < before["precision"], "five defects that it finds are now called clean"
 
 
-@pytest.fixture
-def corrected(prepared: Prepare, dataset: Path, tmp_path: Path) -> tuple[Run, Run, Path]:
-    """A run that was published, and one before `evaluate` on the version that `labels apply` then made; and the folder of that version.
+# Five turned labels are many among the 120 patches of the test split, and are not to decide the verdict here.
+EASY = {"gate.recall": 0.7, "gate.f2": 0.7, "gate.precision": 0.7, "gate.auc": 0.7}
 
-    Of the test split, three labels were corrected to clean and two to defective; of the training split, one to defective.
-    """
-    versions = tmp_path / "versions"
+
+@pytest.fixture(scope="module")
+def corrected_once(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The folder of `corrected`, and a copy of what it held at first. Records name its place, so tests use it one after the other."""
+    folder = tmp_path_factory.mktemp("corrected")
+    used, kept = folder / "used", folder / "kept"
+    versions, store = used / "versions", used / "store"
     shutil.copytree(dataset, versions / "2026-01-01", copy_function=os.link)
-    # Five turned labels are many among the 120 patches of the test split, and are not to decide the verdict here.
-    easy = {"gate.recall": 0.7, "gate.f2": 0.7, "gate.precision": 0.7, "gate.auc": 0.7}
-    first = prepared("before", data=versions, **easy)
+    first = prepare(store, "before", data=versions, **EASY)
     judge(first)
     perform("publish_model", first)
     rows = table_of(first, "resolve_dataset", artifacts.PATCHES)
@@ -231,7 +238,22 @@ def corrected(prepared: Prepare, dataset: Path, tmp_path: Path) -> tuple[Run, Ru
     append_answers(first.store, "Ada", said)
     apply = ["labels", "apply", str(versions), "--store", first.store.uri, "--date", "2026-02-03"]
     assert main([*apply, *words(SHARES)]) == 0
-    return first, prepared("after", data=versions, **easy), versions / "2026-02-03"
+    prepare(store, "after", data=versions, **EASY)
+    shutil.copytree(used, kept)
+    return used, kept
+
+
+@pytest.fixture
+def corrected(corrected_once: tuple[Path, Path]) -> tuple[Run, Run, Path]:
+    """A run that was published, and one before `evaluate` on the version that `labels apply` then made; and the folder of that version.
+
+    Of the test split, three labels were corrected to clean and two to defective; of the training split, one to defective.
+    """
+    used, kept = corrected_once
+    shutil.rmtree(used)
+    shutil.copytree(kept, used)
+    store = open_storage(used / "store")
+    return Run(store, "before"), Run(store, "after"), used / "versions" / "2026-02-03"
 
 
 def test_metrics_stand_side_by_side_by_the_labels_before_and_after(corrected: tuple[Run, Run, Path]) -> None:
@@ -277,7 +299,7 @@ def unlike(run: Run) -> LabelDifference:
 
 
 def test_labels_that_differ_from_the_champions_are_counted_in_report_and_card(
-    corrected: tuple[Run, Run, Path], tmp_path: Path
+    corrected: tuple[Run, Run, Path],
 ) -> None:
     first, second, _ = corrected
     assert first.result("evaluate").outputs["labels_unlike_champion"] is None, "there was no champion"
@@ -286,7 +308,7 @@ def test_labels_that_differ_from_the_champions_are_counted_in_report_and_card(
     decided = judge(second)
     assert decided.outputs["publish"], decided.reasons
     perform("publish_model", second)
-    card = tmp_path / "store/models/steel-defects/versions" / second.version / "model_card.md"
+    card = Path(second.store.uri, "models/steel-defects/versions", second.version, "model_card.md")
     page = second.store.read(second.key("report.html")).decode()
     for written in (card.read_text(encoding="utf-8"), page):
         assert f"6 of {PATCHES} labels differ from those of champion {first.version}" in written
@@ -318,12 +340,10 @@ def test_where_the_labels_of_the_champion_are_not_known_the_report_says_why(corr
     assert "Run before has no finished stage 'resolve_dataset'" in found.problem
 
 
-def test_a_champion_whose_run_was_started_again_has_unknown_labels(
-    prepared: Prepare, corrected: tuple[Run, Run, Path]
-) -> None:
+def test_a_champion_whose_run_was_started_again_has_unknown_labels(corrected: tuple[Run, Run, Path]) -> None:
     first, second, version = corrected
     champion = first.version
-    again = prepared("before", data=version.parent).version
+    again = prepare(Path(first.store.uri), "before", data=version.parent).version
     assert labels_unlike_champion(second, champion) == LabelDifference(
         champion, problem=f"its run before was started again since, and is now that of version {again}."
     )

@@ -76,6 +76,9 @@ def a_champion_that_nobody_signed_is_not_compared_with(
     with monkeypatch.context() as site:
         site.setenv("STEEL_TRAINING_SIGNING_KEY", str(keys / PRIVATE))
         site.setenv("STEEL_TRAINING_TRUSTED_KEYS", str(keys / PUBLIC))
+        site.setattr(
+            "steel_training.stages.evaluate.export_bundle", lambda *_, **__: pytest.fail("exported for nothing")
+        )
         capsys.readouterr()
         assert main(["run", *again, "--store", str(unsigned)]) == 1
     answer = capsys.readouterr()
