@@ -21,6 +21,7 @@ SETTINGS = (
     *("data.input_size=32", "model.weights=none", "training.views=2", "training.patience=2"),
     *("training.head.epochs=7", "training.head.learning_rate=0.003"),
     *("training.fine_tune.epochs=2", "training.fine_tune.learning_rate=0.0003"),
+    "training.fine_tune.from_layer=block6c_add",  # every kind of layer with weights is above it
     *("baseline.input_size=32", "baseline.epochs=12", "baseline.min_steps=1"),
 )
 

@@ -26,7 +26,10 @@ from steel_training.training.strategy import choose_strategy
 SETTINGS = (
     *("data.input_size=32", "model.weights=none", "model.dropout=0"),
     *("training.head.epochs=2", "training.head.learning_rate=0.001", "training.fine_tune.epochs=2", "training.views=2"),
-    "training.fine_tune.learning_rate=0.0001",
+    *(
+        "training.fine_tune.learning_rate=0.0001",
+        "training.fine_tune.from_layer=block6c_add",
+    ),  # every kind of layer with weights is above it
 )
 
 
