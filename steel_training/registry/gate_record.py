@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from steel_training.registry.record import StoredReason
 from steel_training.storage.declared import Declared
+from steel_training.storage.stored_reason import StoredReason
 
 _Object = dict[str, Any]
 

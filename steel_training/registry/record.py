@@ -11,13 +11,7 @@ from steel_training.errors import SteelTrainingError
 from steel_training.registry.stored import Decision
 from steel_training.storage.declared import Declared, type_problem
 from steel_training.storage.schema import readable
-
-
-class StoredReason(Declared):
-    """Why a run ended as it did."""
-
-    code: str
-    message: str
+from steel_training.storage.stored_reason import StoredReason
 
 
 class StoredDecision(Declared):

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from steel_training.registry.record import StoredReason
 from steel_training.storage import schema
 from steel_training.storage.declared import Declared, type_problem
 from steel_training.storage.json_types import Json
 from steel_training.storage.recorded import Recorded
+from steel_training.storage.stored_reason import StoredReason
 from steel_training.verdict import Reason, Verdict
 
 RESULT = "result.json"
